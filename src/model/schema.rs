@@ -1,0 +1,253 @@
+//! A database's schema as it was read: objects verbatim, tables with their columns and keys.
+//!
+//! These types are stored as the schema blob (store-format.md §10.2): field names are part of the
+//! format. Column positions are those of `PRAGMA table_xinfo`.
+
+use serde::{Deserialize, Serialize};
+
+use super::row::Collation;
+
+/// What kind of object an entry of `sqlite_schema` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectKind {
+    /// An ordinary or virtual table.
+    Table,
+    /// An index.
+    Index,
+    /// A view.
+    View,
+    /// A trigger.
+    Trigger,
+}
+
+/// An entry of `sqlite_schema`, without its root page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaObject {
+    /// Kind of the object.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+    /// The table it belongs to.
+    pub table: String,
+    /// Its text, verbatim; `None` for the automatic indexes of keys.
+    pub sql: Option<String>,
+}
+
+/// How a table's records are identified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// A rowid table.
+    Rowid {
+        /// Position of the INTEGER PRIMARY KEY column, which is the rowid, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alias: Option<u32>,
+        /// A name under which the rowid can be reached; `None` if columns hide all three.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rowid_name: Option<String>,
+    },
+    /// A WITHOUT ROWID table: ordered by its primary key.
+    WithoutRowid,
+    /// A virtual table: it has no records of its own.
+    Virtual,
+    /// A table in which a virtual table keeps its data.
+    Shadow,
+}
+
+/// Whether and how a column's value is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// An ordinary column.
+    #[default]
+    Ordinary,
+    /// Computed when read; never stored.
+    GeneratedVirtual,
+    /// Computed when written; stored, but cannot be inserted.
+    GeneratedStored,
+    /// A hidden column of a virtual table.
+    Hidden,
+}
+
+impl ColumnKind {
+    fn is_ordinary(&self) -> bool {
+        *self == Self::Ordinary
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// Declared type, verbatim; empty if none.
+    pub declared_type: String,
+    /// Declared NOT NULL.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_null: bool,
+    /// Text of the DEFAULT expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Whether and how it is stored.
+    #[serde(default, skip_serializing_if = "ColumnKind::is_ordinary")]
+    pub kind: ColumnKind,
+}
+
+/// A column of a key, with its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// Position of the column.
+    pub column: u32,
+    /// How texts compare.
+    pub collation: Collation,
+    /// Larger first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub descending: bool,
+}
+
+/// A UNIQUE key over columns only (no expressions, not partial).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueKey {
+    /// Name of its index.
+    pub index: String,
+    /// Its columns.
+    pub columns: Vec<KeyColumn>,
+}
+
+/// A declared reference to a parent table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// SQLite's number of it within its table.
+    pub id: u32,
+    /// Name of the parent table as declared.
+    pub parent: String,
+    /// Child column and parent column; `None` stands for the parent's primary key.
+    pub columns: Vec<(String, Option<String>)>,
+    /// ON UPDATE action.
+    pub on_update: String,
+    /// ON DELETE action.
+    pub on_delete: String,
+}
+
+/// A table as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Name.
+    pub name: String,
+    /// How its records are identified.
+    pub kind: TableKind,
+    /// Declared STRICT.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub strict: bool,
+    /// Declared AUTOINCREMENT.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub autoincrement: bool,
+    /// All columns, in `table_xinfo` order.
+    pub columns: Vec<Column>,
+    /// Primary key; empty if none is declared. Order and collations as its index has them.
+    pub primary_key: Vec<KeyColumn>,
+    /// Other unique keys, in index order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_keys: Vec<UniqueKey>,
+    /// Declared references, in SQLite's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+impl Table {
+    /// Positions of the columns that a leaf holds, in order: ordinary and stored generated ones,
+    /// without the rowid alias (its value *is* the rowid). store-format.md §8.1.
+    pub fn leaf_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let alias = self.rowid_alias();
+        self.columns
+            .iter()
+            .enumerate()
+            .filter_map(move |(at, column)| {
+                let stored = matches!(
+                    column.kind,
+                    ColumnKind::Ordinary | ColumnKind::GeneratedStored
+                );
+                (stored && alias != Some(at)).then_some(at)
+            })
+    }
+
+    /// Position of the column that is the rowid, if there is one.
+    pub fn rowid_alias(&self) -> Option<usize> {
+        match self.kind {
+            TableKind::Rowid { alias, .. } => alias.map(|at| at as usize),
+            _ => None,
+        }
+    }
+
+    /// A name by which statements reach the rowid; `None` if there is none.
+    pub fn rowid_name(&self) -> Option<&str> {
+        match &self.kind {
+            TableKind::Rowid { rowid_name, .. } => rowid_name.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// SQLite's own tables (`sqlite_sequence`, `sqlite_stat1` …): carried, but never entity files.
+    pub fn is_internal(&self) -> bool {
+        self.name
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"))
+    }
+
+    /// Position of the column of this name; SQLite compares names without ASCII case.
+    pub fn column_at(&self, name: &str) -> Option<usize> {
+        self.columns
+            .iter()
+            .position(|c| c.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A whole schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Objects by kind (tables, indexes, views, triggers), within a kind in creation order.
+    /// VACUUM changes how the kinds interleave, never the order within one.
+    pub objects: Vec<SchemaObject>,
+    /// What was read of every table, in the order of `objects`.
+    pub tables: Vec<Table>,
+}
+
+impl Schema {
+    /// The table of this name; SQLite compares names without ASCII case.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables
+            .iter()
+            .find(|t| t.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The objects of one kind, in creation order.
+    pub fn objects_of(&self, kind: ObjectKind) -> impl Iterator<Item = &SchemaObject> {
+        self.objects.iter().filter(move |o| o.kind == kind)
+    }
+}
+
+/// Settings of a database that no record holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Bytes a page.
+    pub page_size: u32,
+    /// `UTF-8`, `UTF-16le` or `UTF-16be`.
+    pub encoding: String,
+    /// 0 none, 1 full, 2 incremental.
+    pub auto_vacuum: u32,
+    /// The application's schema version.
+    pub user_version: i32,
+    /// The application's file type.
+    pub application_id: i32,
+    /// `wal` or `delete`: the part of it that a file keeps.
+    pub journal_mode: String,
+}
