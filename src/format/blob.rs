@@ -1,5 +1,6 @@
 //! §4 Blobs: the unit of deduplication, and the two one-method doors through which trees reach them.
 
+use super::FormatError;
 use crate::model::id::BlobId;
 
 /// What a blob is. The number is part of what is hashed, so kinds never share an id.
@@ -80,4 +81,66 @@ pub trait BlobSource {
 pub trait BlobSink {
     /// Keeps a blob, given in canonical form, unless it is known already. Returns its id.
     fn put(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, BlobError>;
+}
+
+/// How a blob lies in a frame; §4.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Encoding {
+    /// The canonical form as it is.
+    Plain = 0,
+    /// A leaf, column by column; §8.2.
+    Columns = 1,
+    /// Against a base; §4.3. Not written by this draft.
+    Delta = 2,
+}
+
+impl Encoding {
+    /// The encoding of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Plain, Self::Columns, Self::Delta]
+            .into_iter()
+            .find(|e| *e as u8 == number)
+    }
+}
+
+/// Encodes a blob whole, in the encoding that suits its kind.
+pub fn encode(kind: BlobKind, canonical: &[u8]) -> Result<(Encoding, Vec<u8>), FormatError> {
+    match kind {
+        BlobKind::Leaf => {
+            let leaf = super::leaf::Leaf::parse(canonical.to_vec())?;
+            Ok((Encoding::Columns, super::leaf::columns::encode(&leaf)))
+        }
+        _ => Ok((Encoding::Plain, canonical.to_vec())),
+    }
+}
+
+/// Decodes a whole blob to its canonical form, which must have `canonical_bytes` bytes.
+///
+/// The caller checks the id.
+pub fn decode(
+    encoding: Encoding,
+    encoded: &[u8],
+    canonical_bytes: u64,
+) -> Result<Vec<u8>, FormatError> {
+    super::bytes::check_limit("a blob", canonical_bytes, super::limits::BLOB_BYTES_MAX)?;
+    let length = usize::try_from(canonical_bytes).map_err(|_| FormatError::Invalid {
+        what: "the length of a blob",
+    })?;
+    let canonical = match encoding {
+        Encoding::Plain => encoded.to_vec(),
+        Encoding::Columns => super::leaf::columns::decode(encoded, length)?,
+        Encoding::Delta => {
+            return Err(FormatError::Invalid {
+                what: "a delta in this draft",
+            });
+        }
+    };
+    if canonical.len() == length {
+        Ok(canonical)
+    } else {
+        Err(FormatError::Invalid {
+            what: "the length of a blob",
+        })
+    }
 }

@@ -1,0 +1,123 @@
+//! BLAKE3 as larder uses it: every id, digest and split decision comes from one `StoreHash`.
+//!
+//! Input is always `"larder\0"`, one byte that says what is hashed (the domain), then the bytes.
+//! An encrypted store will use the keyed mode; a store's `StoreHash` never changes in its life.
+//! store-format.md §4.1.
+
+use crate::model::id::{BlobId, PackId};
+
+/// What every hash input begins with.
+pub const HASH_PREFIX: [u8; 7] = *b"larder\0";
+/// Domain of split hashes, followed by the level.
+const DOMAIN_SPLIT: u8 = b's';
+/// Domain of a pack footer's digest.
+const DOMAIN_FOOTER: u8 = b'f';
+
+/// How a store hashes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StoreHash(());
+
+/// A row's split digest: what stands for its split input at every level of the tree.
+pub type SplitDigest = [u8; 32];
+
+impl StoreHash {
+    /// The hash of unencrypted stores.
+    pub fn unkeyed() -> Self {
+        Self(())
+    }
+
+    fn hasher(self, domain: u8) -> blake3::Hasher {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&HASH_PREFIX).update(&[domain]);
+        hasher
+    }
+
+    /// The id of a blob of this kind in canonical form.
+    pub fn blob_id(self, kind: u8, canonical: &[u8]) -> BlobId {
+        BlobId(*self.hasher(kind).update(canonical).finalize().as_bytes())
+    }
+
+    /// The digest of an object's payload (not of a pack's); `kind` is the object's letter.
+    pub fn object_digest(self, kind: u8, payload: &[u8]) -> [u8; 32] {
+        *self.hasher(kind).update(payload).finalize().as_bytes()
+    }
+
+    /// The digest of a pack footer as stored.
+    pub fn footer_digest(self, footer: &[u8]) -> [u8; 32] {
+        *self
+            .hasher(DOMAIN_FOOTER)
+            .update(footer)
+            .finalize()
+            .as_bytes()
+    }
+
+    /// The digest of a row's split input.
+    pub fn split_digest(self, input: &[u8]) -> SplitDigest {
+        // One buffer and one call: short inputs are the common case, one for every row.
+        const SHORT: usize = 120;
+        if input.len() <= SHORT {
+            let mut buffer = [0; SHORT + 9];
+            buffer[..7].copy_from_slice(&HASH_PREFIX);
+            buffer[7] = DOMAIN_SPLIT;
+            buffer[8] = 0;
+            buffer[9..9 + input.len()].copy_from_slice(input);
+            return *blake3::hash(&buffer[..9 + input.len()]).as_bytes();
+        }
+        *self
+            .hasher(DOMAIN_SPLIT)
+            .update(&[0])
+            .update(input)
+            .finalize()
+            .as_bytes()
+    }
+
+    /// The number on which a node's boundary at `level` (1 and up) is decided.
+    pub fn split_at_level(self, level: u8, digest: &SplitDigest) -> u64 {
+        let hash = self
+            .hasher(DOMAIN_SPLIT)
+            .update(&[level])
+            .update(digest)
+            .finalize();
+        first_u64(hash.as_bytes())
+    }
+}
+
+/// The first 8 bytes of a digest as a little-endian number.
+pub fn first_u64(digest: &[u8; 32]) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_le_bytes(first)
+}
+
+/// The name of a pack: BLAKE3 of its bytes, without prefix or key, so that `b3sum` can check it.
+pub fn pack_id(pack: &[u8]) -> PackId {
+    PackId(*blake3::hash(pack).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_path_and_the_long_path_agree() {
+        let hash = StoreHash::unkeyed();
+        let long = |input: &[u8]| {
+            *hash
+                .hasher(DOMAIN_SPLIT)
+                .update(&[0])
+                .update(input)
+                .finalize()
+                .as_bytes()
+        };
+        for length in [0, 1, 119, 120, 121, 500] {
+            let input = vec![9; length];
+            assert_eq!(hash.split_digest(&input), long(&input));
+        }
+    }
+
+    #[test]
+    fn the_kind_is_part_of_the_id() {
+        let hash = StoreHash::unkeyed();
+        assert_ne!(hash.blob_id(1, b"x"), hash.blob_id(2, b"x"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Zstandard with bounds: the plain length is known beforehand and never exceeded.
+
+/// Windows up to 8 MiB are accepted, whatever a frame asks for.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// Compressed bytes that are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ZstdError {
+    /// Not a zstd frame, or a damaged one.
+    #[error("compressed data does not decode: {0}")]
+    Damaged(String),
+    /// It decodes to another length than was said.
+    #[error("compressed data decodes to {actual} bytes, not {expected}")]
+    Length {
+        /// Length that was said.
+        expected: usize,
+        /// Length found.
+        actual: usize,
+    },
+}
+
+/// Compresses into one frame. Levels 1 to 22.
+pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, ZstdError> {
+    zstd::bulk::compress(plain, level).map_err(|e| ZstdError::Damaged(e.to_string()))
+}
+
+/// A compressor whose working memory serves many frames.
+pub struct Compressor(zstd::bulk::Compressor<'static>);
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compressor")
+    }
+}
+
+impl Compressor {
+    /// A compressor at this level (1 to 22).
+    pub fn new(level: i32) -> Result<Self, ZstdError> {
+        zstd::bulk::Compressor::new(level)
+            .map(Self)
+            .map_err(|e| ZstdError::Damaged(e.to_string()))
+    }
+
+    /// Compresses into one frame.
+    pub fn compress(&mut self, plain: &[u8]) -> Result<Vec<u8>, ZstdError> {
+        self.0
+            .compress(plain)
+            .map_err(|e| ZstdError::Damaged(e.to_string()))
+    }
+}
+
+/// Decompresses one frame that must give exactly `plain_bytes` bytes.
+///
+/// The caller has checked `plain_bytes` against its limit: so much is allocated.
+pub fn decompress_exact(frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, ZstdError> {
+    let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
+    let mut decompressor = zstd::bulk::Decompressor::new().map_err(damaged)?;
+    decompressor
+        .window_log_max(WINDOW_LOG_MAX)
+        .map_err(damaged)?;
+    let plain = decompressor
+        .decompress(frame, plain_bytes)
+        .map_err(damaged)?;
+    if plain.len() == plain_bytes {
+        Ok(plain)
+    } else {
+        Err(ZstdError::Length {
+            expected: plain_bytes,
+            actual: plain.len(),
+        })
+    }
+}
+
+/// Decompresses one frame of unknown plain length, refusing more than `bytes_max` bytes.
+pub fn decompress_bounded(frame: &[u8], bytes_max: u64) -> Result<Vec<u8>, ZstdError> {
+    use std::io::Read;
+    let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(frame)
+        .map_err(damaged)?
+        .single_frame();
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
+    let mut plain = Vec::new();
+    decoder
+        .by_ref()
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut plain)
+        .map_err(damaged)?;
+    if plain.len() as u64 > bytes_max {
+        return Err(ZstdError::Damaged(format!(
+            "it holds more than {bytes_max} bytes"
+        )));
+    }
+    // Nothing may hide behind the frame.
+    if !decoder.finish().is_empty() {
+        return Err(ZstdError::Damaged("bytes follow its end".to_owned()));
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_refused_without_unpacking_it() {
+        let bomb = compress(&vec![0; 1 << 20], 3).unwrap();
+        assert!(decompress_exact(&bomb, 1000).is_err());
+        assert!(decompress_bounded(&bomb, 1000).is_err());
+        assert_eq!(decompress_bounded(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn bytes_behind_the_frame_are_refused() {
+        let mut frame = compress(b"abc", 3).unwrap();
+        frame.push(0);
+        assert!(decompress_bounded(&frame, 100).is_err());
+    }
+}

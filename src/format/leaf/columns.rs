@@ -1,0 +1,250 @@
+//! §8.2 How a leaf lies in a pack: column by column, each with the codec that suits it.
+
+use super::super::FormatError;
+use super::super::bytes::{Fields, check_limit, length_u32};
+use super::super::limits;
+use super::{Leaf, SPILLED_BYTES, class, integers, reals};
+use crate::model::value::SPILL_BYTES_OVER;
+
+/// No rowids.
+const ROWIDS_NONE: u8 = 0;
+/// Each rowid is the one before plus 1.
+const ROWIDS_CONSECUTIVE: u8 = 1;
+/// Rowids as integers (§8.3).
+const ROWIDS_LISTED: u8 = 2;
+
+/// Class bytes of a column differ and are listed; a smaller number is the class of all.
+const CLASSES_LISTED: u8 = 0xFF;
+
+/// Encodes a leaf.
+///
+/// Row count (4 bytes), column count (2), rowid mode (1) and rowids; then per column: the class of
+/// all its values, or `0xFF` and the class bytes; integers; reals; lengths; bytes of texts and
+/// blobs; spilled values.
+pub fn encode(leaf: &Leaf) -> Vec<u8> {
+    let mut out = Vec::with_capacity(leaf.canonical().len() / 2);
+    out.extend_from_slice(&length_u32(leaf.rows()).to_le_bytes());
+    out.extend_from_slice(
+        &u16::try_from(leaf.columns())
+            .unwrap_or(u16::MAX)
+            .to_le_bytes(),
+    );
+    encode_rowids(leaf, &mut out);
+    for column in 0..leaf.columns() {
+        encode_column(leaf, column, &mut out);
+    }
+    out
+}
+
+fn encode_rowids(leaf: &Leaf, out: &mut Vec<u8>) {
+    if !leaf.has_rowids() {
+        out.push(ROWIDS_NONE);
+        return;
+    }
+    let rowids: Vec<i64> = (0..leaf.rows())
+        .filter_map(|row| leaf.rowid_offset(row))
+        .map(u64::cast_signed)
+        .collect();
+    let consecutive = rowids.iter().zip(0_i64..).all(|(rowid, at)| *rowid == at);
+    if consecutive {
+        out.push(ROWIDS_CONSECUTIVE);
+    } else {
+        out.push(ROWIDS_LISTED);
+        integers::encode(&rowids, out);
+    }
+}
+
+fn encode_column(leaf: &Leaf, column: usize, out: &mut Vec<u8>) {
+    let (classes, lengths, values) = leaf.parts(column);
+    let first = classes[0];
+    if classes.iter().all(|class| *class == first) {
+        out.push(first);
+    } else {
+        out.push(CLASSES_LISTED);
+        out.extend_from_slice(classes);
+    }
+    let mut numbers = (Vec::new(), Vec::new());
+    let (mut long, mut spilled) = (Vec::new(), Vec::new());
+    let mut lengths = lengths
+        .chunks_exact(4)
+        .map(|l| u32::from_le_bytes([l[0], l[1], l[2], l[3]]));
+    let mut text_lengths = Vec::new();
+    let mut rest = values;
+    let mut take = |count: usize| {
+        let (taken, left) = rest.split_at(count);
+        rest = left;
+        taken
+    };
+    let eight = |bytes: &[u8]| {
+        let mut out = [0; 8];
+        out.copy_from_slice(bytes);
+        out
+    };
+    for &class in classes {
+        match class {
+            class::INTEGER => numbers.0.push(i64::from_le_bytes(eight(take(8)))),
+            class::REAL => numbers
+                .1
+                .push(f64::from_bits(u64::from_le_bytes(eight(take(8))))),
+            class::TEXT | class::BLOB => {
+                let length = lengths.next().unwrap_or(0);
+                text_lengths.push(i64::from(length));
+                long.extend_from_slice(take(length as usize));
+            }
+            class::SPILLED_TEXT | class::SPILLED_BLOB => {
+                spilled.extend_from_slice(take(SPILLED_BYTES));
+            }
+            _ => {}
+        }
+    }
+    integers::encode(&numbers.0, out);
+    reals::encode(&numbers.1, out);
+    integers::encode(&text_lengths, out);
+    out.extend_from_slice(&long);
+    out.extend_from_slice(&spilled);
+}
+
+/// Decodes to the canonical form, of at most `canonical_bytes` bytes.
+///
+/// The result is not yet checked to be a leaf (`Leaf::parse` does), nor to have its id.
+pub fn decode(bytes: &[u8], canonical_bytes: usize) -> Result<Vec<u8>, FormatError> {
+    let mut fields = Fields::new(bytes, "an encoded leaf");
+    let rows = fields.u32()?;
+    check_limit(
+        "rows of a leaf",
+        u64::from(rows),
+        u64::from(limits::LEAF_ROWS_MAX),
+    )?;
+    let columns = fields.u16()?;
+    check_limit(
+        "columns of a leaf",
+        u64::from(columns),
+        u64::from(limits::COLUMNS_MAX),
+    )?;
+    let mut out = Canonical {
+        bytes: Vec::with_capacity(canonical_bytes),
+        max: canonical_bytes,
+    };
+    out.append(&rows.to_le_bytes())?;
+    out.append(&columns.to_le_bytes())?;
+    let rows = rows as usize;
+    decode_rowids(&mut fields, rows, &mut out)?;
+    for _ in 0..columns {
+        decode_column(&mut fields, rows, &mut out)?;
+    }
+    fields.end()?;
+    Ok(out.bytes)
+}
+
+/// A canonical form being rebuilt, never longer than was said.
+struct Canonical {
+    bytes: Vec<u8>,
+    max: usize,
+}
+
+impl Canonical {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
+        let length = self.bytes.len() as u64 + bytes.len() as u64;
+        check_limit("a decoded leaf", length, self.max as u64)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn decode_rowids(
+    fields: &mut Fields<'_>,
+    rows: usize,
+    out: &mut Canonical,
+) -> Result<(), FormatError> {
+    let rowids = match fields.u8()? {
+        ROWIDS_NONE => return out.append(&[0]),
+        ROWIDS_CONSECUTIVE => (0_i64..).take(rows).collect(),
+        ROWIDS_LISTED => integers::decode(fields, rows)?,
+        _ => {
+            return Err(FormatError::Invalid {
+                what: "the mode of rowids",
+            });
+        }
+    };
+    out.append(&[1])?;
+    rowids
+        .iter()
+        .try_for_each(|rowid| out.append(&rowid.to_le_bytes()))
+}
+
+fn decode_column(
+    fields: &mut Fields<'_>,
+    rows: usize,
+    out: &mut Canonical,
+) -> Result<(), FormatError> {
+    let all;
+    let classes = match fields.u8()? {
+        CLASSES_LISTED => fields.bytes(rows)?,
+        class => {
+            all = vec![class; rows];
+            &all
+        }
+    };
+    out.append(classes)?;
+    let mut counts = [0_usize; 256];
+    for class in classes {
+        counts[usize::from(*class)] += 1;
+    }
+    let count = |class: u8| counts[usize::from(class)];
+    let integer_values = integers::decode(fields, count(class::INTEGER))?;
+    let real_values = reals::decode(fields, count(class::REAL))?;
+    let lengths = integers::decode(fields, count(class::TEXT) + count(class::BLOB))?;
+    let mut long_total = 0_usize;
+    for length in &lengths {
+        let length = u64::try_from(*length).map_err(|_| FormatError::Invalid {
+            what: "the length of a value",
+        })?;
+        check_limit("a value in a leaf", length, SPILL_BYTES_OVER as u64)?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 KiB")]
+        out.append(&(length as u32).to_le_bytes())?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 KiB")]
+        {
+            // At most 65,536 values of 16 KiB.
+            long_total += length as usize;
+        }
+    }
+    let mut long = Fields::new(fields.bytes(long_total)?, "bytes of a column");
+    let spilled_count = count(class::SPILLED_TEXT) + count(class::SPILLED_BLOB);
+    let mut spilled = Fields::new(
+        fields.bytes(spilled_count * SPILLED_BYTES)?,
+        "spilled values",
+    );
+    let (mut integer_values, mut real_values) = (integer_values.iter(), real_values.iter());
+    let mut lengths = lengths.iter();
+    for class in classes {
+        match *class {
+            class::NULL => {}
+            class::INTEGER => {
+                out.append(
+                    &integer_values
+                        .next()
+                        .copied()
+                        .unwrap_or_default()
+                        .to_le_bytes(),
+                )?;
+            }
+            class::REAL => {
+                let real = real_values.next().copied().unwrap_or_default();
+                out.append(&real.to_bits().to_le_bytes())?;
+            }
+            class::TEXT | class::BLOB => {
+                let length = lengths.next().copied().unwrap_or_default();
+                out.append(long.bytes(usize::try_from(length).unwrap_or(usize::MAX))?)?;
+            }
+            class::SPILLED_TEXT | class::SPILLED_BLOB => {
+                out.append(spilled.bytes(SPILLED_BYTES)?)?
+            }
+            _ => {
+                return Err(FormatError::Invalid {
+                    what: "a value's class",
+                });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! §10.1 Snapshot manifests: what a snapshot is. Creating this object is the commit.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::FormatMark;
+use super::{FormatError, limits};
+use crate::model::id::{BlobId, SnapshotId};
+use crate::model::schema::Settings;
+use crate::progress::Finding;
+
+/// A snapshot. Names blobs by id only, never by pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format it is written in.
+    pub format: FormatMark,
+    /// Features that a reader must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Its id; equal to the object's name.
+    pub id: SnapshotId,
+    /// Its name, unique among the visible snapshots of the store.
+    pub name: String,
+    /// When the source was read, RFC 3339 UTC.
+    pub time: String,
+    /// Name of the machine that made it.
+    pub host: String,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The snapshot it is compared with, for the report and as a source of bases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SnapshotId>,
+    /// What was backed up.
+    pub source: Source,
+    /// Settings of the database.
+    pub settings: Settings,
+    /// The schema blob.
+    pub schema: BlobId,
+    /// Entity files, in import order.
+    pub entities: Vec<Entity>,
+    /// SQLite's own tables, in the same form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub internal: Vec<Entity>,
+    /// Foreign keys as they were found: those with violations, or that could not be checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKeyVerdict>,
+    /// What was not carried, and facts that were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Bytes of packs that this backup added to the store.
+    pub new_bytes: u64,
+}
+
+/// What was backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Absolute path with symbolic links resolved.
+    pub path: String,
+    /// Name given with `--source-name`: then it, not the path, tells sources apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Length of the database file.
+    pub bytes: u64,
+}
+
+/// A table in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entity {
+    /// The table's name.
+    pub entity: String,
+    /// Name of its file in exports.
+    pub file: String,
+    /// Number of records.
+    pub records: u64,
+    /// Canonical bytes of its leaves.
+    pub bytes: u64,
+    /// Its tree; absent for a table without records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootRef>,
+    /// Order in which references are satisfied.
+    pub import_order: u32,
+    /// Entities that it refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<String>,
+    /// Bytes of its largest value, if that is a large one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub largest_value: u64,
+    /// What changed since the parent; absent if nothing did or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+}
+
+/// The root of a record tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootRef {
+    /// The leaf or node.
+    pub id: BlobId,
+    /// 0 for a leaf, else the node's level.
+    #[serde(default, skip_serializing_if = "is_level_0")]
+    pub level: u8,
+    /// Rowid of the first record, in tables that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_rowid: Option<i64>,
+    /// True if a leaf below holds a spilled value.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub has_refs: bool,
+}
+
+/// Records that differ from the parent's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// Records that the parent lacks.
+    pub added: u64,
+    /// Records of the same key with other values.
+    pub changed: u64,
+    /// Records that only the parent has.
+    pub removed: u64,
+}
+
+impl Changes {
+    /// True if nothing differs.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What was found about one foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKeyVerdict {
+    /// The child table.
+    pub table: String,
+    /// SQLite's number of the key within its table.
+    pub id: u32,
+    /// The parent table as declared.
+    pub parent: String,
+    /// Records whose reference has no target.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub violations: u64,
+    /// Why it could not be checked ("foreign key mismatch …").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_level_0(value: &u8) -> bool {
+    *value == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Manifest {
+    /// Refuses a manifest that is not `id`'s, of another format, or beyond what a tree can be.
+    pub fn check(&self, id: &SnapshotId) -> Result<(), FormatError> {
+        self.format.check(&self.features)?;
+        if self.id != *id {
+            return Err(FormatError::Invalid {
+                what: "the id in a manifest",
+            });
+        }
+        for entity in self.entities.iter().chain(&self.internal) {
+            let level = entity.root.map_or(0, |root| root.level);
+            super::bytes::check_limit(
+                "levels of a tree",
+                level.into(),
+                limits::TREE_LEVELS_MAX.into(),
+            )?;
+            if entity.root.is_some() != (entity.records > 0) {
+                return Err(FormatError::Invalid {
+                    what: "the root of an entity",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Entity files and internal tables.
+    pub fn all_tables(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.iter().chain(&self.internal)
+    }
+
+    /// Records of all entity files.
+    pub fn records(&self) -> u64 {
+        self.entities.iter().map(|entity| entity.records).sum()
+    }
+
+    /// The entity of this name; SQLite compares names without ASCII case.
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        self.entities
+            .iter()
+            .find(|e| e.entity.eq_ignore_ascii_case(name))
+    }
+
+    /// What tells this snapshot's source from others: the name given to it, else host and path.
+    pub fn source_key(&self) -> (Option<&str>, &str, &str) {
+        match &self.source.name {
+            Some(name) => (Some(name), "", ""),
+            None => (None, &self.host, &self.source.path),
+        }
+    }
+}

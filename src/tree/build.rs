@@ -1,0 +1,212 @@
+//! Rows in key order become leaves, leaves become nodes, and one root is left.
+//!
+//! Depends on nothing but the rows: equal rows give the same root from whatever file they came.
+
+use super::{Order, Root, TreeShape, first_rowid, kind_at};
+use crate::codec::hash::{SplitDigest, StoreHash};
+use crate::format::blob::{BlobError, BlobKind, BlobSink};
+use crate::format::bytes::length_u32;
+use crate::format::leaf::{self, LeafBuilder};
+use crate::format::node::{Child, Node, NodeKey, ROW_WEIGHT, Span, key_canonical};
+use crate::model::row::RowRef;
+
+use super::split;
+
+/// A level of nodes being filled.
+#[derive(Debug, Default)]
+struct Level {
+    children: Vec<Child>,
+    /// Split digest of the last row below the last child.
+    digest: SplitDigest,
+}
+
+/// Builds one tree.
+#[derive(Debug)]
+pub struct TreeBuilder<'a> {
+    shape: &'a TreeShape,
+    hash: StoreHash,
+    leaf: LeafBuilder,
+    leaf_weight: u64,
+    /// Last row's rowid, and its key in canonical form.
+    last_rowid: i64,
+    last_key: Vec<u8>,
+    last_digest: SplitDigest,
+    /// `levels[0]` holds leaves.
+    levels: Vec<Level>,
+    canonical: Vec<u8>,
+    split_input: Vec<u8>,
+}
+
+impl<'a> TreeBuilder<'a> {
+    /// A builder of trees of this shape.
+    pub fn new(shape: &'a TreeShape, hash: StoreHash) -> Self {
+        Self {
+            shape,
+            hash,
+            leaf: LeafBuilder::new(shape.columns),
+            leaf_weight: 0,
+            last_rowid: 0,
+            last_key: Vec::new(),
+            last_digest: [0; 32],
+            levels: Vec::new(),
+            canonical: Vec::new(),
+            split_input: Vec::new(),
+        }
+    }
+
+    /// Appends the next row in the tree's order.
+    ///
+    /// `row.rowid` is set if and only if the shape has rowids. Values over 16 KiB come spilled.
+    pub fn push(&mut self, row: RowRef<'_>, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+        debug_assert_eq!(row.rowid.is_some(), self.shape.has_rowids());
+        let weight = ROW_WEIGHT
+            + row
+                .values
+                .iter()
+                .map(|value| leaf::weight(*value))
+                .sum::<u64>();
+        self.leaf.push(row);
+        self.leaf_weight += weight;
+        self.last_rowid = row.rowid.unwrap_or(0);
+        match &self.shape.order {
+            Order::RowidAlias => {
+                self.last_digest = self.hash.split_digest(&self.last_rowid.to_le_bytes());
+            }
+            Order::Key(_) => {
+                key_canonical(self.shape.key_values(row), &mut self.last_key);
+                self.last_digest = self.hash.split_digest(&self.last_key);
+            }
+            Order::RowidHidden | Order::Place => {
+                key_canonical(row.values.iter().copied(), &mut self.split_input);
+                self.last_digest = self.hash.split_digest(&self.split_input);
+            }
+        }
+        if split::leaf_ends(
+            &self.last_digest,
+            weight,
+            self.leaf_weight,
+            self.leaf.rows(),
+        ) {
+            self.close_leaf(sink)?;
+        }
+        Ok(())
+    }
+
+    fn close_leaf(&mut self, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+        let span = match (&self.shape.order, self.leaf.first_rowid()) {
+            (Order::Key(_), _) => Span::Key(NodeKey::new(self.hash, &self.last_key)),
+            (_, Some(first)) => Span::Rowids {
+                first,
+                last: self.last_rowid,
+            },
+            _ => Span::Place,
+        };
+        let (rows, has_refs) = (u64::from(self.leaf.rows()), self.leaf.has_refs());
+        self.canonical.clear();
+        self.leaf.finish(&mut self.canonical);
+        self.leaf_weight = 0;
+        let id = sink.put(BlobKind::Leaf, &self.canonical)?;
+        let bytes = self.canonical.len() as u64;
+        self.add_child(
+            0,
+            Child {
+                id,
+                rows,
+                bytes,
+                has_refs,
+                span,
+            },
+            self.last_digest,
+            sink,
+        )
+    }
+
+    fn add_child(
+        &mut self,
+        below: usize,
+        child: Child,
+        digest: SplitDigest,
+        sink: &mut dyn BlobSink,
+    ) -> Result<(), BlobError> {
+        if self.levels.len() == below {
+            self.levels.push(Level::default());
+        }
+        let level = &mut self.levels[below];
+        level.children.push(child);
+        level.digest = digest;
+        // Levels are far fewer than 255: every node has at least 16 children but the last.
+        let height = u8::try_from(below + 1).unwrap_or(u8::MAX);
+        if split::node_ends(self.hash, height, &digest, length_u32(level.children.len())) {
+            self.close_node(below, sink)?;
+        }
+        Ok(())
+    }
+
+    fn close_node(&mut self, below: usize, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+        let level = &mut self.levels[below];
+        let node = Node {
+            level: u8::try_from(below + 1).unwrap_or(u8::MAX),
+            children: std::mem::take(&mut level.children),
+        };
+        let digest = level.digest;
+        let id = sink.put(BlobKind::Node, &node.encode())?;
+        let Some(parent) = summary(id, &node) else {
+            return Ok(());
+        };
+        self.add_child(below + 1, parent, digest, sink)
+    }
+
+    /// Closes what is open. Returns the root, `None` for a tree without rows.
+    pub fn finish(mut self, sink: &mut dyn BlobSink) -> Result<Option<Root>, BlobError> {
+        if self.leaf.rows() > 0 {
+            self.close_leaf(sink)?;
+        }
+        let mut below = 0;
+        while below < self.levels.len() {
+            let is_top = below + 1 == self.levels.len();
+            if is_top && let [only] = &self.levels[below].children[..] {
+                return Ok(Some(root_of(only, below)));
+            }
+            if !self.levels[below].children.is_empty() {
+                self.close_node(below, sink)?;
+            }
+            below += 1;
+        }
+        Ok(None)
+    }
+}
+
+fn root_of(child: &Child, level: usize) -> Root {
+    Root {
+        id: child.id,
+        level: u8::try_from(level).unwrap_or(u8::MAX),
+        rows: child.rows,
+        bytes: child.bytes,
+        has_refs: child.has_refs,
+        first_rowid: first_rowid(&child.span),
+    }
+}
+
+/// What a parent says of a node; `None` for a node without children, which is never made.
+pub(crate) fn summary(id: crate::model::id::BlobId, node: &Node) -> Option<Child> {
+    let (first, last) = (node.children.first()?, node.children.last()?);
+    let span = match (&first.span, &last.span) {
+        (Span::Rowids { first, .. }, Span::Rowids { last, .. }) => Span::Rowids {
+            first: *first,
+            last: *last,
+        },
+        (_, span) => span.clone(),
+    };
+    Some(Child {
+        id,
+        rows: node.children.iter().map(|child| child.rows).sum(),
+        bytes: node.children.iter().map(|child| child.bytes).sum(),
+        has_refs: node.children.iter().any(|child| child.has_refs),
+        span,
+    })
+}
+
+/// The kind of a root's blob.
+pub fn root_kind(root: &Root) -> BlobKind {
+    kind_at(root.level)
+}

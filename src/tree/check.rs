@@ -1,0 +1,290 @@
+//! Checks a tree against what is said of it: levels, counts, bounds, and the order of its keys.
+//!
+//! Ids have been checked when a blob is read; here it is decided whether good blobs make a good
+//! tree. Damage is reported with the rows it affects, and the rest of the tree is still checked.
+
+use std::cmp::Ordering;
+
+use super::cursor::Place;
+use super::large::{self, chunk_kind_at};
+use super::{Order, Root, TreeShape, misfit};
+use crate::codec::hash::StoreHash;
+use crate::format::FormatError;
+use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSource};
+use crate::format::leaf::Leaf;
+use crate::format::node::{NodeKey, Span, key_canonical};
+use crate::model::id::BlobId;
+use crate::model::row::{RowRef, compare_values};
+use crate::model::value::{Spilled, Value};
+
+/// Rows that damage affects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// Number of rows.
+    pub rows: u64,
+    /// Ordinal of the first of them in the table, from 0.
+    pub first_ordinal: u64,
+    /// Their first and last rowid, where rows have one.
+    pub rowids: Option<(i64, i64)>,
+}
+
+/// Decides what is read, and receives what is wrong.
+pub trait Visitor {
+    /// True if this blob and all below it are known to be good: they are passed over.
+    fn is_good(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, BlobError>;
+    /// This blob and all below it are good.
+    fn set_good(&mut self, kind: BlobKind, id: &BlobId) -> Result<(), BlobError>;
+    /// A blob is missing, damaged, or does not fit its place.
+    fn damaged(&mut self, error: BlobError, affected: Affected);
+}
+
+/// Checks a whole tree. Fails only if blobs cannot be read for reasons other than damage.
+pub fn check(
+    source: &dyn BlobSource,
+    hash: StoreHash,
+    shape: &TreeShape,
+    root: &Root,
+    visitor: &mut dyn Visitor,
+) -> Result<(), BlobError> {
+    let order_is_known = shape.order_is_known();
+    let mut check = Check {
+        source,
+        hash,
+        shape,
+        order_is_known,
+        visitor,
+        rows: 0,
+        last: Last::None,
+    };
+    check.place(&Place::root(root)).map(|_| ())
+}
+
+/// The last row before the place being checked.
+enum Last {
+    None,
+    Rowid(i64),
+    /// Values of the key; none where only a cut key is known.
+    Key(Vec<Value>),
+}
+
+struct Check<'a> {
+    source: &'a dyn BlobSource,
+    hash: StoreHash,
+    shape: &'a TreeShape,
+    order_is_known: bool,
+    visitor: &'a mut dyn Visitor,
+    /// Rows before the place being checked.
+    rows: u64,
+    last: Last,
+}
+
+impl Check<'_> {
+    /// Checks a place and all below it. True if all of it is good.
+    ///
+    /// Recursion is bounded: a level is at most 16 and falls by one.
+    fn place(&mut self, place: &Place) -> Result<bool, BlobError> {
+        let first_ordinal = self.rows;
+        let good = match self.known_or_checked(place) {
+            Ok(good) => good,
+            Err(error) if error.why == BlobErrorKind::Unavailable => return Err(error),
+            Err(error) => {
+                self.visitor.damaged(error, affected(place, first_ordinal));
+                false
+            }
+        };
+        self.rows = first_ordinal.saturating_add(place.rows);
+        self.last = match &place.span {
+            Some(Span::Rowids { last, .. }) => Last::Rowid(*last),
+            Some(Span::Key(key)) => Last::Key(key_values(key).unwrap_or_default()),
+            _ => Last::None,
+        };
+        Ok(good)
+    }
+
+    fn known_or_checked(&mut self, place: &Place) -> Result<bool, BlobError> {
+        self.order_of(place)?;
+        if self.visitor.is_good(place.kind(), &place.id)? {
+            return Ok(true);
+        }
+        let good = if place.level == 0 {
+            let leaf = place.leaf(self.shape, self.source)?;
+            self.leaf(place, &leaf)?
+        } else {
+            let children = place.children(self.source)?;
+            bounds(place, &children)?;
+            children
+                .iter()
+                .try_fold(true, |good, child| Ok(self.place(child)? && good))?
+        };
+        if good {
+            self.visitor.set_good(place.kind(), &place.id)?;
+        }
+        Ok(good)
+    }
+
+    /// A place must lie behind what comes before it.
+    fn order_of(&self, place: &Place) -> Result<(), BlobError> {
+        let behind = match (&self.last, &place.span) {
+            (Last::Rowid(last), Some(Span::Rowids { first, .. })) => last < first,
+            (Last::Key(last), Some(Span::Key(key))) if self.order_is_known => {
+                // Keys of nodes are last keys: at least not smaller than the last one before.
+                key_values(key).is_none_or(|key| {
+                    self.compare(last, &key)
+                        .is_none_or(|order| order == Ordering::Less)
+                })
+            }
+            _ => true,
+        };
+        if behind {
+            Ok(())
+        } else {
+            Err(self.wrong(place, "the order of keys"))
+        }
+    }
+
+    fn wrong(&self, place: &Place, what: &'static str) -> BlobError {
+        misfit(place.kind(), place.id, FormatError::Invalid { what })
+    }
+
+    /// Compares two keys; `None` if that cannot be decided here.
+    fn compare(&self, a: &[Value], b: &[Value]) -> Option<Ordering> {
+        let Order::Key(parts) = &self.shape.order else {
+            return None;
+        };
+        for (part, (a, b)) in parts.iter().zip(a.iter().zip(b)) {
+            match compare_values(a.as_ref(), b.as_ref(), &part.collation)? {
+                Ordering::Equal => {}
+                order if part.descending => return Some(order.reverse()),
+                order => return Some(order),
+            }
+        }
+        (a.len() == b.len() && a.len() == parts.len()).then_some(Ordering::Equal)
+    }
+
+    fn leaf(&mut self, place: &Place, leaf: &Leaf) -> Result<bool, BlobError> {
+        if let Some(Span::Rowids { last, .. }) = place.span
+            && leaf.rowid(leaf.rows() - 1, place.first_rowid) != Some(last)
+        {
+            return Err(self.wrong(place, "the rowids of a leaf"));
+        }
+        if matches!(self.shape.order, Order::Key(_)) {
+            self.keys_of(place, leaf)?;
+        }
+        let spilled: Vec<Spilled> = leaf.spilled().collect();
+        if spilled.is_empty() == place.has_refs {
+            return Err(self.wrong(place, "the large values of a leaf"));
+        }
+        let mut good = true;
+        for value in &spilled {
+            good &= self.large(place, value)?;
+        }
+        Ok(good)
+    }
+
+    /// Keys rise within a leaf, and the last one is what the node says.
+    fn keys_of(&mut self, place: &Place, leaf: &Leaf) -> Result<(), BlobError> {
+        let mut values = Vec::new();
+        let mut before = match std::mem::replace(&mut self.last, Last::None) {
+            Last::Key(key) => key,
+            _ => Vec::new(),
+        };
+        for row in 0..leaf.rows() {
+            leaf.row_values(row, &mut values);
+            let row = RowRef {
+                rowid: None,
+                values: &values,
+            };
+            let key: Vec<Value> = self
+                .shape
+                .key_values(row)
+                .map(|value| value.to_owned())
+                .collect();
+            let rises = before.is_empty()
+                || !self.order_is_known
+                || self
+                    .compare(&before, &key)
+                    .is_none_or(|order| order == Ordering::Less);
+            if !rises {
+                return Err(self.wrong(place, "the order of keys"));
+            }
+            before = key;
+        }
+        let mut canonical = Vec::new();
+        key_canonical(before.iter().map(Value::as_ref), &mut canonical);
+        match &place.span {
+            Some(Span::Key(key)) if *key != NodeKey::new(self.hash, &canonical) => {
+                Err(self.wrong(place, "the last key of a leaf"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn large(&mut self, place: &Place, value: &Spilled) -> Result<bool, BlobError> {
+        let kind = chunk_kind_at(value.level);
+        if self.visitor.is_good(kind, &value.root)? {
+            return Ok(true);
+        }
+        match large::walk(self.source, value, &mut |_, _| Ok(true), &mut |_| Ok(())) {
+            Ok(()) => {
+                self.visitor.set_good(kind, &value.root)?;
+                Ok(true)
+            }
+            Err(error) if error.why == BlobErrorKind::Unavailable => Err(error),
+            Err(error) => {
+                self.visitor.damaged(error, affected(place, self.rows));
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn affected(place: &Place, first_ordinal: u64) -> Affected {
+    let rowids = match place.span {
+        Some(Span::Rowids { first, last }) => Some((first, last)),
+        _ => None,
+    };
+    Affected {
+        rows: place.rows,
+        first_ordinal,
+        rowids,
+    }
+}
+
+/// A node's own span begins and ends with its children's.
+fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
+    let span = |place: Option<&Place>| place.and_then(|place| place.span.clone());
+    let (first, last) = (span(children.first()), span(children.last()));
+    let good = match (&place.span, first, last) {
+        (
+            Some(Span::Rowids { first, last }),
+            Some(Span::Rowids {
+                first: child_first, ..
+            }),
+            Some(Span::Rowids {
+                last: child_last, ..
+            }),
+        ) => (*first, *last) == (child_first, child_last),
+        (Some(Span::Key(key)), _, Some(Span::Key(child))) => *key == child,
+        (Some(Span::Place), _, Some(Span::Place)) => true,
+        // The root: only its first rowid is said elsewhere.
+        (None, Some(Span::Rowids { first, .. }), _) => place.first_rowid == Some(first),
+        (None, _, _) => place.first_rowid.is_none(),
+        _ => false,
+    };
+    if good {
+        Ok(())
+    } else {
+        let cause = FormatError::Invalid {
+            what: "the bounds of a node",
+        };
+        Err(misfit(BlobKind::Node, place.id, cause))
+    }
+}
+
+/// The values of a key that stands whole in a node.
+fn key_values(key: &NodeKey) -> Option<Vec<Value>> {
+    match key.cut {
+        Some(_) => None,
+        None => crate::format::leaf::read_values(&key.bytes).ok(),
+    }
+}
