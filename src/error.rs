@@ -1,0 +1,107 @@
+//! The library's error: the only place where the errors of sibling layers meet.
+//!
+//! Each layer stays its own variant: a source error may be passed over by who reads, a store error
+//! never is. Exit codes and advice for people are added in `cli` only.
+
+use crate::ops::export::ExportError;
+use crate::source::error::SourceError;
+use crate::store::error::StoreError;
+use crate::target::error::TargetError;
+
+/// Why an operation did not do what it promises.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The database that was to be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database that was to be written.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// What the caller named does not exist, or not once.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The work was asked to stop, and did before it changed anything that counts.
+    #[error("stopped")]
+    Cancelled,
+}
+
+/// A snapshot, entity or name that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// No snapshot of this word.
+    #[error("no snapshot {word:?} in {store}")]
+    NoSnapshot {
+        /// The word that was given.
+        word: String,
+        /// Where the store is.
+        store: String,
+        /// A name or id that exists and is near.
+        nearest: Option<String>,
+    },
+    /// The store has no snapshots at all.
+    #[error("{store} has no snapshots yet")]
+    Empty {
+        /// Where the store is.
+        store: String,
+    },
+    /// Several snapshots begin with this.
+    #[error("{word:?} may be any of {} snapshots: {}", matches.len(), matches.join(", "))]
+    Ambiguous {
+        /// The word that was given.
+        word: String,
+        /// Short ids of the snapshots.
+        matches: Vec<String>,
+    },
+    /// `latest` in a store of several sources, and nothing says which.
+    #[error("{store} holds snapshots of {} sources: {}", sources.len(), sources.join(", "))]
+    SeveralSources {
+        /// Where the store is.
+        store: String,
+        /// The sources, by name or path.
+        sources: Vec<String>,
+    },
+    /// No source of this name.
+    #[error("no source {name:?} in {store}")]
+    NoSource {
+        /// The name that was given.
+        name: String,
+        /// Where the store is.
+        store: String,
+        /// The sources, by name or path.
+        sources: Vec<String>,
+    },
+    /// A snapshot has this name already.
+    #[error("a snapshot named {name:?} exists already in {store}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where the store is.
+        store: String,
+    },
+    /// A name that could not be told from an id or a path.
+    #[error("{name:?} cannot be a snapshot's name: {reason}")]
+    BadName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// No entity of this name in the snapshot.
+    #[error("no entity {entity:?} in snapshot {snapshot}")]
+    NoEntity {
+        /// The name that was given.
+        entity: String,
+        /// The snapshot.
+        snapshot: String,
+        /// An entity that exists and is near.
+        nearest: Option<String>,
+    },
+}

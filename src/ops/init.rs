@@ -1,0 +1,2 @@
+//! Makes an empty store.
+// types only: `ops::open::create` does the work; see there.
