@@ -79,8 +79,7 @@ fn open_file(op: &'static str, path: &Path) -> Result<(File, u64), VfsError> {
 
 /// A length that must fit into memory.
 fn memory_len(op: &'static str, path: &Path, bytes: u64) -> Result<usize, VfsError> {
-    usize::try_from(bytes)
-        .map_err(|error| VfsError::new(VfsErrorKind::Other, op, path, error))
+    usize::try_from(bytes).map_err(|error| VfsError::new(VfsErrorKind::Other, op, path, error))
 }
 
 /// Publishes on file systems that cannot rename without replacing: a second name is refused if
@@ -127,9 +126,8 @@ impl Vfs for OsVfs {
     fn create_new(&self, path: &Path) -> Result<Box<dyn VfsFile>, VfsError> {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd =
-            retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o600)))
-                .map_err(|error| failed("create", path, error))?;
+        let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o600)))
+            .map_err(|error| failed("create", path, error))?;
         Ok(Box::new(OsFile {
             file: File::from(fd),
             path: path.to_owned(),
@@ -167,8 +165,7 @@ impl Vfs for OsVfs {
     }
 
     fn replace(&self, from: &Path, to: &Path) -> Result<(), VfsError> {
-        rustix::fs::renameat(CWD, from, CWD, to)
-            .map_err(|error| failed_move("replace", to, error))
+        rustix::fs::renameat(CWD, from, CWD, to).map_err(|error| failed_move("replace", to, error))
     }
 
     fn read(&self, path: &Path, bytes_max: u64) -> Result<Vec<u8>, VfsError> {
