@@ -7,6 +7,13 @@ pub mod local;
 pub mod memory;
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::env::Env;
+use crate::vfs::{Vfs, VfsErrorKind};
+
+use local::LocalBackend;
 
 /// An object that a listing showed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +57,122 @@ pub struct BackendError {
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl BackendError {
+    /// A failure of an operation on an object, with its cause.
+    pub fn new(
+        kind: BackendErrorKind,
+        op: &'static str,
+        name: &str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            op,
+            name: name.to_owned(),
+            cause: cause.into(),
+        }
+    }
+}
+
+impl From<VfsErrorKind> for BackendErrorKind {
+    fn from(kind: VfsErrorKind) -> Self {
+        match kind {
+            VfsErrorKind::NotFound => Self::NotFound,
+            VfsErrorKind::Exists => Self::Exists,
+            VfsErrorKind::Denied => Self::Denied,
+            VfsErrorKind::NoSpace => Self::NoSpace,
+            VfsErrorKind::Transient => Self::Transient,
+            VfsErrorKind::OutcomeUnknown => Self::OutcomeUnknown,
+            VfsErrorKind::Other => Self::Other,
+        }
+    }
+}
+
+/// Opens the place that a location names: the path of a folder, which need not exist yet.
+///
+/// Nothing is read or made here; the folder is made with the first object. A location of another
+/// kind (`s3://...`) is an error of kind `Other`.
+pub fn open(
+    location: &str,
+    vfs: Arc<dyn Vfs>,
+    env: Arc<dyn Env>,
+) -> Result<Arc<dyn Backend>, BackendError> {
+    match location.split_once("://") {
+        Some((scheme, _)) => {
+            let cause = format!("stores of kind {scheme}:// are not supported");
+            Err(BackendError::new(
+                BackendErrorKind::Other,
+                "open",
+                location,
+                cause,
+            ))
+        }
+        None if location.is_empty() => {
+            let cause = "the location is empty";
+            Err(BackendError::new(
+                BackendErrorKind::Other,
+                "open",
+                location,
+                cause,
+            ))
+        }
+        None => Ok(Arc::new(LocalBackend::new(
+            vfs,
+            env,
+            PathBuf::from(location),
+        ))),
+    }
+}
+
+/// Whether a path relative to the store may name an object.
+///
+/// `tmp/` belongs to the backend, and known strangers are somebody else's.
+pub fn is_object_name(name: &str) -> bool {
+    let good_part = |part: &str| {
+        let good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_');
+        !matches!(part, "" | "." | "..") && part.bytes().all(good)
+    };
+    name.split('/').all(good_part)
+        && name != "tmp"
+        && !name.starts_with("tmp/")
+        && !is_known_stranger(name)
+}
+
+/// Whether a path relative to the store is known to be there without being an object.
+///
+/// `*.zip` beside `config`: exports that `backup --zip` writes into the store's folder because
+/// people look for them there. They are neither listed as objects nor reported as foreign.
+pub fn is_known_stranger(name: &str) -> bool {
+    !name.contains('/') && name.ends_with(".zip")
+}
+
+/// An error for a name that cannot be an object's: a fault of the caller, or of a hostile store.
+fn checked_name(op: &'static str, name: &str) -> Result<(), BackendError> {
+    if is_object_name(name) {
+        Ok(())
+    } else {
+        let cause = "not the name of an object";
+        Err(BackendError::new(BackendErrorKind::Other, op, name, cause))
+    }
+}
+
+/// The same for a prefix: empty, or a folder with its `/`.
+fn checked_prefix(prefix: &str) -> Result<(), BackendError> {
+    match prefix.strip_suffix('/') {
+        Some(folder) => checked_name("list", folder),
+        None if prefix.is_empty() => Ok(()),
+        None => {
+            let cause = "a prefix ends in '/'";
+            Err(BackendError::new(
+                BackendErrorKind::Other,
+                "list",
+                prefix,
+                cause,
+            ))
+        }
+    }
+}
+
 /// Keeps objects.
 pub trait Backend: Send + Sync + fmt::Debug {
     /// Where the objects are, for messages.
@@ -86,4 +209,21 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// B8: entries that are no objects (a symbolic link, a device, a name outside the alphabet),
     /// as their paths relative to the store: named to the user, never read.
     fn foreign(&self) -> Result<Vec<String>, BackendError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_objects_are_told_from_the_rest() {
+        for name in ["config", "packs/ab/abcd", "gc/x.final", "a/b.zip", "tmpx"] {
+            assert!(is_object_name(name), "{name}");
+        }
+        for name in [
+            "", "/", "a//b", "../x", "a/..", "a b", "é", "tmp", "tmp/x", "b.zip", "a/",
+        ] {
+            assert!(!is_object_name(name), "{name}");
+        }
+    }
 }

@@ -1,1 +1,14 @@
-//! (being built)
+//! Simulated worlds and contract suites, for tests and benches only (feature `testkit`).
+//!
+//! Everything here may panic: a broken promise of a simulated world is a failed test.
+
+pub mod fault_backend;
+pub mod fault_vfs;
+pub mod faults;
+pub mod memory_vfs;
+pub mod seeded_env;
+
+#[expect(clippy::unwrap_used, reason = "the suites are tests")]
+pub mod backend_suite;
+#[expect(clippy::unwrap_used, reason = "the suites are tests")]
+pub mod vfs_suite;
