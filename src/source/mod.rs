@@ -7,6 +7,7 @@ mod files;
 mod table;
 
 pub use capture::{Capture, CaptureOptions};
+pub use crate::sqlite::check::ForeignKeyCheck;
 pub use carried::NotCarried;
 pub use error::SourceError;
 pub use table::{RowSink, RowsError, rows};
