@@ -1,1 +1,13 @@
-//! (being built)
+//! What is backed up: one consistent read of a database that may be in use.
+
+mod capture;
+mod carried;
+mod error;
+mod files;
+mod table;
+
+pub use capture::{Capture, CaptureOptions};
+pub use crate::sqlite::check::ForeignKeyCheck;
+pub use carried::NotCarried;
+pub use error::SourceError;
+pub use table::{RowSink, RowsError, rows};

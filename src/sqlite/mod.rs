@@ -1,1 +1,16 @@
-//! (being built)
+//! The only room that uses rusqlite: connections, statements, values and schemas of SQLite.
+//!
+//! Everything above speaks `model` values and [`Connection`]; no name is put into SQL except by
+//! [`quote::ident`], and values are only ever bound.
+
+mod authorize;
+pub mod check;
+pub mod open;
+pub mod quote;
+pub mod schema;
+pub mod statement;
+mod table;
+mod value;
+
+pub use open::Connection;
+pub use statement::{BlobIo, ErrorKind, Row, Rows, SqliteError, Statement};

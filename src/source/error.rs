@@ -1,0 +1,156 @@
+//! What can go wrong while a database is read.
+
+use std::path::{Path, PathBuf};
+
+use crate::sqlite::{ErrorKind, SqliteError};
+
+/// A database that could not be read. Never turns into an error of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// No such file.
+    #[error("no database at {path}")]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A directory, another kind of file, or an encrypted database.
+    #[error("{path} is not a SQLite database: {found}")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        found: String,
+    },
+    /// Locked for longer than the wait allowed.
+    #[error("{path} is busy: {cause}")]
+    Busy {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// An interrupted transaction must be rolled back first, which a reader may not do.
+    #[error("{path} was left in the middle of a transaction: its journal must be rolled back by a program that may write")]
+    NeedsRecovery {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Renamed, replaced or deleted while it was read.
+    #[error("{path} was replaced while it was read")]
+    Changed {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Malformed or cut short.
+    #[error("{path} is damaged{}: {cause}", in_table(table.as_deref()))]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// The table that was read.
+        table: Option<String>,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// Not permitted.
+    #[error("no permission to read {path}: {cause}")]
+    Denied {
+        /// The file.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        cause: String,
+    },
+    /// No space for the private copy.
+    #[error("no space for a copy of {path}: {cause}")]
+    NoSpace {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// Something that larder cannot carry.
+    #[error("{path} cannot be read: {what}")]
+    Unsupported {
+        /// The database.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// The read was interrupted.
+    #[error("reading {path} was interrupted")]
+    Cancelled {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Any other answer of SQLite.
+    #[error("cannot read {path}{}: {cause}", in_table(table.as_deref()))]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// The table that was read.
+        table: Option<String>,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// Any other failure of the file system.
+    #[error("cannot {op} {path}: {cause}")]
+    File {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+fn in_table(table: Option<&str>) -> String {
+    table.map_or_else(String::new, |name| format!(" in table {name}"))
+}
+
+/// SQLite's extended codes for a journal that a reader may not roll back.
+const READONLY_ROLLBACK: i32 = 776;
+/// The WAL index needs recovery, and the connection may not write it.
+const READONLY_RECOVERY: i32 = 264;
+
+impl SourceError {
+    /// SQLite's answer about a database, and about a table of it.
+    pub(super) fn of(path: &Path, table: Option<&str>, cause: SqliteError) -> Self {
+        let path = path.to_owned();
+        let table = table.map(str::to_owned);
+        match cause.kind {
+            ErrorKind::Busy => Self::Busy { path, cause },
+            ErrorKind::Corrupt => Self::Corrupt { path, table, cause },
+            ErrorKind::NotADatabase => Self::NotADatabase {
+                path,
+                found: cause.message,
+            },
+            ErrorKind::ReadOnly
+                if matches!(cause.code, READONLY_ROLLBACK | READONLY_RECOVERY) =>
+            {
+                Self::NeedsRecovery { path }
+            }
+            ErrorKind::CannotOpen | ErrorKind::ReadOnly => Self::Denied {
+                path,
+                cause: cause.to_string(),
+            },
+            ErrorKind::Full => Self::NoSpace { path, cause },
+            ErrorKind::Interrupted => Self::Cancelled { path },
+            _ => Self::Sqlite { path, table, cause },
+        }
+    }
+
+    /// The file system's answer about a file.
+    pub(super) fn file(op: &'static str, path: &Path, cause: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let path = path.to_owned();
+        match cause.kind() {
+            Io::NotFound | Io::NotADirectory => Self::NotFound { path },
+            Io::PermissionDenied => Self::Denied {
+                path,
+                cause: cause.to_string(),
+            },
+            _ => Self::File { op, path, cause },
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The few plain file calls on a source, all of them before a connection to it exists: closing a
+//! file drops every lock that this process holds on it (howtocorrupt.html §2.2).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::error::SourceError;
+
+/// What every database begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// A file that may be opened as a database.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// Absolute path, symbolic links resolved.
+    pub path: PathBuf,
+    /// Nothing in it: a valid empty database.
+    pub is_empty: bool,
+}
+
+/// Resolves the path and tells files that are no databases.
+pub(super) fn look(given: &Path) -> Result<Looked, SourceError> {
+    let path = std::fs::canonicalize(given).map_err(|e| SourceError::file("find", given, e))?;
+    let status = std::fs::metadata(&path).map_err(|e| SourceError::file("read", &path, e))?;
+    let not = |found: &str| SourceError::NotADatabase {
+        path: path.clone(),
+        found: found.to_owned(),
+    };
+    if status.is_dir() {
+        return Err(not("it is a directory"));
+    }
+    if !status.is_file() {
+        return Err(not("it is not a regular file"));
+    }
+    let mut head = Vec::new();
+    let file = File::open(&path).map_err(|e| SourceError::file("read", &path, e))?;
+    file.take(MAGIC.len() as u64)
+        .read_to_end(&mut head)
+        .map_err(|e| SourceError::file("read", &path, e))?;
+    let is_empty = head.is_empty();
+    if !is_empty && head != MAGIC {
+        return Err(not(&describe(&head, status.len())));
+    }
+    Ok(Looked { path, is_empty })
+}
+
+/// What a file begins with, for a person.
+fn describe(head: &[u8], bytes: u64) -> String {
+    let printable = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0);
+    if head.iter().all(printable) || bytes % 512 != 0 {
+        return format!("it begins with \"{}\"", head.escape_ascii());
+    }
+    let digits: Vec<String> = head.iter().map(|b| format!("{b:02x}")).collect();
+    format!(
+        "it begins with the bytes {}, as an encrypted database may",
+        digits.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(content: &[u8]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        look(file.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_told_by_its_beginning() {
+        assert!(told(b"PK\x03\x04rest of a zip archive").contains(r#"begins with "PK\x03\x04"#));
+        assert!(told(b"id,name\n1,Anna\n").contains(r#"begins with "id,name\n1,Anna\n""#));
+        assert!(told(&[0x9c; 4096]).contains("as an encrypted database may"));
+        assert!(told(b"SQLite").contains("not a SQLite database"));
+    }
+
+    #[test]
+    fn missing_files_and_directories_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = look(&dir.path().join("shop.db"));
+        assert!(matches!(missing, Err(SourceError::NotFound { .. })));
+        let error = look(dir.path()).unwrap_err();
+        assert!(error.to_string().ends_with("it is a directory"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_database() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(look(file.path()).unwrap().is_empty);
+    }
+}

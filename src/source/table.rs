@@ -1,0 +1,330 @@
+//! The rows of one table, in the order of SQLite's own scan, within constant memory.
+//!
+//! Columns are named one by one (never `SELECT *`) and indexes are not used: an index that
+//! disagrees with its table must not hide rows. A value over [`FAST_BYTES_MAX`] stops the fast
+//! scan before SQLite loads it (`SQLITE_LIMIT_LENGTH`); its row is then read with lengths first
+//! and such values piece by piece, and the fast scan goes on behind it. SQLite refuses piecewise
+//! reading for WITHOUT ROWID tables and tables with generated columns: there it loads the value.
+
+use std::io::{self, Read};
+
+use super::capture::Capture;
+use super::error::SourceError;
+use crate::model::row::RowRef;
+use crate::model::schema::{Table, TableKind};
+use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
+use crate::sqlite::quote::{ident, idents};
+use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
+
+/// The longest value that the fast scan loads.
+const FAST_BYTES_MAX: i32 = 1 << 20;
+
+/// Columns of which one statement asks class, length and value: a result has 2,000 at most.
+const SLOW_COLUMNS_MAX: usize = 500;
+
+/// Takes the rows of a table.
+pub trait RowSink {
+    /// Why it may refuse.
+    type Error;
+
+    /// Takes a value over [`SPILL_BYTES_OVER`] bytes, before the row in which what is returned
+    /// stands for it. `content` gives exactly `bytes` bytes.
+    fn large(
+        &mut self,
+        class: LongClass,
+        bytes: u64,
+        content: &mut dyn Read,
+    ) -> Result<Spilled, Self::Error>;
+
+    /// Takes a row. Its values are those of `Table::leaf_columns`, in that order.
+    fn row(&mut self, row: RowRef<'_>) -> Result<(), Self::Error>;
+}
+
+/// A scan ended early: because of the database, or of the sink.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError<E> {
+    /// The database could not be read.
+    #[error(transparent)]
+    Source(SourceError),
+    /// The sink refused.
+    #[error("{0}")]
+    Sink(E),
+}
+
+/// The same, before the database's and the table's name are added.
+enum Stop<E> {
+    Sqlite(SqliteError),
+    Sink(E),
+}
+
+impl<E> From<SqliteError> for Stop<E> {
+    fn from(error: SqliteError) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl<E> From<crate::sqlite::quote::NameError> for Stop<E> {
+    fn from(error: crate::sqlite::quote::NameError) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+/// Gives every row of a table that is carried to the sink: by rowid, or by the primary key of a
+/// WITHOUT ROWID table. Returns the number of rows.
+pub fn rows<S: RowSink>(
+    capture: &Capture,
+    table: &Table,
+    sink: &mut S,
+) -> Result<u64, RowsError<S::Error>> {
+    let mut scan = Scan {
+        db: &capture.db,
+        table,
+        columns: table.leaf_columns().map(|at| table.columns[at].name.as_str()).collect(),
+        sink,
+        count: 0,
+    };
+    let done = match rowid_column(table) {
+        Some(rowid) => scan.by_rowid(rowid),
+        None => scan.whole(),
+    };
+    let count = scan.count;
+    let lifted = capture.db.limit_length(None);
+    match done.and_then(|()| Ok(lifted?)) {
+        Ok(()) => Ok(count),
+        Err(Stop::Sink(error)) => Err(RowsError::Sink(error)),
+        Err(Stop::Sqlite(cause)) => {
+            let error = SourceError::of(capture.path(), Some(&table.name), cause);
+            Err(RowsError::Source(error))
+        }
+    }
+}
+
+/// The column by which the rowid is reached; `None` if there is no rowid or no way to it.
+fn rowid_column(table: &Table) -> Option<&str> {
+    match table.rowid_alias() {
+        Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
+        None => table.rowid_name(),
+    }
+}
+
+struct Scan<'a, S> {
+    db: &'a Connection,
+    table: &'a Table,
+    columns: Vec<&'a str>,
+    sink: &'a mut S,
+    count: u64,
+}
+
+/// Why the fast scan of a rowid table ended.
+enum Fast {
+    End,
+    /// The row at or behind this rowid holds a value too long for it.
+    TooLong(i64),
+}
+
+impl<S: RowSink> Scan<'_, S> {
+    /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
+    fn whole(&mut self) -> Result<(), Stop<S::Error>> {
+        let columns = idents(self.columns.iter().copied())?;
+        let sql = format!("SELECT {columns} FROM main.{} NOT INDEXED", ident(&self.table.name)?);
+        let mut statement = self.db.prepare(&sql)?;
+        let mut rows = statement.rows();
+        self.give(&mut rows, None).map(drop)
+    }
+
+    /// A rowid table: fast as far as it goes, then one row slowly, and so on.
+    fn by_rowid(&mut self, rowid: &str) -> Result<(), Stop<S::Error>> {
+        let mut from = i64::MIN;
+        loop {
+            self.db.limit_length(Some(FAST_BYTES_MAX))?;
+            let ended = self.fast(rowid, from)?;
+            self.db.limit_length(None)?;
+            let Fast::TooLong(at) = ended else {
+                return Ok(());
+            };
+            let done = self.slow_row(rowid, at)?;
+            match done.and_then(|rowid| rowid.checked_add(1)) {
+                Some(next) => from = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn fast(&mut self, rowid: &str, from: i64) -> Result<Fast, Stop<S::Error>> {
+        let names = std::iter::once(rowid).chain(self.columns.iter().copied());
+        let sql = format!(
+            "SELECT {} FROM main.{} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
+            idents(names)?,
+            ident(&self.table.name)?,
+            rowid = ident(rowid)?,
+        );
+        let mut statement = self.db.prepare(&sql)?;
+        statement.bind(1, ValueRef::Integer(from))?;
+        let mut rows = statement.rows();
+        self.give(&mut rows, Some(from))
+    }
+
+    /// Passes rows on. With `from`, column 0 is the rowid. One vector serves all rows.
+    fn give(&mut self, rows: &mut Rows<'_>, from: Option<i64>) -> Result<Fast, Stop<S::Error>> {
+        let first = usize::from(from.is_some());
+        let mut next = from.unwrap_or(0);
+        let mut spare: Vec<ValueRef<'static>> = Vec::with_capacity(self.columns.len());
+        loop {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(Fast::End),
+                Err(error) if error.kind == ErrorKind::TooBig && from.is_some() => {
+                    return Ok(Fast::TooLong(next));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let rowid = if first == 1 { Some(row.integer(0)?) } else { None };
+            let mut values: Vec<ValueRef<'_>> = spare;
+            for at in 0..self.columns.len() {
+                let value = row.value(first + at)?;
+                values.push(self.spill_if_long(value)?);
+            }
+            self.pass(rowid, &values)?;
+            spare = emptied(values);
+            match rowid.map(|rowid| rowid.checked_add(1)) {
+                Some(Some(after)) => next = after,
+                Some(None) => return Ok(Fast::End),
+                None => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, rowid: Option<i64>, values: &[ValueRef<'_>]) -> Result<(), Stop<S::Error>> {
+        self.count += 1;
+        self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
+    }
+
+    fn spill_if_long<'v>(&mut self, value: ValueRef<'v>) -> Result<ValueRef<'v>, Stop<S::Error>> {
+        let (class, bytes) = match value {
+            ValueRef::Text(bytes) => (LongClass::Text, bytes),
+            ValueRef::Blob(bytes) => (LongClass::Blob, bytes),
+            _ => return Ok(value),
+        };
+        if bytes.len() <= SPILL_BYTES_OVER {
+            return Ok(value);
+        }
+        let mut content = bytes;
+        self.sink
+            .large(class, bytes.len() as u64, &mut content)
+            .map(ValueRef::Spilled)
+            .map_err(Stop::Sink)
+    }
+
+    /// Reads the first row at or behind `from` without loading its long values. Returns its rowid.
+    fn slow_row(&mut self, rowid: &str, from: i64) -> Result<Option<i64>, Stop<S::Error>> {
+        let (key, table) = (ident(rowid)?, ident(&self.table.name)?);
+        let sql = format!(
+            "SELECT {key} FROM main.{table} NOT INDEXED WHERE {key} >= {from} ORDER BY {key} LIMIT 1"
+        );
+        let Some(found) = self.db.integer(&sql)? else {
+            return Ok(None);
+        };
+        let columns = self.columns.clone();
+        let mut values: Vec<Value> = Vec::with_capacity(columns.len());
+        for part in columns.chunks(SLOW_COLUMNS_MAX) {
+            self.slow_values(part, &format!("main.{table} NOT INDEXED WHERE {key} = ?1"), found, &mut values)?;
+        }
+        let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
+        self.pass(Some(found), &values)?;
+        Ok(Some(found))
+    }
+
+    /// Class, length and, if it is short, the value of each column of one row.
+    fn slow_values(
+        &mut self,
+        columns: &[&str],
+        place: &str,
+        rowid: i64,
+        values: &mut Vec<Value>,
+    ) -> Result<(), Stop<S::Error>> {
+        let mut asked = Vec::with_capacity(columns.len());
+        for column in columns {
+            let c = ident(column)?;
+            asked.push(format!(
+                "typeof({c}), octet_length({c}), CASE WHEN typeof({c}) IN ('text', 'blob') \
+                 AND octet_length({c}) > {SPILL_BYTES_OVER} THEN NULL ELSE {c} END"
+            ));
+        }
+        let sql = format!("SELECT {} FROM {place}", asked.join(", "));
+        let mut statement = self.db.prepare(&sql)?;
+        statement.bind(1, ValueRef::Integer(rowid))?;
+        let mut rows = statement.rows();
+        let Some(row) = rows.next()? else {
+            return Err(Stop::Sqlite(SqliteError::vanished(rowid)));
+        };
+        for (at, column) in columns.iter().enumerate() {
+            let class = match row.bytes(3 * at)? {
+                Some(b"text") => Some(LongClass::Text),
+                Some(b"blob") => Some(LongClass::Blob),
+                _ => None,
+            };
+            let value = match (class, row.value(3 * at + 1)?) {
+                (Some(class), ValueRef::Integer(bytes)) if bytes > SPILL_BYTES_OVER as i64 => {
+                    Value::Spilled(self.stream(column, rowid, class, bytes.unsigned_abs(), place)?)
+                }
+                _ => row.value(3 * at + 2)?.to_owned(),
+            };
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    /// Gives one long value to the sink piece by piece; whole where SQLite has no other way.
+    fn stream(
+        &mut self,
+        column: &str,
+        rowid: i64,
+        class: LongClass,
+        bytes: u64,
+        place: &str,
+    ) -> Result<Spilled, Stop<S::Error>> {
+        if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
+            let mut content = Watched { inner: blob, failed: None };
+            let taken = self.sink.large(class, bytes, &mut content);
+            return match content.failed {
+                // The sink saw only what the database could not give.
+                Some(text) => Err(Stop::Sqlite(SqliteError::unreadable(column, rowid, &text))),
+                None => taken.map_err(Stop::Sink),
+            };
+        }
+        let mut statement = self.db.prepare(&format!("SELECT {} FROM {place}", ident(column)?))?;
+        statement.bind(1, ValueRef::Integer(rowid))?;
+        let mut rows = statement.rows();
+        let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
+        let mut content = row.bytes(0)?.unwrap_or_default();
+        self.sink.large(class, bytes, &mut content).map_err(Stop::Sink)
+    }
+}
+
+/// The vector without its values, ready for those of the next row. Collecting in place keeps the
+/// allocation: nothing is allocated per row.
+fn emptied(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'static>> {
+    values.clear();
+    values.into_iter().map(|_| ValueRef::Null).collect()
+}
+
+/// Remembers that reading failed, so that the failure is not taken for the sink's.
+struct Watched<R> {
+    inner: R,
+    failed: Option<String>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out);
+        if let Err(error) = &read {
+            self.failed = Some(error.to_string());
+        }
+        read
+    }
+}
+
+/// True for a rowid table whose rowid has no name left: rows are carried, rowids are not.
+pub(super) fn hides_rowid(table: &Table) -> bool {
+    matches!(table.kind, TableKind::Rowid { .. }) && rowid_column(table).is_none()
+}

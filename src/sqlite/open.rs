@@ -1,0 +1,241 @@
+//! Connection profiles: how a database is opened, and what a connection refuses.
+//!
+//! `trusted_schema` is off before the schema is first parsed: switched off later, functions in it
+//! would still run. Foreign keys are off everywhere (the bundled SQLite turns them on by default):
+//! larder checks them itself, and by `foreign_key_check`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+
+use super::authorize::{self, SchemaOnly};
+use super::statement::{BlobIo, ErrorKind, Row, SqliteError, Statement};
+use crate::model::value::ValueRef;
+
+/// Page cache of every connection, in KiB.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// The longest value SQLite can hold in this build.
+const LENGTH_MAX: i32 = 1_000_000_000;
+
+/// A connection to one database.
+#[derive(Debug)]
+pub struct Connection {
+    db: rusqlite::Connection,
+    schema_only: SchemaOnly,
+}
+
+impl Connection {
+    /// A database in use by others, read only: nothing of it is changed, no checkpoint is made.
+    pub fn open_live(path: &Path, busy: Duration) -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Self::open(path, flags, busy)?;
+        opened.harden(false)?;
+        opened.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        opened.pragma("query_only", 1)?;
+        Ok(opened)
+    }
+
+    /// A file of our own that exists and is empty: a private copy, or a new database being built.
+    /// The journal is in memory, nothing is synced: after a crash the file is garbage.
+    pub fn open_scratch(path: &Path) -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let opened = Self::open(path, flags, Duration::ZERO)?;
+        opened.execute("PRAGMA locking_mode=EXCLUSIVE")?;
+        opened.execute("PRAGMA journal_mode=MEMORY")?;
+        opened.execute("PRAGMA synchronous=OFF")?;
+        opened.harden(false)?;
+        Ok(opened)
+    }
+
+    /// An existing database that will be written, perhaps while others use it.
+    pub fn open_target(
+        path: &Path,
+        busy: Duration,
+        fire_triggers: bool,
+    ) -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Self::open(path, flags, busy)?;
+        opened.harden(fire_triggers)?;
+        Ok(opened)
+    }
+
+    /// An empty database in memory, to try schema texts on.
+    pub fn open_memory() -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = rusqlite::Connection::open_in_memory_with_flags(flags)?;
+        let opened = Self::of(db)?;
+        opened.harden(false)?;
+        Ok(opened)
+    }
+
+    fn open(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Self, SqliteError> {
+        let db = rusqlite::Connection::open_with_flags(path, flags)?;
+        // Over 24 days SQLite's own counter overflows.
+        db.busy_timeout(busy.min(Duration::from_secs(24 * 3600)))?;
+        Self::of(db)
+    }
+
+    fn of(mut db: rusqlite::Connection) -> Result<Self, SqliteError> {
+        let schema_only = authorize::install(&mut db)?;
+        Ok(Self { db, schema_only })
+    }
+
+    /// What every profile has in common. Runs before the schema is read.
+    fn harden(&self, fire_triggers: bool) -> Result<(), SqliteError> {
+        for (setting, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fire_triggers),
+            (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
+            // Old schemas quote strings with ".
+            (DbConfig::SQLITE_DBCONFIG_DQS_DDL, true),
+            (DbConfig::SQLITE_DBCONFIG_DQS_DML, true),
+        ] {
+            self.db.set_db_config(setting, on)?;
+        }
+        self.db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        self.db.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, if fire_triggers { 1000 } else { 10 })?;
+        self.pragma("cell_size_check", 1)?;
+        self.pragma("mmap_size", 0)?;
+        self.pragma("cache_size", -CACHE_KIB)?;
+        Ok(())
+    }
+
+    /// Sets a pragma to a number. `name` is one of ours, never data.
+    pub fn pragma(&self, name: &'static str, value: i64) -> Result<(), SqliteError> {
+        self.execute(&format!("PRAGMA {name}={value}"))
+    }
+
+    /// Runs one statement; rows that it gives are dropped.
+    pub fn execute(&self, sql: &str) -> Result<(), SqliteError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.rows();
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Runs a stored schema text: exactly one CREATE statement, and nothing but that.
+    pub fn create(&self, sql: &str) -> Result<(), SqliteError> {
+        self.schema_only.set(true);
+        let done = self.prepare_create(sql).and_then(|mut statement| statement.run());
+        self.schema_only.set(false);
+        done
+    }
+
+    /// Parses a stored schema text as [`Connection::create`] would, and does not run it.
+    pub fn try_create(&self, sql: &str) -> Result<(), SqliteError> {
+        self.schema_only.set(true);
+        let tried = self.prepare_create(sql).map(drop);
+        self.schema_only.set(false);
+        tried
+    }
+
+    fn prepare_create(&self, sql: &str) -> Result<Statement<'_>, SqliteError> {
+        let starts_so = sql.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("create"));
+        if !starts_so {
+            return Err(SqliteError::other("a schema text does not begin with CREATE"));
+        }
+        if sql.contains('\0') {
+            return Err(SqliteError::other("a schema text holds a NUL character"));
+        }
+        self.prepare(sql)
+    }
+
+    /// Prepares exactly one statement.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>, SqliteError> {
+        Ok(Statement(self.db.prepare(sql)?))
+    }
+
+    /// Calls `each` for every row.
+    pub fn for_each(
+        &self,
+        sql: &str,
+        parameters: &[ValueRef<'_>],
+        mut each: impl FnMut(Row<'_>) -> Result<(), SqliteError>,
+    ) -> Result<(), SqliteError> {
+        let mut statement = self.prepare(sql)?;
+        for (at, value) in parameters.iter().enumerate() {
+            statement.bind(at + 1, *value)?;
+        }
+        let mut rows = statement.rows();
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    /// The first column of the first row as an integer; `None` without a row.
+    pub fn integer(&self, sql: &str) -> Result<Option<i64>, SqliteError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.rows();
+        rows.next()?.map(|row| row.integer(0)).transpose()
+    }
+
+    /// The first column of the first row as text; `None` without a row or for NULL.
+    pub fn text(&self, sql: &str) -> Result<Option<String>, SqliteError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.rows();
+        match rows.next()? {
+            Some(row) => row.text(0),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens a text or blob of a rowid table for reading or writing piece by piece. SQLite refuses
+    /// it for tables with generated columns and, to write, for indexed columns.
+    pub fn blob(
+        &self,
+        table: &str,
+        column: &str,
+        rowid: i64,
+        write: bool,
+    ) -> Result<BlobIo<'_>, SqliteError> {
+        let blob = self.db.blob_open(rusqlite::MAIN_DB, table, column, rowid, !write)?;
+        Ok(BlobIo(blob))
+    }
+
+    /// From here on, a value over so many bytes is an error of kind `TooBig` and never loaded;
+    /// `None` takes the limit away.
+    pub fn limit_length(&self, bytes: Option<i32>) -> Result<(), SqliteError> {
+        let bytes = bytes.unwrap_or(LENGTH_MAX);
+        self.db.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes)?;
+        Ok(())
+    }
+
+    /// Copies the whole database into `copy`, in one step: one read lock, no restart.
+    pub fn copy_into(&self, copy: &mut Connection) -> Result<(), SqliteError> {
+        use rusqlite::backup::StepResult;
+        let backup = rusqlite::backup::Backup::new(&self.db, &mut copy.db)?;
+        match backup.step(-1)? {
+            StepResult::Done => Ok(()),
+            _ => Err(SqliteError {
+                kind: ErrorKind::Busy,
+                code: rusqlite::ffi::SQLITE_BUSY,
+                message: "database is locked".to_owned(),
+            }),
+        }
+    }
+
+    /// True if the file was renamed, deleted or replaced since it was opened.
+    pub fn has_moved(&self) -> Result<bool, SqliteError> {
+        let mut moved = 0;
+        let control = rusqlite::FileControl::HasMoved(&mut moved);
+        self.db.file_control(Some(rusqlite::MAIN_DB), control)?;
+        Ok(moved != 0)
+    }
+
+    /// Closes the connection, so that an error on the way is seen.
+    pub fn close(self) -> Result<(), SqliteError> {
+        self.db.close().map_err(|(_, error)| error.into())
+    }
+}

@@ -1,0 +1,120 @@
+//! What is checked before a new database gets its name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::TargetError;
+use crate::progress::Finding;
+use crate::sqlite::check::{self, ForeignKeyCheck};
+use crate::sqlite::quote::ident;
+use crate::sqlite::{Connection, SqliteError};
+
+/// How thoroughly SQLite itself checks the new database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckLevel {
+    /// Not at all.
+    None,
+    /// `quick_check`: pages and records, not whether indexes agree.
+    #[default]
+    Quick,
+    /// `integrity_check`: indexes as well.
+    Full,
+}
+
+/// What the source was like; what is absent is not compared.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Foreign-key verdicts by table.
+    pub foreign_keys: BTreeMap<String, ForeignKeyCheck>,
+}
+
+/// Lines of SQLite's check that speak of values which the source held, too: they break a
+/// constraint that was added, or switched off, after they were written.
+const OF_VALUES: [&str; 7] = [
+    "CHECK constraint failed in ",
+    "NULL value in ",
+    "NUMERIC value in ",
+    "TEXT value in ",
+    "non-INTEGER value in ",
+    "non-REAL value in ",
+    "non-TEXT value in ",
+];
+
+/// Runs SQLite's check. Damage is an error; values that break a constraint are findings.
+pub(super) fn integrity(
+    db: &Connection,
+    path: &Path,
+    level: CheckLevel,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    if level == CheckLevel::None {
+        return Ok(());
+    }
+    let lines = check::integrity(db, level == CheckLevel::Full)
+        .map_err(|cause| TargetError::of(path, "check", cause))?;
+    let (of_values, lines): (Vec<String>, Vec<String>) = lines
+        .into_iter()
+        .partition(|line| OF_VALUES.iter().any(|start| line.starts_with(start)));
+    findings.extend(of_values.into_iter().map(|line| Finding::note("check", line)));
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(TargetError::Damaged {
+        path: path.to_owned(),
+        lines,
+    })
+}
+
+/// Compares the number of rows.
+pub(super) fn counts(db: &Connection, path: &Path, expected: &Expected) -> Result<(), TargetError> {
+    for (table, &wanted) in &expected.rows {
+        let count = || -> Result<i64, SqliteError> {
+            let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", ident(table)?);
+            Ok(db.integer(&sql)?.unwrap_or(0))
+        };
+        let found = count()
+            .map_err(|cause| TargetError::of(path, &format!("table {table}"), cause))?
+            .unsigned_abs();
+        if found != wanted {
+            return Err(TargetError::Count {
+                table: table.clone(),
+                wanted,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Compares the foreign-key verdicts with the source's. A difference is a warning: the rows are
+/// those of the source, so their parents are not.
+pub(super) fn foreign_keys(
+    db: &Connection,
+    path: &Path,
+    expected: &Expected,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    for (table, wanted) in &expected.foreign_keys {
+        let place = format!("table {table}");
+        let found = check::foreign_keys(db, table)
+            .map_err(|cause| TargetError::of(path, &place, cause))?;
+        if found != *wanted {
+            let text = format!(
+                "its foreign keys are violated {} times, in the source {} times",
+                described(&found),
+                described(wanted)
+            );
+            findings.push(Finding::warning(place, text));
+        }
+    }
+    Ok(())
+}
+
+fn described(check: &ForeignKeyCheck) -> String {
+    match &check.defect {
+        Some(defect) => format!("(unknown: {defect})"),
+        None => check.violations.values().sum::<u64>().to_string(),
+    }
+}

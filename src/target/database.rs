@@ -1,0 +1,143 @@
+//! A new database: built in a file beside its place, checked, synced, published whole.
+//!
+//! Order: settings that precede tables; tables; rows; indexes, views, triggers; the other
+//! settings; checks; WAL mode last. Until [`NewDatabase::finish`] nothing has the final name.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::check::{self, CheckLevel, Expected};
+use super::error::TargetError;
+use super::files::Unpublished;
+use super::schema;
+use super::writer::TableWriter;
+use crate::model::schema::{Schema, Settings, Table, TableKind};
+use crate::progress::Finding;
+use crate::sqlite::{Connection, SqliteError};
+
+/// A database being built. Dropped unfinished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct NewDatabase {
+    // Before `file`: the connection closes before the file goes.
+    db: Connection,
+    file: Unpublished,
+    settings: Settings,
+    schema: Schema,
+    skipped: BTreeSet<String>,
+    findings: Vec<Finding>,
+}
+
+/// A database that was built and published.
+#[derive(Debug, Clone, Default)]
+pub struct Restored {
+    /// Objects that could not be created, values that break a constraint, foreign keys that are
+    /// violated more or less often than in the source.
+    pub findings: Vec<Finding>,
+}
+
+impl NewDatabase {
+    /// Begins: all tables exist, empty, and wait for their rows. `skipped` names tables that are
+    /// not carried; virtual tables and their shadows never are.
+    ///
+    /// Errors: `Exists` if the place or a sidecar of it is taken.
+    pub fn create(
+        place: &Path,
+        settings: &Settings,
+        schema: &Schema,
+        skipped: impl IntoIterator<Item = String>,
+    ) -> Result<Self, TargetError> {
+        let file = Unpublished::create(place)?;
+        let at = |cause: SqliteError| TargetError::of(place, "", cause);
+        let db = Connection::open_scratch(file.temp()).map_err(at)?;
+        let mut skipped: BTreeSet<String> = skipped.into_iter().collect();
+        let unmade = |t: &&Table| matches!(t.kind, TableKind::Virtual | TableKind::Shadow);
+        skipped.extend(schema.tables.iter().filter(unmade).map(|t| t.name.clone()));
+        let findings = skipped
+            .iter()
+            .map(|name| Finding::warning(format!("table {name}"), "it is not carried"))
+            .collect();
+        schema::set_before_tables(&db, place, settings)?;
+        schema::create_tables(&db, place, schema, &skipped)?;
+        // Rows may break a CHECK that is younger than they; it is checked at the end.
+        db.pragma("ignore_check_constraints", 1).map_err(at)?;
+        db.execute("BEGIN").map_err(at)?;
+        Ok(Self {
+            db,
+            file,
+            settings: settings.clone(),
+            schema: schema.clone(),
+            skipped,
+            findings,
+        })
+    }
+
+    /// Tables that wait for rows, in the order in which to fill them: SQLite's own come last, for
+    /// rows in the others change them.
+    pub fn tables(&self) -> impl Iterator<Item = &Table> {
+        let due = |internal: bool| {
+            self.schema.tables.iter().filter(move |table| {
+                table.is_internal() == internal && !self.skipped.contains(&table.name)
+            })
+        };
+        due(false).chain(due(true))
+    }
+
+    /// A writer for the rows of one table, which must be one of [`NewDatabase::tables`].
+    pub fn writer<'d>(&'d self, table: &'d Table) -> Result<TableWriter<'d>, TargetError> {
+        TableWriter::new(&self.db, self.file.place(), table)
+    }
+
+    /// Completes, checks and publishes the database. On return it is durable.
+    ///
+    /// Errors leave the place untouched: `Damaged`, `Count`, `SchemaDiffers`, `Exists` if the place
+    /// was taken meanwhile.
+    pub fn finish(self, level: CheckLevel, expected: &Expected) -> Result<Restored, TargetError> {
+        let Self {
+            db,
+            file,
+            settings,
+            schema,
+            skipped,
+            mut findings,
+        } = self;
+        let place = file.place().to_owned();
+        let at = |cause: SqliteError| TargetError::of(&place, "", cause);
+        db.execute("COMMIT").map_err(at)?;
+        let missing = schema::create_rest(&db, &place, &schema, &mut findings)?;
+        for (name, value) in [
+            ("user_version", settings.user_version),
+            ("application_id", settings.application_id),
+        ] {
+            // Writing a zero would give an empty database its first page.
+            if value != 0 {
+                db.pragma(name, i64::from(value)).map_err(at)?;
+            }
+        }
+        schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
+        db.pragma("ignore_check_constraints", 0).map_err(at)?;
+        check::counts(&db, &place, expected)?;
+        check::integrity(&db, &place, level, &mut findings)?;
+        check::foreign_keys(&db, &place, expected, &mut findings)?;
+        set_journal_mode(&db, &place, &settings)?;
+        db.close().map_err(at)?;
+        file.publish()?;
+        Ok(Restored { findings })
+    }
+}
+
+/// WAL is kept in the file's header; everything else is the connection's own.
+fn set_journal_mode(db: &Connection, place: &Path, settings: &Settings) -> Result<(), TargetError> {
+    if settings.journal_mode != "wal" {
+        return Ok(());
+    }
+    let mode = db
+        .text("PRAGMA main.journal_mode=WAL")
+        .map_err(|cause| TargetError::of(place, "journal_mode", cause))?;
+    match mode.as_deref() {
+        Some("wal") => Ok(()),
+        _ => Err(TargetError::Unsupported {
+            path: place.to_owned(),
+            what: "WAL mode".to_owned(),
+        }),
+    }
+}

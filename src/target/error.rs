@@ -1,0 +1,164 @@
+//! What can go wrong while a database is written.
+
+use std::path::{Path, PathBuf};
+
+use crate::sqlite::{ErrorKind, SqliteError};
+
+/// A database that could not be written. Whatever happened, the place meant for it is untouched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// A file stands where the database, or its `-wal`, `-shm` or `-journal`, would be.
+    #[error("{path} exists already")]
+    Exists {
+        /// The file in the way.
+        path: PathBuf,
+    },
+    /// The folder of the database is missing.
+    #[error("no folder {path}")]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Not permitted.
+    #[error("no permission to write {path}: {cause}")]
+    Denied {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system or SQLite said.
+        cause: String,
+    },
+    /// No space left.
+    #[error("no space left to write {path}")]
+    NoSpace {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A setting or an object that this SQLite cannot make.
+    #[error("{path} cannot be made: {what}")]
+    Unsupported {
+        /// The database.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// A row that its table refuses.
+    #[error("table {table} refuses {row}: {cause}")]
+    Constraint {
+        /// The table.
+        table: String,
+        /// Which row: `row 17`, `record 3`.
+        row: String,
+        /// What SQLite said, the constraint in it.
+        cause: SqliteError,
+    },
+    /// A row that does not have the columns of its table.
+    #[error("table {table}: {row} has {found} values where {wanted} are due")]
+    RowShape {
+        /// The table.
+        table: String,
+        /// Which row.
+        row: String,
+        /// Values that the table stores.
+        wanted: usize,
+        /// Values that were given.
+        found: usize,
+    },
+    /// The content of a large value could not be had.
+    #[error("table {table}: a large value of {row} cannot be had: {cause}")]
+    Content {
+        /// The table.
+        table: String,
+        /// Which row.
+        row: String,
+        /// Why; a store's error stands inside.
+        cause: std::io::Error,
+    },
+    /// What was made is not what was asked for.
+    #[error("the schema of {path} came out different: {what}")]
+    SchemaDiffers {
+        /// The database.
+        path: PathBuf,
+        /// The object.
+        what: String,
+    },
+    /// A table does not hold as many rows as it should.
+    #[error("table {table} holds {found} rows where {wanted} are due")]
+    Count {
+        /// The table.
+        table: String,
+        /// Rows that are due.
+        wanted: u64,
+        /// Rows that are there.
+        found: u64,
+    },
+    /// SQLite's own check found damage.
+    #[error("{path} is damaged: {}", lines.join("; "))]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What the check said.
+        lines: Vec<String>,
+    },
+    /// Any other answer of SQLite.
+    #[error("cannot write {path}{}: {cause}", in_place(place))]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// Table or object; empty if none.
+        place: String,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// Any other failure of the file system.
+    #[error("cannot {op} {path}: {cause}")]
+    File {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+fn in_place(place: &str) -> String {
+    match place {
+        "" => String::new(),
+        place => format!(" ({place})"),
+    }
+}
+
+impl TargetError {
+    /// SQLite's answer about the database, and about an object of it.
+    pub(super) fn of(path: &Path, place: &str, cause: SqliteError) -> Self {
+        let path = path.to_owned();
+        match cause.kind {
+            ErrorKind::Full => Self::NoSpace { path },
+            ErrorKind::ReadOnly | ErrorKind::CannotOpen => Self::Denied {
+                path,
+                cause: cause.to_string(),
+            },
+            _ => Self::Sqlite {
+                path,
+                place: place.to_owned(),
+                cause,
+            },
+        }
+    }
+
+    /// The file system's answer about a file.
+    pub(super) fn file(op: &'static str, path: &Path, cause: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let path = path.to_owned();
+        match cause.kind() {
+            Io::AlreadyExists => Self::Exists { path },
+            Io::StorageFull | Io::QuotaExceeded => Self::NoSpace { path },
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => Self::Denied {
+                path,
+                cause: cause.to_string(),
+            },
+            _ => Self::File { op, path, cause },
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Making a schema: tables first, what hangs on them after the rows, each kind in creation order.
+//!
+//! Texts come from a store and are not trusted: each is exactly one CREATE statement, prepared
+//! under an authorizer that allows nothing else. What came of it is compared in [`ensure_equal`].
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::error::TargetError;
+use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
+use crate::progress::Finding;
+use crate::sqlite::quote::ident;
+use crate::sqlite::schema::read_objects;
+use crate::sqlite::{Connection, ErrorKind, SqliteError};
+
+/// SQLite's own tables that `ANALYZE` makes, in the order in which it makes them.
+const STATISTICS: [&str; 2] = ["sqlite_stat1", "sqlite_stat4"];
+
+/// Sets what must stand before the first table. A setting that does not take is an error.
+pub(super) fn set_before_tables(
+    db: &Connection,
+    path: &Path,
+    settings: &Settings,
+) -> Result<(), TargetError> {
+    let unsupported = |what: String| TargetError::Unsupported {
+        path: path.to_owned(),
+        what,
+    };
+    if settings.encoding != "UTF-8" {
+        return Err(unsupported(format!("encoding {}", settings.encoding)));
+    }
+    let set = |name: &'static str, value: i64| -> Result<Option<i64>, SqliteError> {
+        db.pragma(name, value)?;
+        db.integer(&format!("PRAGMA main.{name}"))
+    };
+    for (name, value) in [
+        ("page_size", i64::from(settings.page_size)),
+        ("auto_vacuum", i64::from(settings.auto_vacuum)),
+    ] {
+        let now = set(name, value).map_err(|e| TargetError::of(path, name, e))?;
+        if now != Some(value) {
+            return Err(unsupported(format!("{name} {value}")));
+        }
+    }
+    db.execute("PRAGMA encoding='UTF-8'")
+        .map_err(|e| TargetError::of(path, "encoding", e))
+}
+
+/// Makes all tables but those skipped.
+pub(super) fn create_tables(
+    db: &Connection,
+    path: &Path,
+    schema: &Schema,
+    skipped: &BTreeSet<String>,
+) -> Result<(), TargetError> {
+    let wanted: Vec<&SchemaObject> = schema
+        .objects_of(ObjectKind::Table)
+        .filter(|table| !skipped.contains(&table.name))
+        .collect();
+    for (at, table) in wanted.iter().enumerate() {
+        let named = |name: &&str| table.name.eq_ignore_ascii_case(name);
+        let made = if STATISTICS.iter().any(|name| named(&name)) {
+            make_statistics(db, &wanted[..=at])
+        } else if named(&"sqlite_sequence") {
+            make_sequence(db, schema)
+        } else {
+            match &table.sql {
+                Some(sql) => db.create(sql),
+                None => continue,
+            }
+        };
+        made.map_err(|e| TargetError::of(path, &format!("table {}", table.name), e))?;
+    }
+    Ok(())
+}
+
+/// `ANALYZE` makes both tables of statistics; those not wanted up to here go again.
+fn make_statistics(db: &Connection, wanted: &[&SchemaObject]) -> Result<(), SqliteError> {
+    db.execute("ANALYZE main.sqlite_schema")?;
+    for name in STATISTICS {
+        if !wanted.iter().any(|table| table.name.eq_ignore_ascii_case(name)) {
+            db.execute(&format!("DROP TABLE IF EXISTS main.{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `sqlite_sequence` comes with the first AUTOINCREMENT table. If that one was dropped in the
+/// source, another must come and go.
+fn make_sequence(db: &Connection, schema: &Schema) -> Result<(), SqliteError> {
+    let there = "SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'";
+    if db.integer(there)?.is_some() {
+        return Ok(());
+    }
+    let mut name = "larder".to_owned();
+    while schema.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&name)) {
+        name.push('_');
+    }
+    let quoted = ident(&name)?;
+    db.execute(&format!("CREATE TABLE main.{quoted}(id INTEGER PRIMARY KEY AUTOINCREMENT)"))?;
+    db.execute(&format!("DROP TABLE main.{quoted}"))
+}
+
+/// Makes indexes, views and triggers. What cannot be made is a finding: a trigger on a table that
+/// was skipped, an index with an unknown collation, a UNIQUE index over rows that are not.
+/// Returns the names of the objects not made.
+pub(super) fn create_rest(
+    db: &Connection,
+    path: &Path,
+    schema: &Schema,
+    findings: &mut Vec<Finding>,
+) -> Result<BTreeSet<String>, TargetError> {
+    let mut missing = BTreeSet::new();
+    for kind in [ObjectKind::Index, ObjectKind::View, ObjectKind::Trigger] {
+        for object in schema.objects_of(kind) {
+            let Some(sql) = &object.sql else { continue };
+            let place = format!("{} {}", kind_name(kind), object.name);
+            match db.create(sql) {
+                Ok(()) => {}
+                Err(error) if is_of_the_object(error.kind) => {
+                    missing.insert(object.name.clone());
+                    let text = format!("it cannot be created: {}", error.message);
+                    findings.push(Finding::warning(place, text));
+                }
+                Err(error) => return Err(TargetError::of(path, &place, error)),
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// True where the text or the rows are at fault, not the place that is written.
+fn is_of_the_object(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Other | ErrorKind::Constraint | ErrorKind::Refused | ErrorKind::TooBig
+    )
+}
+
+pub(super) fn kind_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Table => "table",
+        ObjectKind::Index => "index",
+        ObjectKind::View => "view",
+        ObjectKind::Trigger => "trigger",
+    }
+}
+
+/// Compares what was made with what was wanted: every object, its text, each kind in its order.
+pub(super) fn ensure_equal(
+    db: &Connection,
+    path: &Path,
+    wanted: &Schema,
+    skipped: &BTreeSet<String>,
+    missing: &BTreeSet<String>,
+) -> Result<(), TargetError> {
+    let made = read_objects(db).map_err(|e| TargetError::of(path, "schema", e))?;
+    let differs = |what: String| TargetError::SchemaDiffers {
+        path: path.to_owned(),
+        what,
+    };
+    if let Some((name, _)) = made.unreadable.first() {
+        return Err(differs(format!("{name} is not UTF-8")));
+    }
+    let is_due = |o: &&SchemaObject| {
+        let names_table = matches!(o.kind, ObjectKind::Table | ObjectKind::Index);
+        !(names_table && skipped.contains(&o.table))
+            && !(o.kind != ObjectKind::Table && missing.contains(&o.name))
+    };
+    // The automatic indexes of keys come with their tables: their place among others may differ.
+    let due: Vec<&SchemaObject> = wanted.objects.iter().filter(is_due).collect();
+    let split = |objects: Vec<&SchemaObject>| {
+        let (texts, mut keys): (Vec<SchemaObject>, Vec<SchemaObject>) =
+            objects.into_iter().cloned().partition(|o| o.sql.is_some());
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+        (texts, keys)
+    };
+    let (wanted, made) = (split(due), split(made.schema.objects.iter().collect()));
+    for (wanted, made) in [(wanted.0, made.0), (wanted.1, made.1)] {
+        let first = wanted.iter().zip(&made).find(|(a, b)| a != b).map(|(a, _)| a);
+        let extra = wanted.get(made.len()).or_else(|| made.get(wanted.len()));
+        if let Some(object) = first.or(extra) {
+            return Err(differs(format!("{} {}", kind_name(object.kind), object.name)));
+        }
+    }
+    Ok(())
+}
