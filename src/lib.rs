@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod codec;
 pub mod env;
+
 pub mod format;
 pub mod model;
 pub mod ops;
@@ -18,6 +19,5 @@ pub mod target;
 pub mod tree;
 pub mod vfs;
 
-pub mod cli;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -94,6 +94,22 @@ pub fn pack_id(pack: &[u8]) -> PackId {
     PackId(*blake3::hash(pack).as_bytes())
 }
 
+/// The same, for a pack that is read in pieces.
+#[derive(Debug, Default)]
+pub struct PackHasher(blake3::Hasher);
+
+impl PackHasher {
+    /// Takes the next bytes of the pack.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The name that the bytes taken so far have.
+    pub fn finish(&self) -> PackId {
+        PackId(*self.0.finalize().as_bytes())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,1 @@
-//! One promise a file: options in, outcome out, nothing printed. Joins source, tree, store and target.
-
-pub mod backup;
-pub mod export;
-pub mod init;
-pub mod list;
-pub mod open;
-pub mod restore;
-pub mod select;
-pub mod show;
-pub mod validate;
+//! ops

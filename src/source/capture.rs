@@ -75,7 +75,10 @@ impl Capture {
         settings: Settings,
     ) -> Result<Self, SourceError> {
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
-        let pages = db.integer("PRAGMA main.page_count").map_err(at)?.unwrap_or(0);
+        let pages = db
+            .integer("PRAGMA main.page_count")
+            .map_err(at)?
+            .unwrap_or(0);
         let read = schema::read_schema(&db).map_err(at)?;
         let mut missing = not_carried(&read.schema).map_err(at)?;
         missing.extend(
@@ -127,7 +130,10 @@ impl Capture {
 
     /// True if the table's rows are carried.
     pub fn carries(&self, table: &Table) -> bool {
-        !self.not_carried.iter().any(|other| other.name == table.name)
+        !self
+            .not_carried
+            .iter()
+            .any(|other| other.name == table.name)
     }
 
     /// Tables whose rowids have no name left, since columns took all three: their rows are carried
@@ -162,7 +168,8 @@ impl Capture {
             ensure_in_place(&self.path, &self.db)?;
         }
         let Self { db, path, .. } = self;
-        db.close().map_err(|cause| SourceError::of(&path, None, cause))
+        db.close()
+            .map_err(|cause| SourceError::of(&path, None, cause))
     }
 }
 

@@ -13,6 +13,7 @@ use rusqlite::limits::Limit;
 
 use super::authorize::{self, SchemaOnly};
 use super::statement::{BlobIo, ErrorKind, Row, SqliteError, Statement};
+use super::value::Bound;
 use crate::model::value::ValueRef;
 
 /// Page cache of every connection, in KiB.
@@ -34,7 +35,9 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Self::open(path, flags, busy)?;
         opened.harden(false)?;
-        opened.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        opened
+            .db
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         opened.pragma("query_only", 1)?;
         Ok(opened)
     }
@@ -62,6 +65,21 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Self::open(path, flags, busy)?;
         opened.harden(fire_triggers)?;
+        Ok(opened)
+    }
+
+    /// A database of our own that is kept between runs and may be used by several of them at once,
+    /// made if absent; without a path a temporary one. It can be rebuilt, so it is not synced.
+    pub fn open_cache(path: Option<&Path>) -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        // SQLite keeps a database with an empty name in a temporary file.
+        let path = path.unwrap_or(Path::new(""));
+        let opened = Self::open(path, flags, Duration::from_secs(30))?;
+        opened.harden(false)?;
+        opened.execute("PRAGMA synchronous=OFF")?;
         Ok(opened)
     }
 
@@ -104,7 +122,10 @@ impl Connection {
             self.db.set_db_config(setting, on)?;
         }
         self.db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        self.db.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, if fire_triggers { 1000 } else { 10 })?;
+        self.db.set_limit(
+            Limit::SQLITE_LIMIT_TRIGGER_DEPTH,
+            if fire_triggers { 1000 } else { 10 },
+        )?;
         self.pragma("cell_size_check", 1)?;
         self.pragma("mmap_size", 0)?;
         self.pragma("cache_size", -CACHE_KIB)?;
@@ -127,7 +148,9 @@ impl Connection {
     /// Runs a stored schema text: exactly one CREATE statement, and nothing but that.
     pub fn create(&self, sql: &str) -> Result<(), SqliteError> {
         self.schema_only.set(true);
-        let done = self.prepare_create(sql).and_then(|mut statement| statement.run());
+        let done = self
+            .prepare_create(sql)
+            .and_then(|mut statement| statement.run());
         self.schema_only.set(false);
         done
     }
@@ -141,9 +164,13 @@ impl Connection {
     }
 
     fn prepare_create(&self, sql: &str) -> Result<Statement<'_>, SqliteError> {
-        let starts_so = sql.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("create"));
+        let starts_so = sql
+            .get(..6)
+            .is_some_and(|s| s.eq_ignore_ascii_case("create"));
         if !starts_so {
-            return Err(SqliteError::other("a schema text does not begin with CREATE"));
+            return Err(SqliteError::other(
+                "a schema text does not begin with CREATE",
+            ));
         }
         if sql.contains('\0') {
             return Err(SqliteError::other("a schema text holds a NUL character"));
@@ -174,6 +201,24 @@ impl Connection {
         Ok(())
     }
 
+    /// As [`Connection::for_each`], for a statement that is run often: it stays prepared.
+    pub fn for_each_cached(
+        &self,
+        sql: &'static str,
+        parameters: &[ValueRef<'_>],
+        mut each: impl FnMut(Row<'_>) -> Result<(), SqliteError>,
+    ) -> Result<(), SqliteError> {
+        let mut statement = self.db.prepare_cached(sql)?;
+        for (at, value) in parameters.iter().enumerate() {
+            statement.raw_bind_parameter(at + 1, Bound(*value))?;
+        }
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            each(Row(row))?;
+        }
+        Ok(())
+    }
+
     /// The first column of the first row as an integer; `None` without a row.
     pub fn integer(&self, sql: &str) -> Result<Option<i64>, SqliteError> {
         let mut statement = self.prepare(sql)?;
@@ -200,7 +245,9 @@ impl Connection {
         rowid: i64,
         write: bool,
     ) -> Result<BlobIo<'_>, SqliteError> {
-        let blob = self.db.blob_open(rusqlite::MAIN_DB, table, column, rowid, !write)?;
+        let blob = self
+            .db
+            .blob_open(rusqlite::MAIN_DB, table, column, rowid, !write)?;
         Ok(BlobIo(blob))
     }
 

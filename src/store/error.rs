@@ -1,17 +1,21 @@
-//! What can go wrong with a store.
+//! What can go wrong with a store. A store error always ends what was being done.
+
+use crate::backend::{BackendError, BackendErrorKind};
 use crate::format::FormatError;
+use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::model::id::SnapshotId;
-use crate::backend::BackendError;
+use crate::sqlite::SqliteError;
+
 /// A store that cannot be used, or an object of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Nothing that is a store.
-    #[error("no store at {location}")]
+    #[error("no store at {location} ({found})")]
     NoStore {
         /// Where one was looked for.
         location: String,
-        /// What is there instead, for people: "nothing is there", "the folder is empty".
+        /// What is there instead, for people.
         found: &'static str,
     },
     /// A store is there already.
@@ -29,16 +33,22 @@ pub enum StoreError {
     /// Written by another version, or needing a feature this one lacks.
     #[error("{location} cannot be used by this larder: {cause}")]
     Unsupported {
-        /// Where.
+        /// The store, or an object in it.
         location: String,
         /// What it asks for.
         cause: FormatError,
     },
-    /// The snapshot can never be committed: a prune took this writer for dead, several times.
+    /// The snapshot can never be committed: a prune took this writer for dead.
     #[error("snapshot {snapshot} was fenced by a prune; nothing was committed")]
     Fenced {
         /// The snapshot.
         snapshot: SnapshotId,
+    },
+    /// A backup that began so long ago that the marks protecting it may be gone (rule A5).
+    #[error("the backup has been at work for {days} days; nothing was committed")]
+    TooOld {
+        /// Days since it began.
+        days: u64,
     },
     /// An object that is damaged.
     #[error("{object} is damaged: {cause}")]
@@ -46,20 +56,67 @@ pub enum StoreError {
         /// The object: `pack …`, `snapshot …`.
         object: String,
         /// What was found.
-        cause: String,
+        cause: FormatError,
     },
     /// A blob that is missing or damaged.
-    #[error("{0}")]
-    Blob(#[from] crate::format::blob::BlobError),
+    #[error(transparent)]
+    Blob(BlobError),
+    /// Something that should hold of what was just encoded does not: bad memory, or a bug.
+    #[error("what was encoded does not decode to itself ({what}); nothing of it was stored")]
+    Encoding {
+        /// What was being encoded.
+        what: String,
+    },
     /// The place that keeps the objects.
     #[error(transparent)]
-    Backend(#[from] BackendError),
-    /// The cache of footers could not be used at all.
-    #[error("the cache in {folder} cannot be used: {cause}")]
-    Cache {
-        /// The cache's folder.
-        folder: String,
-        /// What went wrong.
-        cause: String,
-    },
+    Backend(BackendError),
+    /// The cache of footers could not be used at all, not even a temporary one.
+    #[error("the cache of pack footers cannot be used: {0}")]
+    Cache(#[from] SqliteError),
+}
+
+impl StoreError {
+    /// What a failed read of an object means: other formats and damage are told apart.
+    pub(super) fn of_object(object: impl Into<String>, cause: FormatError) -> Self {
+        match cause {
+            FormatError::Version { .. } | FormatError::Feature { .. } => Self::Unsupported {
+                location: object.into(),
+                cause,
+            },
+            cause => Self::Damaged {
+                object: object.into(),
+                cause,
+            },
+        }
+    }
+
+    /// The kind of a backend failure; `None` for other errors.
+    pub fn backend_kind(&self) -> Option<BackendErrorKind> {
+        match self {
+            Self::Backend(error) => Some(error.kind),
+            _ => None,
+        }
+    }
+}
+
+impl From<BackendError> for StoreError {
+    fn from(error: BackendError) -> Self {
+        Self::Backend(error)
+    }
+}
+
+impl From<BlobError> for StoreError {
+    /// A store's own error that went through a tree comes out as it was.
+    fn from(mut error: BlobError) -> Self {
+        if error.why != BlobErrorKind::Unavailable {
+            return Self::Blob(error);
+        }
+        match error.cause.downcast::<Self>() {
+            Ok(own) => *own,
+            Err(cause) => {
+                error.cause = cause;
+                Self::Blob(error)
+            }
+        }
+    }
 }

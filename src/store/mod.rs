@@ -1,1 +1,232 @@
-//! (being built)
+//! The store: packs, index, snapshots, behind one door.
+//!
+//! `Store` gives a reader, a writer and the snapshots; it never hands out its backend.
+
+mod cache;
+mod check;
+mod commit;
+pub mod error;
+mod index;
+mod pack_builder;
+mod reader;
+mod snapshots;
+mod writer;
+mod writer_record;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use error::StoreError;
+pub use index::UnreadablePack;
+pub use reader::StoreReader;
+pub use snapshots::SnapshotNames;
+pub use writer::{Committed, StoreWriter};
+
+use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
+use crate::codec::hash::StoreHash;
+use crate::env::{Env, random_16};
+use crate::format::config::{Config, FormatMark};
+use crate::format::frame::{self, ObjectKind};
+use crate::format::manifest::Manifest;
+use crate::format::{limits, name};
+use crate::model::id::{PackId, SnapshotId, StoreId};
+use index::{Excluded, Index};
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+    env: Arc<dyn Env>,
+    hash: StoreHash,
+    config: Config,
+    cache_dir: Option<PathBuf>,
+    compression: i32,
+}
+
+/// How a store is used in this run.
+#[derive(Debug, Clone)]
+pub struct Usage {
+    /// Folder for the cache of footers; `None`: a temporary cache.
+    pub cache_dir: Option<PathBuf>,
+    /// zstd level of what is written, 1 to 19.
+    pub compression: i32,
+}
+
+/// A time as RFC 3339 in UTC, to the second.
+pub(crate) fn rfc3339(unix_ms: i64) -> String {
+    jiff::Timestamp::from_second(unix_ms.div_euclid(1000))
+        .unwrap_or_default()
+        .to_string()
+}
+
+impl Store {
+    /// Makes a store where none is. Errors: `Exists`, `Backend`.
+    pub fn create(
+        backend: Arc<dyn Backend>,
+        env: Arc<dyn Env>,
+        usage: Usage,
+    ) -> Result<Self, StoreError> {
+        let config = Config {
+            format: FormatMark::CURRENT,
+            features: Vec::new(),
+            store_id: StoreId(random_16(&*env)),
+            created: rfc3339(env.unix_ms()),
+        };
+        let hash = StoreHash::unkeyed();
+        let bytes =
+            frame::encode(hash, ObjectKind::Config, &config).map_err(|e| StoreError::Encoding {
+                what: format!("a config: {e}"),
+            })?;
+        match backend.put_new(name::CONFIG, &bytes) {
+            Err(error) if error.kind == BackendErrorKind::Exists => {
+                return Err(StoreError::Exists {
+                    location: backend.location(),
+                });
+            }
+            done => done?,
+        }
+        backend.barrier()?;
+        Ok(Self {
+            backend,
+            env,
+            hash,
+            config,
+            cache_dir: usage.cache_dir,
+            compression: usage.compression,
+        })
+    }
+
+    /// Opens a store. Errors: `NoStore`, `Unsupported` for another format, `Damaged`, `Backend`.
+    pub fn open(
+        backend: Arc<dyn Backend>,
+        env: Arc<dyn Env>,
+        usage: Usage,
+    ) -> Result<Self, StoreError> {
+        let bytes = match backend.get(name::CONFIG, limits::OBJECT_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind == BackendErrorKind::NotFound => {
+                let found = if backend.list("").is_ok_and(|objects| !objects.is_empty()) {
+                    "there is no config in it"
+                } else {
+                    "nothing is there"
+                };
+                return Err(StoreError::NoStore {
+                    location: backend.location(),
+                    found,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let hash = StoreHash::unkeyed();
+        let wrong = |cause| StoreError::of_object(backend.location(), cause);
+        let config: Config =
+            frame::decode(hash, ObjectKind::Config, &bytes, "config").map_err(wrong)?;
+        config.format.check(&config.features).map_err(wrong)?;
+        Ok(Self {
+            backend,
+            env,
+            hash,
+            config,
+            cache_dir: usage.cache_dir,
+            compression: usage.compression,
+        })
+    }
+
+    /// Where it is, for messages.
+    pub fn location(&self) -> String {
+        self.backend.location()
+    }
+
+    /// Its name, made with it.
+    pub fn id(&self) -> StoreId {
+        self.config.store_id
+    }
+
+    /// How it hashes.
+    pub fn hash(&self) -> StoreHash {
+        self.hash
+    }
+
+    fn load_index(&self, excluded: Excluded) -> Result<Index, StoreError> {
+        let file = self
+            .cache_dir
+            .as_ref()
+            .map(|dir| dir.join(cache::file_name(&self.id())));
+        Index::load(self.backend.clone(), self.hash, excluded, file)
+    }
+
+    /// A reader of its blobs. Snapshots are listed before this is called, never after: what they
+    /// need is then in the index.
+    pub fn reader(&self) -> Result<StoreReader, StoreError> {
+        let excluded = Excluded::read(&*self.backend, self.hash)?;
+        let index = self.load_index(excluded)?;
+        Ok(StoreReader::new(self.backend.clone(), self.hash, index))
+    }
+
+    /// As [`Store::reader`], but believing no cache: every footer is read from the store.
+    pub fn fresh_reader(&self) -> Result<(StoreReader, PackState), StoreError> {
+        let excluded = Excluded::read(&*self.backend, self.hash)?;
+        let index = Index::load(self.backend.clone(), self.hash, excluded, None)?;
+        let mut packs: Vec<(PackId, u64)> = index
+            .packs()
+            .iter()
+            .map(|(id, bytes)| (*id, *bytes))
+            .collect();
+        packs.sort_unstable();
+        let state = PackState {
+            packs,
+            unreadable: index.unreadable().to_vec(),
+            foreign: index.foreign().to_vec(),
+        };
+        Ok((
+            StoreReader::new(self.backend.clone(), self.hash, index),
+            state,
+        ))
+    }
+
+    /// Begins to write a snapshot (W1 to W3).
+    pub fn writer(&self) -> Result<StoreWriter, StoreError> {
+        StoreWriter::begin(self, self.compression)
+    }
+
+    /// The snapshots and abort markers by name, oldest first.
+    pub fn snapshot_names(&self) -> Result<SnapshotNames, StoreError> {
+        snapshots::list(&*self.backend)
+    }
+
+    /// A snapshot's manifest; `None` if it was aborted, or deleted meanwhile.
+    pub fn manifest(&self, id: &SnapshotId) -> Result<Option<Manifest>, StoreError> {
+        snapshots::read(&*self.backend, self.hash, id)
+    }
+
+    /// All objects with their lengths.
+    pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
+        Ok(self.backend.list("")?)
+    }
+
+    /// "Store size" everywhere: the sum of the lengths of its objects.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.objects()?.iter().map(|object| object.bytes).sum())
+    }
+
+    /// Entries in its place that are no objects: named to the user, never read.
+    pub fn foreign(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.backend.foreign()?)
+    }
+
+    /// Reads a pack whole and compares it with its name. `None`: good; else what is wrong.
+    pub fn pack_damage(&self, id: &PackId, bytes: u64) -> Result<Option<String>, StoreError> {
+        check::pack_damage(&*self.backend, id, bytes)
+    }
+}
+
+/// The packs of a store as their footers say.
+#[derive(Debug, Clone)]
+pub struct PackState {
+    /// All packs with their lengths, by name.
+    pub packs: Vec<(PackId, u64)>,
+    /// Packs whose footers cannot be read.
+    pub unreadable: Vec<UnreadablePack>,
+    /// Objects under `packs/` that are no packs.
+    pub foreign: Vec<String>,
+}

@@ -1,2 +1,0 @@
-//! Makes an empty store.
-// types only: `ops::open::create` does the work; see there.

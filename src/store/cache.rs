@@ -1,0 +1,241 @@
+//! The local cache of pack footers: an SQLite file that may be deleted at any time.
+//!
+//! It is never trusted: packs are matched with a fresh listing by name and size, and a read that
+//! fails through it is tried again with the stored footer. When missing, stale or damaged it is
+//! built anew from the store; where no file can be kept, it lives in a temporary one.
+
+use std::path::{Path, PathBuf};
+
+use crate::format::blob::{BlobKind, Encoding};
+use crate::format::footer::Footer;
+use crate::model::id::{BlobId, PackId};
+use crate::model::value::ValueRef;
+use crate::sqlite::{Connection, Row, SqliteError};
+
+/// Raised whenever the tables change; a cache of another version is built anew.
+const VERSION: i64 = 1;
+
+const TABLES: [&str; 4] = [
+    "CREATE TABLE packs(n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL)",
+    "CREATE TABLE frames(pack INTEGER NOT NULL, n INTEGER NOT NULL, offset INTEGER NOT NULL,
+       stored INTEGER NOT NULL, plain INTEGER NOT NULL, PRIMARY KEY(pack, n)) WITHOUT ROWID",
+    "CREATE TABLE blobs(id BLOB NOT NULL, kind INTEGER NOT NULL, pack INTEGER NOT NULL,
+       frame INTEGER NOT NULL, offset INTEGER NOT NULL, encoding INTEGER NOT NULL,
+       depth INTEGER NOT NULL, base BLOB NOT NULL, canonical INTEGER NOT NULL,
+       encoded INTEGER NOT NULL, PRIMARY KEY(id, kind, pack, frame, offset)) WITHOUT ROWID",
+    "CREATE INDEX blobs_by_pack ON blobs(pack)",
+];
+
+/// Where a copy of a blob lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copy {
+    /// The pack.
+    pub pack: PackId,
+    /// Begin of the frame in the pack.
+    pub frame_offset: u64,
+    /// Length of the frame in the pack.
+    pub frame_stored: u64,
+    /// Length of the frame's plain text.
+    pub frame_plain: u64,
+    /// Begin of the item in the frame's plain text.
+    pub offset: u64,
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// First 16 bytes of the base's id; zeros for a whole copy.
+    pub base: [u8; 16],
+    /// Length of the canonical form.
+    pub canonical_bytes: u64,
+    /// Length of the encoded form.
+    pub encoded_bytes: u64,
+}
+
+/// The cache of one store.
+#[derive(Debug)]
+pub struct Cache {
+    db: Connection,
+}
+
+impl Cache {
+    /// Opens the cache file, made or made anew where needed; without a path, a temporary one.
+    pub fn open(path: Option<&Path>) -> Result<Self, SqliteError> {
+        let db = Connection::open_cache(path)?;
+        let cache = Self { db };
+        if cache.db.integer("PRAGMA user_version")? != Some(VERSION) {
+            cache.db.execute("BEGIN IMMEDIATE")?;
+            // Another process may have made the tables meanwhile.
+            if cache.db.integer("PRAGMA user_version")? != Some(VERSION) {
+                for table in ["blobs", "frames", "packs"] {
+                    cache.db.execute(&format!("DROP TABLE IF EXISTS {table}"))?;
+                }
+                for sql in TABLES {
+                    cache.db.execute(sql)?;
+                }
+                cache.db.pragma("user_version", VERSION)?;
+            }
+            cache.db.execute("COMMIT")?;
+        }
+        Ok(cache)
+    }
+
+    /// All packs with their sizes, in no order.
+    pub fn packs(&self) -> Result<Vec<(PackId, u64)>, SqliteError> {
+        let mut packs = Vec::new();
+        self.db
+            .for_each("SELECT id, bytes FROM packs", &[], |row| {
+                packs.push((PackId(id_of(row, 0)?), unsigned(row, 1)?));
+                Ok(())
+            })?;
+        Ok(packs)
+    }
+
+    /// Runs `work` in one transaction.
+    pub fn transaction<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, SqliteError>,
+    ) -> Result<T, SqliteError> {
+        self.db.execute("BEGIN IMMEDIATE")?;
+        let done = work();
+        self.db
+            .execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        done
+    }
+
+    /// Adds a pack and all its blobs, in place of what was known of it. Within a transaction.
+    pub fn add_pack(&self, id: &PackId, bytes: u64, footer: &Footer) -> Result<(), SqliteError> {
+        self.remove_pack(id)?;
+        let run = |sql, values: &[ValueRef<'_>]| self.db.for_each_cached(sql, values, |_| Ok(()));
+        let int = |number: u64| ValueRef::Integer(number.cast_signed());
+        run(
+            "INSERT INTO packs(id, bytes) VALUES(?, ?)",
+            &[ValueRef::Blob(&id.0), int(bytes)],
+        )?;
+        let pack = self
+            .db
+            .integer("SELECT last_insert_rowid()")?
+            .unwrap_or_default();
+        let pack = ValueRef::Integer(pack);
+        for (n, frame) in footer.frames.iter().enumerate() {
+            let numbers = [
+                n as u64,
+                frame.offset,
+                frame.stored_bytes.into(),
+                frame.plain_bytes.into(),
+            ];
+            let [n, offset, stored, plain] = numbers.map(int);
+            run(
+                "INSERT INTO frames VALUES(?, ?, ?, ?, ?)",
+                &[pack, n, offset, stored, plain],
+            )?;
+        }
+        for blob in &footer.blobs {
+            let values = [
+                ValueRef::Blob(&blob.id.0),
+                int(blob.kind as u64),
+                pack,
+                int(blob.frame.into()),
+                int(blob.offset.into()),
+                int(blob.encoding as u64),
+                int(blob.depth.into()),
+                ValueRef::Blob(&blob.base),
+                int(blob.canonical_bytes.into()),
+                int(blob.encoded_bytes.into()),
+            ];
+            // A hostile footer may list one place twice.
+            run(
+                "INSERT OR IGNORE INTO blobs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                &values,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a pack. Within a transaction.
+    pub fn remove_pack(&self, id: &PackId) -> Result<(), SqliteError> {
+        for sql in [
+            "DELETE FROM blobs WHERE pack IN (SELECT n FROM packs WHERE id = ?)",
+            "DELETE FROM frames WHERE pack IN (SELECT n FROM packs WHERE id = ?)",
+            "DELETE FROM packs WHERE id = ?",
+        ] {
+            self.db
+                .for_each_cached(sql, &[ValueRef::Blob(&id.0)], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// All copies of a blob, whether usable or not.
+    pub fn copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, SqliteError> {
+        let mut copies = Vec::new();
+        self.db.for_each_cached(
+            "SELECT p.id, f.offset, f.stored, f.plain, b.offset, b.encoding, b.base, b.canonical, b.encoded
+               FROM blobs b JOIN packs p ON p.n = b.pack
+               JOIN frames f ON f.pack = b.pack AND f.n = b.frame
+              WHERE b.id = ? AND b.kind = ?",
+            &[ValueRef::Blob(&id.0), ValueRef::Integer(kind as i64)],
+            |row| {
+                copies.extend(copy_of(row)?);
+                Ok(())
+            },
+        )?;
+        Ok(copies)
+    }
+
+    /// Ids of this kind that begin with `prefix`: what a delta's base may be.
+    pub fn with_prefix(
+        &self,
+        kind: BlobKind,
+        prefix: &[u8; 16],
+    ) -> Result<Vec<BlobId>, SqliteError> {
+        let (mut low, mut high) = ([0; 32], [0xff; 32]);
+        low[..16].copy_from_slice(prefix);
+        high[..16].copy_from_slice(prefix);
+        let mut ids = Vec::new();
+        self.db.for_each_cached(
+            "SELECT DISTINCT id FROM blobs WHERE id >= ? AND id <= ? AND kind = ?",
+            &[
+                ValueRef::Blob(&low),
+                ValueRef::Blob(&high),
+                ValueRef::Integer(kind as i64),
+            ],
+            |row| {
+                ids.push(BlobId(id_of(row, 0)?));
+                Ok(())
+            },
+        )?;
+        Ok(ids)
+    }
+}
+
+fn unsigned(row: Row<'_>, column: usize) -> Result<u64, SqliteError> {
+    Ok(row.integer(column)?.cast_unsigned())
+}
+
+/// An id; zeros where the cache holds something else, so that the id check of the read fails.
+fn id_of<const N: usize>(row: Row<'_>, column: usize) -> Result<[u8; N], SqliteError> {
+    let bytes = row.bytes(column)?.unwrap_or_default();
+    Ok(bytes.try_into().unwrap_or([0; N]))
+}
+
+fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
+    let encoding = u8::try_from(row.integer(5)?)
+        .ok()
+        .and_then(Encoding::from_number);
+    let Some(encoding) = encoding else {
+        return Ok(None);
+    };
+    Ok(Some(Copy {
+        pack: PackId(id_of(row, 0)?),
+        frame_offset: unsigned(row, 1)?,
+        frame_stored: unsigned(row, 2)?,
+        frame_plain: unsigned(row, 3)?,
+        offset: unsigned(row, 4)?,
+        encoding,
+        base: id_of(row, 6)?,
+        canonical_bytes: unsigned(row, 7)?,
+        encoded_bytes: unsigned(row, 8)?,
+    }))
+}
+
+/// Name of a store's cache file in the cache folder.
+pub fn file_name(store: &crate::model::id::StoreId) -> PathBuf {
+    PathBuf::from(format!("{store}.footers"))
+}

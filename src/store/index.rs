@@ -1,0 +1,293 @@
+//! Which blob lies where: the footers of all packs, read into the local cache.
+//!
+//! What may be leaned on is decided here and nowhere else ([`Index::usable`]): store-format.md,
+//! "Known means usable".
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::cache::{Cache, Copy};
+use super::error::StoreError;
+use crate::backend::{Backend, BackendErrorKind};
+use crate::codec::hash::StoreHash;
+use crate::format::blob::{BlobKind, Encoding};
+use crate::format::footer::{Footer, TRAILER_BYTES, Trailer};
+use crate::format::frame::{self, ObjectKind};
+use crate::format::pack::PACK_HEAD_BYTES;
+use crate::format::protocol::{GcFinal, GcRecord};
+use crate::format::{FormatError, limits, name, pack};
+use crate::model::id::{BlobId, PackId};
+
+/// Deltas between a blob and a whole copy; a longer chain is not followed. store-format.md §4.3.
+const DEPTH_MAX: u8 = 32;
+
+/// Packs that no copy may be taken from, and why.
+#[derive(Debug, Default, Clone)]
+pub struct Excluded {
+    /// In an open clean-up's record: may be deleted soon.
+    pub condemned: HashSet<PackId>,
+    /// In a seal: dead for ever, whether still there or not.
+    pub dead: HashSet<PackId>,
+    /// Marked in `damaged/`.
+    pub damaged: HashSet<PackId>,
+}
+
+impl Excluded {
+    /// W2: lists and reads the records of clean-ups, then the marks of damaged packs.
+    pub fn read(backend: &dyn Backend, hash: StoreHash) -> Result<Self, StoreError> {
+        let mut excluded = Self::default();
+        let listed: HashSet<String> = backend
+            .list(name::GC)?
+            .into_iter()
+            .map(|object| object.name)
+            .collect();
+        for object in &listed {
+            let bytes = match backend.get(object, limits::OBJECT_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                // A clean-up ended meanwhile; its seal stays.
+                Err(error) if error.kind == BackendErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let wrong = |cause| StoreError::of_object(object.clone(), cause);
+            if object.ends_with(name::GC_FINAL_ENDING) {
+                let verdict: GcFinal =
+                    frame::decode(hash, ObjectKind::GcFinal, &bytes, "a verdict").map_err(wrong)?;
+                if let GcFinal::Sealed { dead } = verdict {
+                    excluded.dead.extend(dead);
+                }
+            } else {
+                let record: GcRecord =
+                    frame::decode(hash, ObjectKind::Gc, &bytes, "a clean-up").map_err(wrong)?;
+                excluded.condemned.extend(record.condemned);
+            }
+        }
+        for object in backend.list(name::DAMAGED)? {
+            excluded.damaged.extend(
+                object
+                    .name
+                    .strip_prefix(name::DAMAGED)
+                    .and_then(|id| id.parse::<PackId>().ok()),
+            );
+        }
+        Ok(excluded)
+    }
+
+    fn contains(&self, pack: &PackId) -> bool {
+        self.condemned.contains(pack) || self.dead.contains(pack) || self.damaged.contains(pack)
+    }
+}
+
+/// A pack whose footer cannot be read: nothing in it is known.
+#[derive(Debug, Clone)]
+pub struct UnreadablePack {
+    /// The pack.
+    pub id: PackId,
+    /// What was found.
+    pub cause: FormatError,
+}
+
+/// The index of one store at the time of its loading, and what the writer added since.
+#[derive(Debug)]
+pub struct Index {
+    cache: Cache,
+    backend: Arc<dyn Backend>,
+    hash: StoreHash,
+    excluded: Excluded,
+    packs: HashMap<PackId, u64>,
+    unreadable: Vec<UnreadablePack>,
+    /// Objects under `packs/` that are not named as packs are.
+    foreign: Vec<String>,
+}
+
+impl Index {
+    /// Lists the packs and reads the footers that the cache lacks. `excluded` comes from before
+    /// (W2 before W3). `cache_file`: `None` for a temporary cache.
+    pub fn load(
+        backend: Arc<dyn Backend>,
+        hash: StoreHash,
+        excluded: Excluded,
+        cache_file: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let mut packs = HashMap::new();
+        let mut foreign = Vec::new();
+        for object in backend.list(name::PACKS)? {
+            match name::parse_pack(&object.name) {
+                Some(id) => drop(packs.insert(id, object.bytes)),
+                None => foreign.push(object.name),
+            }
+        }
+        let temporary = cache_file.is_none();
+        let cache = match Cache::open(cache_file.as_deref()) {
+            Ok(cache) => cache,
+            // A cache file that cannot be used costs time, not the run.
+            Err(_) if !temporary => Cache::open(None)?,
+            Err(error) => return Err(error.into()),
+        };
+        let mut index = Self {
+            cache,
+            backend,
+            hash,
+            excluded,
+            packs,
+            unreadable: Vec::new(),
+            foreign,
+        };
+        match index.refresh() {
+            Err(StoreError::Cache(_)) if !temporary => {
+                index.cache = Cache::open(None)?;
+                index.unreadable.clear();
+                index.refresh()?;
+            }
+            done => done?,
+        }
+        Ok(index)
+    }
+
+    /// Makes the cache hold exactly the packs that were listed.
+    fn refresh(&mut self) -> Result<(), StoreError> {
+        let known: HashMap<PackId, u64> = self.cache.packs()?.into_iter().collect();
+        let stale: Vec<&PackId> = known
+            .iter()
+            .filter(|(id, bytes)| self.packs.get(id) != Some(bytes))
+            .map(|(id, _)| id)
+            .collect();
+        self.cache
+            .transaction(|| stale.iter().try_for_each(|id| self.cache.remove_pack(id)))?;
+        let mut new: Vec<(PackId, u64)> = self
+            .packs
+            .iter()
+            .filter(|(id, bytes)| known.get(*id) != Some(*bytes))
+            .map(|(id, bytes)| (*id, *bytes))
+            .collect();
+        new.sort_unstable();
+        for (id, bytes) in new {
+            self.read_footer_of(id, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn read_footer_of(&mut self, id: PackId, bytes: u64) -> Result<(), StoreError> {
+        match read_footer(&*self.backend, self.hash, &id, bytes)? {
+            Ok(footer) => {
+                self.cache
+                    .transaction(|| self.cache.add_pack(&id, bytes, &footer))?;
+            }
+            Err(cause @ FormatError::Version { .. }) => {
+                return Err(StoreError::Unsupported {
+                    location: name::pack(&id),
+                    cause,
+                });
+            }
+            Err(cause) => self.unreadable.push(UnreadablePack { id, cause }),
+        }
+        Ok(())
+    }
+
+    /// Reads a pack's stored footer again, in place of what the cache said.
+    pub fn reread(&mut self, id: &PackId) -> Result<(), StoreError> {
+        if let Some(bytes) = self.packs.get(id).copied() {
+            self.cache.transaction(|| self.cache.remove_pack(id))?;
+            self.unreadable.retain(|pack| pack.id != *id);
+            self.read_footer_of(*id, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a pack known that was just published.
+    pub fn add(&mut self, id: PackId, bytes: u64, footer: &Footer) -> Result<(), StoreError> {
+        self.packs.insert(id, bytes);
+        Ok(self
+            .cache
+            .transaction(|| self.cache.add_pack(&id, bytes, footer))?)
+    }
+
+    /// All copies of a blob, usable ones first: a reader tries every one.
+    pub fn copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, StoreError> {
+        let mut copies = self.cache.copies(kind, id)?;
+        copies.sort_by_key(|copy| {
+            (
+                self.excluded.contains(&copy.pack),
+                copy.encoding == Encoding::Delta,
+            )
+        });
+        Ok(copies)
+    }
+
+    /// True if the blob has a usable copy: its pack is neither condemned, dead, missing nor marked
+    /// as damaged, and, for a delta, its base has a usable copy too, recursively.
+    ///
+    /// Two deltas may be each other's base; the least fixpoint counts, so a copy that leads back
+    /// to a blob on its own path does not make it usable.
+    pub fn usable(&self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
+        self.usable_beyond(kind, id, &mut Vec::new())
+    }
+
+    fn usable_beyond(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        path: &mut Vec<BlobId>,
+    ) -> Result<bool, StoreError> {
+        if path.contains(id) || path.len() > usize::from(DEPTH_MAX) {
+            return Ok(false);
+        }
+        for copy in self.cache.copies(kind, id)? {
+            if self.excluded.contains(&copy.pack) || !self.packs.contains_key(&copy.pack) {
+                continue;
+            }
+            if copy.encoding != Encoding::Delta {
+                return Ok(true);
+            }
+            path.push(*id);
+            for base in self.cache.with_prefix(kind, &copy.base)? {
+                if self.usable_beyond(kind, &base, path)? {
+                    return Ok(true);
+                }
+            }
+            path.pop();
+        }
+        Ok(false)
+    }
+
+    /// Packs with their lengths.
+    pub fn packs(&self) -> &HashMap<PackId, u64> {
+        &self.packs
+    }
+
+    /// Packs whose footers cannot be read.
+    pub fn unreadable(&self) -> &[UnreadablePack] {
+        &self.unreadable
+    }
+
+    /// Objects under `packs/` that are no packs.
+    pub fn foreign(&self) -> &[String] {
+        &self.foreign
+    }
+}
+
+/// Reads a stored footer. The inner result tells damage; the outer one that it could not be read.
+fn read_footer(
+    backend: &dyn Backend,
+    hash: StoreHash,
+    id: &PackId,
+    bytes: u64,
+) -> Result<Result<Footer, FormatError>, StoreError> {
+    let name = name::pack(id);
+    let trailer_bytes = TRAILER_BYTES as u64;
+    if bytes < PACK_HEAD_BYTES as u64 + trailer_bytes || bytes > limits::PACK_BYTES_MAX {
+        return Ok(Err(FormatError::Truncated { what: "a pack" }));
+    }
+    let head = backend.get_range(&name, 0, PACK_HEAD_BYTES as u64)?;
+    let trailer = backend.get_range(&name, bytes - trailer_bytes, trailer_bytes)?;
+    let trailer = match pack::check_head(&head).and_then(|()| Trailer::decode(&trailer)) {
+        Ok(trailer) => trailer,
+        Err(cause) => return Ok(Err(cause)),
+    };
+    let stored = u64::from(trailer.stored_bytes);
+    let Some(at) = (bytes - trailer_bytes).checked_sub(stored) else {
+        return Ok(Err(FormatError::Truncated { what: "a pack" }));
+    };
+    let footer = backend.get_range(&name, at, stored)?;
+    Ok(Footer::decode(hash, &trailer, &footer, bytes))
+}

@@ -1,0 +1,58 @@
+//! The snapshots of a store: which there are, and their manifests.
+
+use super::error::StoreError;
+use crate::backend::{Backend, BackendErrorKind};
+use crate::codec::hash::StoreHash;
+use crate::format::frame::{self, ObjectKind};
+use crate::format::manifest::Manifest;
+use crate::format::{limits, name};
+use crate::model::id::SnapshotId;
+
+/// The names under `snapshots/`.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotNames {
+    /// Snapshots and abort markers, oldest first.
+    pub ids: Vec<SnapshotId>,
+    /// Objects that are not named as snapshots are: never read.
+    pub foreign: Vec<String>,
+}
+
+/// Lists what is under `snapshots/`.
+pub fn list(backend: &dyn Backend) -> Result<SnapshotNames, StoreError> {
+    let mut names = SnapshotNames::default();
+    for object in backend.list(name::SNAPSHOTS)? {
+        match name::parse_snapshot(&object.name) {
+            Some(id) => names.ids.push(id),
+            None => names.foreign.push(object.name),
+        }
+    }
+    names.ids.sort_unstable();
+    Ok(names)
+}
+
+/// Reads one manifest; `None` if an abort marker stands there, or if it was deleted meanwhile.
+pub fn read(
+    backend: &dyn Backend,
+    hash: StoreHash,
+    id: &SnapshotId,
+) -> Result<Option<Manifest>, StoreError> {
+    let object = name::snapshot(id);
+    let bytes = match backend.get(&object, limits::OBJECT_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let wrong = |cause| StoreError::of_object(format!("snapshot {id}"), cause);
+    let (kind, payload) = frame::open(hash, &bytes).map_err(wrong)?;
+    match kind {
+        ObjectKind::Abort => Ok(None),
+        ObjectKind::Manifest => {
+            let manifest: Manifest = frame::content(payload, "a manifest").map_err(wrong)?;
+            manifest.check(id).map_err(wrong)?;
+            Ok(Some(manifest))
+        }
+        _ => Err(wrong(crate::format::FormatError::Invalid {
+            what: "the kind of a snapshot",
+        })),
+    }
+}
