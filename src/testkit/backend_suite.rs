@@ -76,7 +76,10 @@ pub fn b1_one_creator_wins(place: &BackendPlace) {
         let winners: Vec<usize> = (0..8).filter(|n| results[*n].is_none()).collect();
         assert_eq!(winners.len(), 1, "B1: round {round}: {results:?}");
         let lost = results.iter().flatten();
-        assert!(lost.copied().all(|kind| kind == BackendErrorKind::Exists), "B1");
+        assert!(
+            lost.copied().all(|kind| kind == BackendErrorKind::Exists),
+            "B1"
+        );
         let there = backend.get(&name, 100).unwrap();
         assert_eq!(there, [u8::try_from(winners[0]).unwrap(); 100], "B1");
     }
@@ -89,7 +92,9 @@ pub fn b2_an_object_is_whole_or_absent(place: &BackendPlace) {
         let writing = scope.spawn(move || {
             for round in 0..50 {
                 writer.put("writers/w", &[round; 5000]).unwrap();
-                writer.put_new(&format!("packs/ab/{round}"), &[round; 5000]).unwrap();
+                writer
+                    .put_new(&format!("packs/ab/{round}"), &[round; 5000])
+                    .unwrap();
             }
         });
         while !writing.is_finished() {
@@ -115,7 +120,11 @@ pub fn b3_after_a_barrier_everything_is_durable(place: &BackendPlace) {
         Some(after) => after(),
         None => (place.reopen)(),
     };
-    for (name, bytes) in [("config", &b"c"[..]), ("packs/ab/p", b"pack"), ("writers/w", b"new")] {
+    for (name, bytes) in [
+        ("config", &b"c"[..]),
+        ("packs/ab/p", b"pack"),
+        ("writers/w", b"new"),
+    ] {
         assert_eq!(after.get(name, 9).unwrap(), bytes, "B3: {name}");
     }
 }
@@ -124,7 +133,11 @@ pub fn b3_after_a_barrier_everything_is_durable(place: &BackendPlace) {
 pub fn b4_reading_is_bounded(place: &BackendPlace) {
     let backend = &*place.backend;
     for name in ["config", "packs/ab/p"] {
-        assert_eq!(kind(backend.get(name, 9)), Some(BackendErrorKind::NotFound), "B4");
+        assert_eq!(
+            kind(backend.get(name, 9)),
+            Some(BackendErrorKind::NotFound),
+            "B4"
+        );
         backend.put_new(name, b"12345").unwrap();
         assert_eq!(backend.get(name, 5).unwrap(), b"12345", "B4");
         let error = backend.get(name, 4).unwrap_err();
@@ -143,7 +156,11 @@ pub fn b5_a_range_is_whole_or_an_error(place: &BackendPlace) {
     assert_eq!(backend.get_range("packs/ab/p", 5, 0).unwrap(), b"", "B5");
     for (offset, bytes) in [(3, 3), (6, 0), (0, u64::MAX), (u64::MAX, 2)] {
         let short = backend.get_range("packs/ab/p", offset, bytes);
-        assert_eq!(kind(short), Some(BackendErrorKind::Other), "B5: {offset} {bytes}");
+        assert_eq!(
+            kind(short),
+            Some(BackendErrorKind::Other),
+            "B5: {offset} {bytes}"
+        );
     }
     let absent = backend.get_range("packs/ab/q", 0, 1);
     assert_eq!(kind(absent), Some(BackendErrorKind::NotFound), "B5");
@@ -154,7 +171,14 @@ pub fn b6_listing_shows_what_was_put(place: &BackendPlace) {
     let backend = &*place.backend;
     assert_eq!(names(backend, ""), [""; 0], "B6: no store");
     assert_eq!(names(backend, "packs/"), [""; 0], "B6: no folder");
-    let put = ["config", "gc/g", "gc/g.final", "packs/ab/x", "packs/ab-x/y", "writers/w"];
+    let put = [
+        "config",
+        "gc/g",
+        "gc/g.final",
+        "packs/ab/x",
+        "packs/ab-x/y",
+        "writers/w",
+    ];
     for name in put {
         backend.put_new(name, name.as_bytes()).unwrap();
     }
@@ -175,11 +199,23 @@ pub fn b6_listing_shows_what_was_put(place: &BackendPlace) {
 pub fn b7_deleting_removes_once(place: &BackendPlace) {
     let backend = &*place.backend;
     for name in ["config", "packs/ab/p"] {
-        assert_eq!(kind(backend.delete(name)), Some(BackendErrorKind::NotFound), "B7");
+        assert_eq!(
+            kind(backend.delete(name)),
+            Some(BackendErrorKind::NotFound),
+            "B7"
+        );
         backend.put_new(name, b"1").unwrap();
         backend.delete(name).unwrap();
-        assert_eq!(kind(backend.delete(name)), Some(BackendErrorKind::NotFound), "B7");
-        assert_eq!(kind(backend.get(name, 9)), Some(BackendErrorKind::NotFound), "B7");
+        assert_eq!(
+            kind(backend.delete(name)),
+            Some(BackendErrorKind::NotFound),
+            "B7"
+        );
+        assert_eq!(
+            kind(backend.get(name, 9)),
+            Some(BackendErrorKind::NotFound),
+            "B7"
+        );
     }
     assert_eq!(names(backend, ""), [""; 0], "B7");
     backend.barrier().unwrap();
@@ -203,10 +239,20 @@ pub fn b8_foreign_entries_are_named_and_never_read(place: &BackendPlace) {
     let foreign = ["packs/ab/a b", "packs/ab/l", "snapshots"];
     assert_eq!(backend.foreign().unwrap(), foreign, "B8");
     assert_eq!(names(backend, ""), ["notes.txt", "packs/ab/p"], "B8");
-    assert!(backend.get("packs/ab/l", 9).is_err(), "B8: a link is not read");
+    assert!(
+        backend.get("packs/ab/l", 9).is_err(),
+        "B8: a link is not read"
+    );
     let fresh = (place.reopen)();
-    for beyond in [fresh.get("snapshots/x", 9).map(drop), fresh.put_new("snapshots/x", b"1")] {
-        assert_eq!(kind(beyond), Some(BackendErrorKind::Other), "B8: nor entered");
+    for beyond in [
+        fresh.get("snapshots/x", 9).map(drop),
+        fresh.put_new("snapshots/x", b"1"),
+    ] {
+        assert_eq!(
+            kind(beyond),
+            Some(BackendErrorKind::Other),
+            "B8: nor entered"
+        );
     }
     assert!(fresh.list("snapshots/").is_err(), "B8: nor listed");
 }
@@ -226,6 +272,10 @@ pub fn names_that_are_no_objects_are_refused(place: &BackendPlace) {
         }
     }
     for prefix in ["packs", "../", "/", "tmp/"] {
-        assert_eq!(kind(backend.list(prefix)), Some(BackendErrorKind::Other), "{prefix:?}");
+        assert_eq!(
+            kind(backend.list(prefix)),
+            Some(BackendErrorKind::Other),
+            "{prefix:?}"
+        );
     }
 }

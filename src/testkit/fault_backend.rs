@@ -74,7 +74,9 @@ impl Backend for FaultBackend {
     }
 
     fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
-        self.run("read", name, |backend| backend.get_range(name, offset, bytes))
+        self.run("read", name, |backend| {
+            backend.get_range(name, offset, bytes)
+        })
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BackendError> {

@@ -122,9 +122,7 @@ impl<K: Copy> Faults<K> {
         let name = name.into();
         plan.log.push(Operation { op, name });
         let number = plan.log.len();
-        let hit = |fault: &&Fault<K>| {
-            fault.nth == number || (fault.for_ever && fault.nth < number)
-        };
+        let hit = |fault: &&Fault<K>| fault.nth == number || (fault.for_ever && fault.nth < number);
         match plan.faults.iter().find(hit) {
             None => Verdict::Go,
             Some(fault) if fault.after_effect => Verdict::DoAndFail(fault.kind),

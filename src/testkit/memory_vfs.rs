@@ -108,7 +108,12 @@ impl Disk {
     }
 
     /// Makes a node with a name that must be free.
-    fn create(&mut self, op: &'static str, path: &Path, node: Node) -> Result<NodeNumber, VfsError> {
+    fn create(
+        &mut self,
+        op: &'static str,
+        path: &Path,
+        node: Node,
+    ) -> Result<NodeNumber, VfsError> {
         if self.find(path).is_some() {
             return Err(failure(VfsErrorKind::Exists, op, path));
         }
@@ -128,7 +133,11 @@ impl Disk {
     }
 
     /// The bytes of a regular file.
-    fn bytes(&mut self, op: &'static str, path: &Path) -> Result<(&mut Vec<u8>, &mut Vec<u8>), VfsError> {
+    fn bytes(
+        &mut self,
+        op: &'static str,
+        path: &Path,
+    ) -> Result<(&mut Vec<u8>, &mut Vec<u8>), VfsError> {
         let node = self
             .find(path)
             .ok_or_else(|| failure(VfsErrorKind::NotFound, op, path))?;
@@ -310,7 +319,9 @@ impl Vfs for MemoryVfs {
         let mut disk = self.disk();
         let (bytes, _) = disk.bytes("read", path)?;
         let start = usize::try_from(offset).ok();
-        let end = offset.checked_add(len).and_then(|end| usize::try_from(end).ok());
+        let end = offset
+            .checked_add(len)
+            .and_then(|end| usize::try_from(end).ok());
         start
             .zip(end)
             .and_then(|(start, end)| bytes.get(start..end))

@@ -152,7 +152,11 @@ pub fn v8_a_range_is_whole_or_an_error(place: &VfsPlace) {
     assert_eq!(place.vfs.read_at(&path, 5, 0).unwrap(), b"", "V8: the end");
     for (offset, bytes) in [(3, 3), (6, 0), (0, u64::MAX), (u64::MAX, 2)] {
         let short = place.vfs.read_at(&path, offset, bytes);
-        assert_eq!(kind(short), Some(VfsErrorKind::Other), "V8: {offset} {bytes}");
+        assert_eq!(
+            kind(short),
+            Some(VfsErrorKind::Other),
+            "V8: {offset} {bytes}"
+        );
     }
     let absent = place.vfs.read_at(&place.dir.join("none"), 0, 1);
     assert_eq!(kind(absent), Some(VfsErrorKind::NotFound), "V8");
