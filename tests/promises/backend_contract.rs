@@ -1,6 +1,6 @@
 //! Every `Backend` keeps the sentences B1 to B8 of `src/backend/mod.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder::backend::local::LocalBackend;
@@ -9,9 +9,11 @@ use larder::backend::{self, Backend, BackendErrorKind};
 use larder::env::SystemEnv;
 use larder::testkit::backend_suite::{BackendPlace, check_all};
 use larder::testkit::fault_backend::FaultBackend;
+use larder::testkit::fault_vfs::FaultVfs;
+use larder::testkit::faults::Fault;
 use larder::testkit::memory_vfs::MemoryVfs;
-use larder::vfs::Vfs;
 use larder::vfs::os::OsVfs;
+use larder::vfs::{Vfs, VfsErrorKind};
 
 /// A local backend as a process of its own would open it. Random names must differ between them,
 /// so the world is the real one.
@@ -140,4 +142,25 @@ fn a_store_with_a_relative_path_is_made_in_the_current_folder() {
     store.barrier().unwrap();
     let after = local(Arc::new(vfs.after_power_cut()), PathBuf::from("backups"));
     assert_eq!(after.get("config", 9).unwrap(), b"c");
+}
+
+/// The folder above the store may be closed to us when somebody else made the store's folder; that
+/// must not fail a backup. When we made it ourselves, its name is ours to make durable.
+#[test]
+fn a_folder_above_the_store_that_cannot_be_synced_matters_only_to_its_maker() {
+    for (root_was_there, fine) in [(true, true), (false, false)] {
+        let disk = MemoryVfs::new();
+        disk.create_dir(Path::new("/home")).unwrap();
+        if root_was_there {
+            disk.create_dir(Path::new("/home/store")).unwrap();
+        }
+        let faults = FaultVfs::new(Arc::new(disk));
+        let store = local(Arc::new(faults.clone()), PathBuf::from("/home/store"));
+        store.put_new("config", b"c").unwrap();
+        faults.reset();
+        // The folders are synced in the order of their paths.
+        faults.fail(Fault::once(1, VfsErrorKind::Denied));
+        assert_eq!(store.barrier().is_ok(), fine, "was there: {root_was_there}");
+        assert_eq!(faults.log()[0].name, "/home");
+    }
 }
