@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests look at real files from outside the library"
+    clippy::unwrap_used,
+    reason = "tests look at real files from outside the library, and fail by panicking"
 )]
 
 mod backend_contract;
