@@ -5,7 +5,7 @@
 //! by [`Backend::barrier`]. Two failures have no second try: a file whose sync failed is dropped and
 //! the whole object written anew from memory, once; a folder whose sync failed leaves this value
 //! unable to promise anything ever after, because what the system then says of it is its cache.
-//! Design: the order of steps in store-format.md, "Write order".
+//! The order of steps: store-format.md, "Write order".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,8 @@ struct State {
     made: BTreeSet<PathBuf>,
     /// Folders whose names changed since the last barrier, each with the objects put into it.
     unsynced: BTreeMap<PathBuf, Vec<ObjectInfo>>,
+    /// The store's folder was made by somebody else, who may have placed it where we may not look.
+    root_was_there: bool,
     /// The folder whose sync failed. Set for good.
     doubtful: Option<PathBuf>,
 }
@@ -151,12 +153,15 @@ impl LocalBackend {
             other => other,
         };
         match made {
-            Ok(()) => self.note_made(folder, true),
-            // A link to a folder is good enough here: the user named it. Whoever made the folder
-            // before answers for its name.
-            Err(error) if error.kind == VfsErrorKind::Exists => self.note_made(folder, false),
+            Ok(()) => {}
+            // A link to a folder is good enough here: the user named it. Perhaps made by a process
+            // that was killed before it synced the parent: so that is synced in any case, once.
+            Err(error) if error.kind == VfsErrorKind::Exists => {
+                self.state().root_was_there |= folder == self.root;
+            }
             Err(error) => return Err(error),
         }
+        self.note_made(folder);
         Ok(())
     }
 
@@ -167,24 +172,21 @@ impl LocalBackend {
         }
         match self.vfs.create_dir(folder) {
             Ok(()) => {}
-            // Perhaps made by a process that was killed before it synced the parent: so it is
-            // synced here in any case, once.
+            // Synced once in any case, as above.
             Err(error) if error.kind == VfsErrorKind::Exists => {
                 self.is_real_folder(folder)?;
             }
             Err(error) => return Err(error),
         }
-        self.note_made(folder, true);
+        self.note_made(folder);
         Ok(())
     }
 
-    fn note_made(&self, folder: &Path, sync_parent: bool) {
+    fn note_made(&self, folder: &Path) {
         let mut state = self.state();
         state.made.insert(folder.to_owned());
-        if sync_parent {
-            let parent = folder_of(folder).to_owned();
-            state.unsynced.entry(parent).or_default();
-        }
+        let parent = folder_of(folder).to_owned();
+        state.unsynced.entry(parent).or_default();
     }
 
     /// Makes all folders that writing this object needs.
@@ -347,7 +349,7 @@ impl Backend for LocalBackend {
 
     fn barrier(&self) -> Result<(), BackendError> {
         let _one_at_a_time = self.barrier.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsynced = {
+        let (unsynced, root_was_there) = {
             let mut state = self.state();
             if let Some(folder) = &state.doubtful {
                 let cause = "an earlier sync of this folder failed";
@@ -355,10 +357,14 @@ impl Backend for LocalBackend {
                 let kind = BackendErrorKind::OutcomeUnknown;
                 return Err(BackendError::new(kind, "sync", &name, cause));
             }
-            std::mem::take(&mut state.unsynced)
+            (std::mem::take(&mut state.unsynced), state.root_was_there)
         };
         for (folder, objects) in &unsynced {
             if let Err(error) = self.vfs.sync_dir(folder) {
+                let above_root = root_was_there && folder == folder_of(&self.root);
+                if above_root && error.kind == VfsErrorKind::Denied {
+                    continue;
+                }
                 self.state().doubtful = Some(folder.clone());
                 return Err(self.examine(folder, objects, &error));
             }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use crate::backend::{Backend, BackendError, BackendErrorKind};
 
+/// Puts something at a path relative to the store, past the backend.
+pub type Plant = Box<dyn Fn(&str)>;
+
 /// An implementation, and how to look at it from elsewhere.
 pub struct BackendPlace {
     /// An empty store.
@@ -16,9 +19,9 @@ pub struct BackendPlace {
     /// The store as a power cut would leave it, if that can be simulated.
     pub after_power_cut: Option<Box<dyn Fn() -> Arc<dyn Backend>>>,
     /// Puts a symbolic link, or what stands for one, at a path relative to the store.
-    pub plant_link: Option<Box<dyn Fn(&str)>>,
+    pub plant_link: Option<Plant>,
     /// Writes a file at a path relative to the store, past the backend.
-    pub plant_file: Option<Box<dyn Fn(&str)>>,
+    pub plant_file: Option<Plant>,
 }
 
 /// Tests B1 to B8, each in a place of its own.
