@@ -40,7 +40,9 @@ fn reason_against(table: &Table, schema: &Schema, trial: &Connection) -> Option<
         TableKind::Rowid { .. } | TableKind::WithoutRowid => {}
     }
     if table.is_internal() {
-        let known = INTERNAL.iter().any(|name| table.name.eq_ignore_ascii_case(name));
+        let known = INTERNAL
+            .iter()
+            .any(|name| table.name.eq_ignore_ascii_case(name));
         return (!known).then(|| "SQLite no longer makes this table".to_owned());
     }
     let text = schema

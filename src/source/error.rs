@@ -31,7 +31,9 @@ pub enum SourceError {
         cause: SqliteError,
     },
     /// An interrupted transaction must be rolled back first, which a reader may not do.
-    #[error("{path} was left in the middle of a transaction: its journal must be rolled back by a program that may write")]
+    #[error(
+        "{path} was left in the middle of a transaction: its journal must be rolled back by a program that may write"
+    )]
     NeedsRecovery {
         /// The database.
         path: PathBuf,
@@ -125,9 +127,7 @@ impl SourceError {
                 path,
                 found: cause.message,
             },
-            ErrorKind::ReadOnly
-                if matches!(cause.code, READONLY_ROLLBACK | READONLY_RECOVERY) =>
-            {
+            ErrorKind::ReadOnly if matches!(cause.code, READONLY_ROLLBACK | READONLY_RECOVERY) => {
                 Self::NeedsRecovery { path }
             }
             ErrorKind::CannotOpen | ErrorKind::ReadOnly => Self::Denied {

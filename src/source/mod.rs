@@ -6,8 +6,8 @@ mod error;
 mod files;
 mod table;
 
-pub use capture::{Capture, CaptureOptions};
 pub use crate::sqlite::check::ForeignKeyCheck;
+pub use capture::{Capture, CaptureOptions};
 pub use carried::NotCarried;
 pub use error::SourceError;
 pub use table::{RowSink, RowsError, rows};

@@ -79,7 +79,10 @@ pub fn rows<S: RowSink>(
     let mut scan = Scan {
         db: &capture.db,
         table,
-        columns: table.leaf_columns().map(|at| table.columns[at].name.as_str()).collect(),
+        columns: table
+            .leaf_columns()
+            .map(|at| table.columns[at].name.as_str())
+            .collect(),
         sink,
         count: 0,
     };
@@ -126,7 +129,10 @@ impl<S: RowSink> Scan<'_, S> {
     /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
     fn whole(&mut self) -> Result<(), Stop<S::Error>> {
         let columns = idents(self.columns.iter().copied())?;
-        let sql = format!("SELECT {columns} FROM main.{} NOT INDEXED", ident(&self.table.name)?);
+        let sql = format!(
+            "SELECT {columns} FROM main.{} NOT INDEXED",
+            ident(&self.table.name)?
+        );
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.rows();
         self.give(&mut rows, None).map(drop)
@@ -178,7 +184,11 @@ impl<S: RowSink> Scan<'_, S> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let rowid = if first == 1 { Some(row.integer(0)?) } else { None };
+            let rowid = if first == 1 {
+                Some(row.integer(0)?)
+            } else {
+                None
+            };
             let mut values: Vec<ValueRef<'_>> = spare;
             for at in 0..self.columns.len() {
                 let value = row.value(first + at)?;
@@ -227,7 +237,12 @@ impl<S: RowSink> Scan<'_, S> {
         let columns = self.columns.clone();
         let mut values: Vec<Value> = Vec::with_capacity(columns.len());
         for part in columns.chunks(SLOW_COLUMNS_MAX) {
-            self.slow_values(part, &format!("main.{table} NOT INDEXED WHERE {key} = ?1"), found, &mut values)?;
+            self.slow_values(
+                part,
+                &format!("main.{table} NOT INDEXED WHERE {key} = ?1"),
+                found,
+                &mut values,
+            )?;
         }
         let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
         self.pass(Some(found), &values)?;
@@ -265,7 +280,13 @@ impl<S: RowSink> Scan<'_, S> {
             };
             let value = match (class, row.value(3 * at + 1)?) {
                 (Some(class), ValueRef::Integer(bytes)) if bytes > SPILL_BYTES_OVER as i64 => {
-                    Value::Spilled(self.stream(column, rowid, class, bytes.unsigned_abs(), place)?)
+                    Value::Spilled(self.stream(
+                        column,
+                        rowid,
+                        class,
+                        bytes.unsigned_abs(),
+                        place,
+                    )?)
                 }
                 _ => row.value(3 * at + 2)?.to_owned(),
             };
@@ -284,7 +305,10 @@ impl<S: RowSink> Scan<'_, S> {
         place: &str,
     ) -> Result<Spilled, Stop<S::Error>> {
         if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
-            let mut content = Watched { inner: blob, failed: None };
+            let mut content = Watched {
+                inner: blob,
+                failed: None,
+            };
             let taken = self.sink.large(class, bytes, &mut content);
             return match content.failed {
                 // The sink saw only what the database could not give.
@@ -292,12 +316,16 @@ impl<S: RowSink> Scan<'_, S> {
                 None => taken.map_err(Stop::Sink),
             };
         }
-        let mut statement = self.db.prepare(&format!("SELECT {} FROM {place}", ident(column)?))?;
+        let mut statement = self
+            .db
+            .prepare(&format!("SELECT {} FROM {place}", ident(column)?))?;
         statement.bind(1, ValueRef::Integer(rowid))?;
         let mut rows = statement.rows();
         let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
         let mut content = row.bytes(0)?.unwrap_or_default();
-        self.sink.large(class, bytes, &mut content).map_err(Stop::Sink)
+        self.sink
+            .large(class, bytes, &mut content)
+            .map_err(Stop::Sink)
     }
 }
 

@@ -76,8 +76,7 @@ fn creates_only(context: &AuthContext<'_>) -> bool {
         | AuthAction::Reindex { .. }
         | AuthAction::Read { .. }
         | AuthAction::Function { .. } => true,
-        AuthAction::Insert { table_name }
-        | AuthAction::Update { table_name, .. } => {
+        AuthAction::Insert { table_name } | AuthAction::Update { table_name, .. } => {
             matches!(table_name, "sqlite_master" | "sqlite_schema")
         }
         _ => false,

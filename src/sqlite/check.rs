@@ -39,7 +39,11 @@ pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, Sql
 
 /// Lines of `PRAGMA quick_check`, or of the full `integrity_check`, that are not `ok`.
 pub fn integrity(db: &Connection, full: bool) -> Result<Vec<String>, SqliteError> {
-    let pragma = if full { "integrity_check" } else { "quick_check" };
+    let pragma = if full {
+        "integrity_check"
+    } else {
+        "quick_check"
+    };
     let mut found = Vec::new();
     db.for_each(&format!("PRAGMA main.{pragma}"), &[], |row| {
         let line = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default()).into_owned();

@@ -34,7 +34,9 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Self::open(path, flags, busy)?;
         opened.harden(false)?;
-        opened.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        opened
+            .db
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         opened.pragma("query_only", 1)?;
         Ok(opened)
     }
@@ -104,7 +106,10 @@ impl Connection {
             self.db.set_db_config(setting, on)?;
         }
         self.db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        self.db.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, if fire_triggers { 1000 } else { 10 })?;
+        self.db.set_limit(
+            Limit::SQLITE_LIMIT_TRIGGER_DEPTH,
+            if fire_triggers { 1000 } else { 10 },
+        )?;
         self.pragma("cell_size_check", 1)?;
         self.pragma("mmap_size", 0)?;
         self.pragma("cache_size", -CACHE_KIB)?;
@@ -127,7 +132,9 @@ impl Connection {
     /// Runs a stored schema text: exactly one CREATE statement, and nothing but that.
     pub fn create(&self, sql: &str) -> Result<(), SqliteError> {
         self.schema_only.set(true);
-        let done = self.prepare_create(sql).and_then(|mut statement| statement.run());
+        let done = self
+            .prepare_create(sql)
+            .and_then(|mut statement| statement.run());
         self.schema_only.set(false);
         done
     }
@@ -141,9 +148,13 @@ impl Connection {
     }
 
     fn prepare_create(&self, sql: &str) -> Result<Statement<'_>, SqliteError> {
-        let starts_so = sql.get(..6).is_some_and(|s| s.eq_ignore_ascii_case("create"));
+        let starts_so = sql
+            .get(..6)
+            .is_some_and(|s| s.eq_ignore_ascii_case("create"));
         if !starts_so {
-            return Err(SqliteError::other("a schema text does not begin with CREATE"));
+            return Err(SqliteError::other(
+                "a schema text does not begin with CREATE",
+            ));
         }
         if sql.contains('\0') {
             return Err(SqliteError::other("a schema text holds a NUL character"));
@@ -200,7 +211,9 @@ impl Connection {
         rowid: i64,
         write: bool,
     ) -> Result<BlobIo<'_>, SqliteError> {
-        let blob = self.db.blob_open(rusqlite::MAIN_DB, table, column, rowid, !write)?;
+        let blob = self
+            .db
+            .blob_open(rusqlite::MAIN_DB, table, column, rowid, !write)?;
         Ok(BlobIo(blob))
     }
 

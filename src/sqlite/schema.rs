@@ -75,10 +75,12 @@ pub fn read_settings(db: &Connection) -> Result<Settings, SqliteError> {
         Ok(db.integer(&format!("PRAGMA {pragma}"))?.unwrap_or(0))
     };
     let narrow = |value: i64| {
-        u32::try_from(value).map_err(|_| SqliteError::other(format!("a setting is out of range: {value}")))
+        u32::try_from(value)
+            .map_err(|_| SqliteError::other(format!("a setting is out of range: {value}")))
     };
     let signed = |value: i64| {
-        i32::try_from(value).map_err(|_| SqliteError::other(format!("a setting is out of range: {value}")))
+        i32::try_from(value)
+            .map_err(|_| SqliteError::other(format!("a setting is out of range: {value}")))
     };
     let wal = db.text("PRAGMA journal_mode")?.as_deref() == Some("wal");
     Ok(Settings {

@@ -96,7 +96,9 @@ impl From<rusqlite::Error> for SqliteError {
         use rusqlite::ErrorCode as Code;
         let (cause, message) = match &error {
             rusqlite::Error::SqliteFailure(cause, message) => (cause, message.clone()),
-            rusqlite::Error::SqlInputError { error: cause, msg, .. } => (cause, Some(msg.clone())),
+            rusqlite::Error::SqlInputError {
+                error: cause, msg, ..
+            } => (cause, Some(msg.clone())),
             _ => return Self::other(error.to_string()),
         };
         let kind = match cause.code {
@@ -181,7 +183,9 @@ impl<'r> Row<'r> {
     pub fn integer(&self, column: usize) -> Result<i64, SqliteError> {
         match self.value(column)? {
             ValueRef::Integer(v) => Ok(v),
-            other => Err(SqliteError::other(format!("expected an integer, found {other:?}"))),
+            other => Err(SqliteError::other(format!(
+                "expected an integer, found {other:?}"
+            ))),
         }
     }
 

@@ -57,7 +57,9 @@ pub(super) fn read_table(
     if kind_name == "virtual" {
         table.kind = TableKind::Virtual;
         table.autoincrement = false;
-        table.columns = read_columns(db, &object.name).map(|(c, _)| c).unwrap_or_default();
+        table.columns = read_columns(db, &object.name)
+            .map(|(c, _)| c)
+            .unwrap_or_default();
         return Ok(table);
     }
     let (columns, key) = read_columns(db, &object.name)?;
@@ -105,26 +107,30 @@ fn position(value: i64) -> Option<u32> {
 fn read_columns(db: &Connection, table: &str) -> Result<(Vec<Column>, Vec<u32>), SqliteError> {
     let mut columns = Vec::new();
     let mut key = BTreeMap::new();
-    db.for_each(&format!("PRAGMA main.table_xinfo({})", ident(table)?), &[], |row| {
-        let at = row.integer(0)?;
-        let in_key = row.integer(5)?;
-        if let (1.., Some(at)) = (in_key, position(at)) {
-            key.insert(in_key, at);
-        }
-        columns.push(Column {
-            name: row.text(1)?.unwrap_or_default(),
-            declared_type: row.text(2)?.unwrap_or_default(),
-            not_null: row.integer(3)? != 0,
-            default: row.text(4)?,
-            kind: match row.integer(6)? {
-                0 => ColumnKind::Ordinary,
-                2 => ColumnKind::GeneratedVirtual,
-                3 => ColumnKind::GeneratedStored,
-                _ => ColumnKind::Hidden,
-            },
-        });
-        Ok(())
-    })?;
+    db.for_each(
+        &format!("PRAGMA main.table_xinfo({})", ident(table)?),
+        &[],
+        |row| {
+            let at = row.integer(0)?;
+            let in_key = row.integer(5)?;
+            if let (1.., Some(at)) = (in_key, position(at)) {
+                key.insert(in_key, at);
+            }
+            columns.push(Column {
+                name: row.text(1)?.unwrap_or_default(),
+                declared_type: row.text(2)?.unwrap_or_default(),
+                not_null: row.integer(3)? != 0,
+                default: row.text(4)?,
+                kind: match row.integer(6)? {
+                    0 => ColumnKind::Ordinary,
+                    2 => ColumnKind::GeneratedVirtual,
+                    3 => ColumnKind::GeneratedStored,
+                    _ => ColumnKind::Hidden,
+                },
+            });
+            Ok(())
+        },
+    )?;
     Ok((columns, key.into_values().collect()))
 }
 
@@ -135,15 +141,19 @@ fn read_keys(
     objects: &[SchemaObject],
 ) -> Result<bool, SqliteError> {
     let mut indexes = Vec::new();
-    db.for_each(&format!("PRAGMA main.index_list({})", ident(&table.name)?), &[], |row| {
-        if let Ok(Some(name)) = row.text(1) {
-            let unique = row.integer(2)? != 0;
-            let origin = row.text(3)?.unwrap_or_default();
-            let partial = row.integer(4)? != 0;
-            indexes.push((name, unique, origin, partial));
-        }
-        Ok(())
-    })?;
+    db.for_each(
+        &format!("PRAGMA main.index_list({})", ident(&table.name)?),
+        &[],
+        |row| {
+            if let Ok(Some(name)) = row.text(1) {
+                let unique = row.integer(2)? != 0;
+                let origin = row.text(3)?.unwrap_or_default();
+                let partial = row.integer(4)? != 0;
+                indexes.push((name, unique, origin, partial));
+            }
+            Ok(())
+        },
+    )?;
     let created = |name: &str| objects.iter().position(|o| o.name == name);
     indexes.sort_by_key(|(name, ..)| created(name));
     let mut has_key_index = false;
@@ -154,7 +164,10 @@ fn read_keys(
         } else if unique && !partial {
             // An index on an expression is no key of columns.
             if let Some(columns) = read_index(db, &name)? {
-                table.unique_keys.push(UniqueKey { index: name, columns });
+                table.unique_keys.push(UniqueKey {
+                    index: name,
+                    columns,
+                });
             }
         }
     }
@@ -164,41 +177,49 @@ fn read_keys(
 /// The key columns of an index; `None` if one of them is an expression.
 fn read_index(db: &Connection, index: &str) -> Result<Option<Vec<KeyColumn>>, SqliteError> {
     let mut columns = Some(Vec::new());
-    db.for_each(&format!("PRAGMA main.index_xinfo({})", ident(index)?), &[], |row| {
-        if row.integer(5)? == 0 {
-            return Ok(());
-        }
-        match (position(row.integer(1)?), &mut columns) {
-            (Some(column), Some(columns)) => columns.push(KeyColumn {
-                column,
-                collation: Collation::by_name(&row.text(4)?.unwrap_or_default()),
-                descending: row.integer(3)? != 0,
-            }),
-            _ => columns = None,
-        }
-        Ok(())
-    })?;
+    db.for_each(
+        &format!("PRAGMA main.index_xinfo({})", ident(index)?),
+        &[],
+        |row| {
+            if row.integer(5)? == 0 {
+                return Ok(());
+            }
+            match (position(row.integer(1)?), &mut columns) {
+                (Some(column), Some(columns)) => columns.push(KeyColumn {
+                    column,
+                    collation: Collation::by_name(&row.text(4)?.unwrap_or_default()),
+                    descending: row.integer(3)? != 0,
+                }),
+                _ => columns = None,
+            }
+            Ok(())
+        },
+    )?;
     Ok(columns)
 }
 
 fn read_foreign_keys(db: &Connection, table: &str) -> Result<Vec<ForeignKey>, SqliteError> {
     let mut keys: Vec<ForeignKey> = Vec::new();
-    db.for_each(&format!("PRAGMA main.foreign_key_list({})", ident(table)?), &[], |row| {
-        let id = u32::try_from(row.integer(0)?)
-            .map_err(|_| SqliteError::other("a foreign key has a negative number"))?;
-        let columns = (row.text(3)?.unwrap_or_default(), row.text(4)?);
-        match keys.last_mut().filter(|key| key.id == id) {
-            Some(key) => key.columns.push(columns),
-            None => keys.push(ForeignKey {
-                id,
-                parent: row.text(2)?.unwrap_or_default(),
-                columns: vec![columns],
-                on_update: row.text(5)?.unwrap_or_default(),
-                on_delete: row.text(6)?.unwrap_or_default(),
-            }),
-        }
-        Ok(())
-    })?;
+    db.for_each(
+        &format!("PRAGMA main.foreign_key_list({})", ident(table)?),
+        &[],
+        |row| {
+            let id = u32::try_from(row.integer(0)?)
+                .map_err(|_| SqliteError::other("a foreign key has a negative number"))?;
+            let columns = (row.text(3)?.unwrap_or_default(), row.text(4)?);
+            match keys.last_mut().filter(|key| key.id == id) {
+                Some(key) => key.columns.push(columns),
+                None => keys.push(ForeignKey {
+                    id,
+                    parent: row.text(2)?.unwrap_or_default(),
+                    columns: vec![columns],
+                    on_update: row.text(5)?.unwrap_or_default(),
+                    on_delete: row.text(6)?.unwrap_or_default(),
+                }),
+            }
+            Ok(())
+        },
+    )?;
     Ok(keys)
 }
 
@@ -233,9 +254,14 @@ fn is_word(byte: u8) -> bool {
 /// Length up to and with the closing quote. A doubled quote ends one and begins the next: the same
 /// for our purpose.
 fn quoted_bytes(text: &[u8], close: u8) -> usize {
-    text.iter().skip(1).position(|&b| b == close).map_or(text.len(), |at| at + 2)
+    text.iter()
+        .skip(1)
+        .position(|&b| b == close)
+        .map_or(text.len(), |at| at + 2)
 }
 
 fn until(text: &[u8], end: &[u8]) -> usize {
-    text.windows(end.len()).position(|w| w == end).map_or(text.len(), |at| at + end.len())
+    text.windows(end.len())
+        .position(|w| w == end)
+        .map_or(text.len(), |at| at + end.len())
 }

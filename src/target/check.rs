@@ -57,7 +57,11 @@ pub(super) fn integrity(
     let (of_values, lines): (Vec<String>, Vec<String>) = lines
         .into_iter()
         .partition(|line| OF_VALUES.iter().any(|start| line.starts_with(start)));
-    findings.extend(of_values.into_iter().map(|line| Finding::note("check", line)));
+    findings.extend(
+        of_values
+            .into_iter()
+            .map(|line| Finding::note("check", line)),
+    );
     if lines.is_empty() {
         return Ok(());
     }
@@ -98,8 +102,8 @@ pub(super) fn foreign_keys(
 ) -> Result<(), TargetError> {
     for (table, wanted) in &expected.foreign_keys {
         let place = format!("table {table}");
-        let found = check::foreign_keys(db, table)
-            .map_err(|cause| TargetError::of(path, &place, cause))?;
+        let found =
+            check::foreign_keys(db, table).map_err(|cause| TargetError::of(path, &place, cause))?;
         if found != *wanted {
             let text = format!(
                 "its foreign keys are violated {} times, in the source {} times",

@@ -78,7 +78,10 @@ pub(super) fn create_tables(
 fn make_statistics(db: &Connection, wanted: &[&SchemaObject]) -> Result<(), SqliteError> {
     db.execute("ANALYZE main.sqlite_schema")?;
     for name in STATISTICS {
-        if !wanted.iter().any(|table| table.name.eq_ignore_ascii_case(name)) {
+        if !wanted
+            .iter()
+            .any(|table| table.name.eq_ignore_ascii_case(name))
+        {
             db.execute(&format!("DROP TABLE IF EXISTS main.{name}"))?;
         }
     }
@@ -93,11 +96,17 @@ fn make_sequence(db: &Connection, schema: &Schema) -> Result<(), SqliteError> {
         return Ok(());
     }
     let mut name = "larder".to_owned();
-    while schema.objects.iter().any(|o| o.name.eq_ignore_ascii_case(&name)) {
+    while schema
+        .objects
+        .iter()
+        .any(|o| o.name.eq_ignore_ascii_case(&name))
+    {
         name.push('_');
     }
     let quoted = ident(&name)?;
-    db.execute(&format!("CREATE TABLE main.{quoted}(id INTEGER PRIMARY KEY AUTOINCREMENT)"))?;
+    db.execute(&format!(
+        "CREATE TABLE main.{quoted}(id INTEGER PRIMARY KEY AUTOINCREMENT)"
+    ))?;
     db.execute(&format!("DROP TABLE main.{quoted}"))
 }
 
@@ -177,10 +186,18 @@ pub(super) fn ensure_equal(
     };
     let (wanted, made) = (split(due), split(made.schema.objects.iter().collect()));
     for (wanted, made) in [(wanted.0, made.0), (wanted.1, made.1)] {
-        let first = wanted.iter().zip(&made).find(|(a, b)| a != b).map(|(a, _)| a);
+        let first = wanted
+            .iter()
+            .zip(&made)
+            .find(|(a, b)| a != b)
+            .map(|(a, _)| a);
         let extra = wanted.get(made.len()).or_else(|| made.get(wanted.len()));
         if let Some(object) = first.or(extra) {
-            return Err(differs(format!("{} {}", kind_name(object.kind), object.name)));
+            return Err(differs(format!(
+                "{} {}",
+                kind_name(object.kind),
+                object.name
+            )));
         }
     }
     Ok(())

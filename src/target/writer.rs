@@ -48,11 +48,13 @@ impl<'d> TableWriter<'d> {
         path: &'d Path,
         table: &'d Table,
     ) -> Result<Self, TargetError> {
-        let at = |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
+        let at =
+            |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
         let name = idents([table.name.as_str()]).map_err(|e| at(e.into()))?;
         if table.is_internal() {
             // SQLite may have put rows of its own there.
-            db.execute(&format!("DELETE FROM main.{name}")).map_err(at)?;
+            db.execute(&format!("DELETE FROM main.{name}"))
+                .map_err(at)?;
         }
         let rowid = rowid_column(table);
         let leaf: Vec<usize> = table.leaf_columns().collect();
@@ -161,7 +163,11 @@ impl<'d> TableWriter<'d> {
 
     /// Runs the statement, and compares what SQLite computed with what was stored.
     fn run(&mut self, row: RowRef<'_>) -> Result<(), TargetError> {
-        let stored = row.values.iter().zip(&self.inserted).filter(|(_, inserted)| !**inserted);
+        let stored = row
+            .values
+            .iter()
+            .zip(&self.inserted)
+            .filter(|(_, inserted)| !**inserted);
         let mut differs = false;
         let mut rows = self.insert.rows();
         let done = (|| {
@@ -188,7 +194,11 @@ impl<'d> TableWriter<'d> {
         spilled: &Spilled,
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
-        let column = self.table.leaf_columns().nth(at).map(|at| &self.table.columns[at].name);
+        let column = self
+            .table
+            .leaf_columns()
+            .nth(at)
+            .map(|at| &self.table.columns[at].name);
         let Some(column) = column else {
             return Ok(());
         };
@@ -255,10 +265,16 @@ fn streamed_column(table: &Table, leaf: &[usize]) -> Option<usize> {
 /// Reads a large value whole.
 fn load(spilled: &Spilled, content: &mut dyn SpilledContent) -> io::Result<Value> {
     if spilled.bytes > VALUE_BYTES_MAX {
-        return Err(io::Error::other(format!("{} bytes are too many for SQLite", spilled.bytes)));
+        return Err(io::Error::other(format!(
+            "{} bytes are too many for SQLite",
+            spilled.bytes
+        )));
     }
     let mut bytes = Vec::new();
-    content.open(spilled)?.take(spilled.bytes + 1).read_to_end(&mut bytes)?;
+    content
+        .open(spilled)?
+        .take(spilled.bytes + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 != spilled.bytes {
         return Err(wrong_length(spilled));
     }
@@ -294,6 +310,9 @@ fn copy_exactly(
 }
 
 fn wrong_length(spilled: &Spilled) -> io::Error {
-    let text = format!("its content is not the {} bytes that it should be", spilled.bytes);
+    let text = format!(
+        "its content is not the {} bytes that it should be",
+        spilled.bytes
+    );
     io::Error::new(io::ErrorKind::InvalidData, text)
 }

@@ -1,1 +1,3 @@
-fn main() {}
+//! Promises of the library, one module each.
+
+mod source_target;
