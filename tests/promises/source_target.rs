@@ -646,7 +646,7 @@ fn a_capture_leaves_the_log_as_it_was() {
     }
 }
 
-/// Tables are scanned as they lie: no sort, no index.
+/// A value that stops the fast scan is read another way, and the scan goes on behind its row.
 #[test]
 fn values_too_long_for_the_fast_scan_come_back_in_order() {
     round_trip(
