@@ -56,6 +56,12 @@ impl Capture {
             let what = format!("its texts are {}, only UTF-8 is carried", settings.encoding);
             return Err(SourceError::Unsupported { path, what });
         }
+        // Not of the copy: that of an empty database has a page.
+        let pages = live
+            .integer("PRAGMA main.page_count")
+            .map_err(at)?
+            .unwrap_or(0);
+        let bytes = pages.unsigned_abs() * u64::from(settings.page_size);
         let (db, copy) = if settings.journal_mode == "wal" {
             (live, None)
         } else {
@@ -64,21 +70,26 @@ impl Capture {
             live.close().map_err(at)?;
             (db, Some(copy))
         };
-        Self::read(db, copy, path, looked.is_empty, settings)
+        let mut capture = Self::read(db, copy, path, settings)?;
+        capture.bytes = bytes;
+        capture.is_empty_file = looked.is_empty;
+        Ok(capture)
     }
 
     fn read(
         db: Connection,
         copy: Option<tempfile::TempPath>,
         path: PathBuf,
-        is_empty_file: bool,
         settings: Settings,
     ) -> Result<Self, SourceError> {
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
+<<<<<<< HEAD
         let pages = db
             .integer("PRAGMA main.page_count")
             .map_err(at)?
             .unwrap_or(0);
+=======
+>>>>>>> h2
         let read = schema::read_schema(&db).map_err(at)?;
         let mut missing = not_carried(&read.schema).map_err(at)?;
         missing.extend(
@@ -89,9 +100,9 @@ impl Capture {
         Ok(Self {
             db,
             copy,
-            bytes: pages.unsigned_abs() * u64::from(settings.page_size),
+            bytes: 0,
             path,
-            is_empty_file,
+            is_empty_file: false,
             settings,
             schema: read.schema,
             not_carried: missing,

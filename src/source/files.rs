@@ -48,7 +48,7 @@ pub(super) fn look(given: &Path) -> Result<Looked, SourceError> {
 /// What a file begins with, for a person.
 fn describe(head: &[u8], bytes: u64) -> String {
     let printable = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0);
-    if head.iter().all(printable) || bytes % 512 != 0 {
+    if head.iter().all(printable) || !bytes.is_multiple_of(512) {
         return format!("it begins with \"{}\"", head.escape_ascii());
     }
     let digits: Vec<String> = head.iter().map(|b| format!("{b:02x}")).collect();

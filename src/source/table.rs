@@ -13,7 +13,7 @@ use super::error::SourceError;
 use crate::model::row::RowRef;
 use crate::model::schema::{Table, TableKind};
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
-use crate::sqlite::quote::{ident, idents};
+use crate::sqlite::quote::{NameError, ident, idents};
 use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 
 /// The longest value that the fast scan loads.
@@ -63,8 +63,8 @@ impl<E> From<SqliteError> for Stop<E> {
     }
 }
 
-impl<E> From<crate::sqlite::quote::NameError> for Stop<E> {
-    fn from(error: crate::sqlite::quote::NameError) -> Self {
+impl<E> From<NameError> for Stop<E> {
+    fn from(error: NameError) -> Self {
         Self::Sqlite(error.into())
     }
 }
@@ -110,6 +110,22 @@ fn rowid_column(table: &Table) -> Option<&str> {
     }
 }
 
+fn whole_sql(table: &Table, columns: &[&str]) -> Result<String, NameError> {
+    let columns = idents(columns.iter().copied())?;
+    let table = ident(&table.name)?;
+    Ok(format!("SELECT {columns} FROM main.{table} NOT INDEXED"))
+}
+
+fn by_rowid_sql(table: &Table, rowid: &str, columns: &[&str]) -> Result<String, NameError> {
+    let names = std::iter::once(rowid).chain(columns.iter().copied());
+    Ok(format!(
+        "SELECT {} FROM main.{} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
+        idents(names)?,
+        ident(&table.name)?,
+        rowid = ident(rowid)?,
+    ))
+}
+
 struct Scan<'a, S> {
     db: &'a Connection,
     table: &'a Table,
@@ -128,11 +144,15 @@ enum Fast {
 impl<S: RowSink> Scan<'_, S> {
     /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
     fn whole(&mut self) -> Result<(), Stop<S::Error>> {
+<<<<<<< HEAD
         let columns = idents(self.columns.iter().copied())?;
         let sql = format!(
             "SELECT {columns} FROM main.{} NOT INDEXED",
             ident(&self.table.name)?
         );
+=======
+        let sql = whole_sql(self.table, &self.columns)?;
+>>>>>>> h2
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.rows();
         self.give(&mut rows, None).map(drop)
@@ -157,13 +177,7 @@ impl<S: RowSink> Scan<'_, S> {
     }
 
     fn fast(&mut self, rowid: &str, from: i64) -> Result<Fast, Stop<S::Error>> {
-        let names = std::iter::once(rowid).chain(self.columns.iter().copied());
-        let sql = format!(
-            "SELECT {} FROM main.{} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
-            idents(names)?,
-            ident(&self.table.name)?,
-            rowid = ident(rowid)?,
-        );
+        let sql = by_rowid_sql(self.table, rowid, &self.columns)?;
         let mut statement = self.db.prepare(&sql)?;
         statement.bind(1, ValueRef::Integer(from))?;
         let mut rows = statement.rows();
@@ -355,4 +369,49 @@ impl<R: Read> Read for Watched<R> {
 /// True for a rowid table whose rowid has no name left: rows are carried, rowids are not.
 pub(super) fn hides_rowid(table: &Table) -> bool {
     matches!(table.kind, TableKind::Rowid { .. }) && rowid_column(table).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tables are scanned as they lie: no sort, and no index even where one holds every column.
+    #[test]
+    fn a_scan_neither_sorts_nor_uses_an_index() {
+        let db = Connection::open_memory().unwrap();
+        for sql in [
+            "CREATE TABLE a(id INTEGER PRIMARY KEY, x)",
+            "CREATE INDEX ax ON a(x)",
+            "CREATE TABLE b(x UNIQUE)",
+            "CREATE TABLE c(k TEXT COLLATE NOCASE, l, PRIMARY KEY(l DESC, k)) WITHOUT ROWID",
+            "CREATE INDEX ck ON c(k, l)",
+        ] {
+            db.execute(sql).unwrap();
+        }
+        let read = crate::sqlite::schema::read_schema(&db).unwrap();
+        for table in &read.schema.tables {
+            let columns: Vec<&str> = table
+                .leaf_columns()
+                .map(|at| table.columns[at].name.as_str())
+                .collect();
+            let sql = match rowid_column(table) {
+                Some(rowid) => by_rowid_sql(table, rowid, &columns).unwrap(),
+                None => whole_sql(table, &columns).unwrap(),
+            };
+            let mut plan = Vec::new();
+            db.for_each(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {
+                plan.push(row.text(3)?.unwrap_or_default());
+                Ok(())
+            })
+            .unwrap();
+            let wanted = match rowid_column(table) {
+                Some(_) => format!(
+                    "SEARCH main.{} USING INTEGER PRIMARY KEY (rowid>?)",
+                    table.name
+                ),
+                None => format!("SCAN main.{}", table.name),
+            };
+            assert_eq!(plan, [wanted], "{sql}");
+        }
+    }
 }

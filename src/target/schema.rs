@@ -58,10 +58,10 @@ pub(super) fn create_tables(
         .filter(|table| !skipped.contains(&table.name))
         .collect();
     for (at, table) in wanted.iter().enumerate() {
-        let named = |name: &&str| table.name.eq_ignore_ascii_case(name);
-        let made = if STATISTICS.iter().any(|name| named(&name)) {
+        let named = |name: &str| table.name.eq_ignore_ascii_case(name);
+        let made = if STATISTICS.iter().any(|name| named(name)) {
             make_statistics(db, &wanted[..=at])
-        } else if named(&"sqlite_sequence") {
+        } else if named("sqlite_sequence") {
             make_sequence(db, schema)
         } else {
             match &table.sql {
@@ -112,13 +112,13 @@ fn make_sequence(db: &Connection, schema: &Schema) -> Result<(), SqliteError> {
 
 /// Makes indexes, views and triggers. What cannot be made is a finding: a trigger on a table that
 /// was skipped, an index with an unknown collation, a UNIQUE index over rows that are not.
-/// Returns the names of the objects not made.
+/// Returns the objects not made.
 pub(super) fn create_rest(
     db: &Connection,
     path: &Path,
     schema: &Schema,
     findings: &mut Vec<Finding>,
-) -> Result<BTreeSet<String>, TargetError> {
+) -> Result<BTreeSet<(ObjectKind, String)>, TargetError> {
     let mut missing = BTreeSet::new();
     for kind in [ObjectKind::Index, ObjectKind::View, ObjectKind::Trigger] {
         for object in schema.objects_of(kind) {
@@ -127,7 +127,7 @@ pub(super) fn create_rest(
             match db.create(sql) {
                 Ok(()) => {}
                 Err(error) if is_of_the_object(error.kind) => {
-                    missing.insert(object.name.clone());
+                    missing.insert((kind, object.name.clone()));
                     let text = format!("it cannot be created: {}", error.message);
                     findings.push(Finding::warning(place, text));
                 }
@@ -161,7 +161,7 @@ pub(super) fn ensure_equal(
     path: &Path,
     wanted: &Schema,
     skipped: &BTreeSet<String>,
-    missing: &BTreeSet<String>,
+    missing: &BTreeSet<(ObjectKind, String)>,
 ) -> Result<(), TargetError> {
     let made = read_objects(db).map_err(|e| TargetError::of(path, "schema", e))?;
     let differs = |what: String| TargetError::SchemaDiffers {
@@ -172,9 +172,9 @@ pub(super) fn ensure_equal(
         return Err(differs(format!("{name} is not UTF-8")));
     }
     let is_due = |o: &&SchemaObject| {
-        let names_table = matches!(o.kind, ObjectKind::Table | ObjectKind::Index);
-        !(names_table && skipped.contains(&o.table))
-            && !(o.kind != ObjectKind::Table && missing.contains(&o.name))
+        let of_skipped =
+            matches!(o.kind, ObjectKind::Table | ObjectKind::Index) && skipped.contains(&o.table);
+        !of_skipped && !missing.contains(&(o.kind, o.name.clone()))
     };
     // The automatic indexes of keys come with their tables: their place among others may differ.
     let due: Vec<&SchemaObject> = wanted.objects.iter().filter(is_due).collect();
