@@ -387,6 +387,8 @@ mod tests {
             "CREATE TABLE b(x UNIQUE)",
             "CREATE TABLE c(k TEXT COLLATE NOCASE, l, PRIMARY KEY(l DESC, k)) WITHOUT ROWID",
             "CREATE INDEX ck ON c(k, l)",
+            "CREATE TABLE h(rowid, _rowid_, oid)",
+            "CREATE INDEX hr ON h(rowid, _rowid_, oid)",
         ] {
             db.execute(sql).unwrap();
         }
@@ -411,7 +413,7 @@ mod tests {
                     "SEARCH main.{} USING INTEGER PRIMARY KEY (rowid>?)",
                     table.name
                 ),
-                None => "SCAN main.c USING PRIMARY KEY".to_owned(),
+                None => format!("SCAN main.{}", table.name),
             };
             assert_eq!(plan, [wanted], "{sql}");
         }
