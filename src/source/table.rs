@@ -14,6 +14,7 @@ use crate::model::row::RowRef;
 use crate::model::schema::{Table, TableKind};
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{NameError, ident, idents};
+use crate::sqlite::schema::primary_key_index;
 use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 
 /// The longest value that the fast scan loads.
@@ -110,10 +111,19 @@ fn rowid_column(table: &Table) -> Option<&str> {
     }
 }
 
-fn whole_sql(table: &Table, columns: &[&str]) -> Result<String, NameError> {
+/// NOT INDEXED does not keep SQLite from scanning a WITHOUT ROWID table through a covering index,
+/// in its order: there the primary key's own tree is asked for by name.
+fn whole_sql(db: &Connection, table: &Table, columns: &[&str]) -> Result<String, SqliteError> {
+    let name = ident(&table.name)?;
     let columns = idents(columns.iter().copied())?;
-    let table = ident(&table.name)?;
-    Ok(format!("SELECT {columns} FROM main.{table} NOT INDEXED"))
+    let tree = match table.kind {
+        TableKind::WithoutRowid => match primary_key_index(db, &table.name)? {
+            Some(index) => format!("INDEXED BY {}", ident(&index)?),
+            None => return Err(SqliteError::without_key(&table.name)),
+        },
+        _ => "NOT INDEXED".to_owned(),
+    };
+    Ok(format!("SELECT {columns} FROM main.{name} {tree}"))
 }
 
 fn by_rowid_sql(table: &Table, rowid: &str, columns: &[&str]) -> Result<String, NameError> {
@@ -144,15 +154,7 @@ enum Fast {
 impl<S: RowSink> Scan<'_, S> {
     /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
     fn whole(&mut self) -> Result<(), Stop<S::Error>> {
-<<<<<<< HEAD
-        let columns = idents(self.columns.iter().copied())?;
-        let sql = format!(
-            "SELECT {columns} FROM main.{} NOT INDEXED",
-            ident(&self.table.name)?
-        );
-=======
-        let sql = whole_sql(self.table, &self.columns)?;
->>>>>>> h2
+        let sql = whole_sql(self.db, self.table, &self.columns)?;
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.rows();
         self.give(&mut rows, None).map(drop)
@@ -385,6 +387,8 @@ mod tests {
             "CREATE TABLE b(x UNIQUE)",
             "CREATE TABLE c(k TEXT COLLATE NOCASE, l, PRIMARY KEY(l DESC, k)) WITHOUT ROWID",
             "CREATE INDEX ck ON c(k, l)",
+            "CREATE TABLE h(rowid, _rowid_, oid)",
+            "CREATE INDEX hr ON h(rowid, _rowid_, oid)",
         ] {
             db.execute(sql).unwrap();
         }
@@ -396,7 +400,7 @@ mod tests {
                 .collect();
             let sql = match rowid_column(table) {
                 Some(rowid) => by_rowid_sql(table, rowid, &columns).unwrap(),
-                None => whole_sql(table, &columns).unwrap(),
+                None => whole_sql(&db, table, &columns).unwrap(),
             };
             let mut plan = Vec::new();
             db.for_each(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {

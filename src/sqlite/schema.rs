@@ -3,6 +3,7 @@
 //! Names and texts that are not UTF-8 cannot be carried yet: they are listed, never dropped unseen.
 
 use super::open::Connection;
+use super::quote::ident;
 use super::statement::{Row, SqliteError};
 use super::table::read_table;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
@@ -67,6 +68,22 @@ fn read_object(row: Row<'_>) -> Result<Result<SchemaObject, Unreadable>, SqliteE
         table,
         sql,
     }))
+}
+
+/// The name of the index that is, or stands for, a table's primary key.
+pub fn primary_key_index(db: &Connection, table: &str) -> Result<Option<String>, SqliteError> {
+    let mut found = None;
+    db.for_each(
+        &format!("PRAGMA main.index_list({})", ident(table)?),
+        &[],
+        |row| {
+            if row.bytes(3)? == Some(b"pk") {
+                found = row.text(1)?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(found)
 }
 
 /// Reads the settings that no record holds.

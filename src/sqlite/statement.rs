@@ -75,6 +75,13 @@ impl SqliteError {
         }
     }
 
+    /// A WITHOUT ROWID table whose primary key is not listed.
+    pub fn without_key(table: &str) -> Self {
+        Self::other(format!(
+            "table {table} has neither a rowid nor a primary key"
+        ))
+    }
+
     /// A value that could not be read piece by piece to its end.
     pub fn unreadable(column: &str, rowid: i64, cause: &str) -> Self {
         Self {

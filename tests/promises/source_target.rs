@@ -213,6 +213,8 @@ const ODD: &str = r#"
     CREATE TABLE "quo""ted; --" ("a b" TEXT COLLATE NOCASE, "" INT, rowid TEXT, PRIMARY KEY("a b" DESC, ""))
         WITHOUT ROWID;
     INSERT INTO "quo""ted; --" VALUES('Abc', 1, 'r'), ('abd', 2, printf('%.*c', 30000, 'y'));
+    CREATE TABLE covered(k TEXT PRIMARY KEY, l) WITHOUT ROWID; CREATE INDEX ck ON covered(l, k);
+    INSERT INTO covered VALUES('a', 3), ('b', 2), ('c', 1);
     CREATE TABLE descending(id INTEGER PRIMARY KEY DESC, v UNIQUE);
     INSERT INTO descending VALUES(NULL, 1), (NULL, 2), (5, 3);
     CREATE TABLE hidden(rowid, _rowid_, oid); INSERT INTO hidden VALUES(3, 2, 1), (1, 2, 3);
