@@ -3,10 +3,9 @@
 //! Each layer stays its own variant: a source error may be passed over by who reads, a store error
 //! never is. Exit codes and advice for people are added in `cli` only.
 
-use crate::ops::export::ExportError;
-use crate::source::error::SourceError;
-use crate::store::error::StoreError;
-use crate::target::error::TargetError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::target::TargetError;
 
 /// Why an operation did not do what it promises.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +20,6 @@ pub enum Error {
     /// The database that was to be written.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// An export.
-    #[error(transparent)]
-    Export(#[from] ExportError),
     /// What the caller named does not exist, or not once.
     #[error(transparent)]
     Select(#[from] SelectError),

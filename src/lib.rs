@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod codec;
 pub mod env;
+pub mod error;
 
 pub mod format;
 pub mod model;

@@ -1,1 +1,8 @@
-//! ops
+//! One promise a file: options in, outcome out, nothing printed. Joins source, tree, store and target.
+
+pub mod backup;
+pub mod list;
+pub mod open;
+pub mod restore;
+pub mod select;
+pub mod show;

@@ -83,13 +83,6 @@ impl Capture {
         settings: Settings,
     ) -> Result<Self, SourceError> {
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
-<<<<<<< HEAD
-        let pages = db
-            .integer("PRAGMA main.page_count")
-            .map_err(at)?
-            .unwrap_or(0);
-=======
->>>>>>> h2
         let read = schema::read_schema(&db).map_err(at)?;
         let mut missing = not_carried(&read.schema).map_err(at)?;
         missing.extend(

@@ -61,11 +61,6 @@ impl PackBuilder {
         })
     }
 
-    /// True if nothing waits to be published.
-    pub fn is_empty(&self) -> bool {
-        self.footer.blobs.is_empty() && self.waiting.is_empty()
-    }
-
     /// True once the pack has its target length.
     pub fn is_full(&self) -> bool {
         self.bytes.len() >= PACK_TARGET_BYTES

@@ -1,0 +1,315 @@
+//! Takes a snapshot of a database: one consistent read, a tree a table, one commit.
+
+mod naming;
+mod tables;
+mod verdicts;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::format::config::FormatMark;
+use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest, Source};
+use crate::format::{blob::BlobKind, blob::BlobSink, schema};
+use crate::model::id::BlobId;
+use crate::ops::list::{SnapshotSummary, summary};
+use crate::ops::open::{Store, World};
+use crate::progress::{Finding, Progress};
+use crate::source::{Capture, CaptureOptions};
+use crate::store::{StoreError, StoreWriter};
+use naming::Lineage;
+pub use tables::{read_schema, root_of};
+
+/// What to back up, and under which names.
+#[derive(Debug, Clone)]
+pub struct BackupOptions {
+    /// The database file.
+    pub database: PathBuf,
+    /// Name of the snapshot; `None`: `backup_YYYYMMDD_HHMMSS` in local time, `_2` … if taken.
+    pub name: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Tells sources apart in place of host and path.
+    pub source_name: Option<String>,
+    /// How long to wait for a database that is busy.
+    pub busy_timeout: Duration,
+    /// Folder for private copies; `None`: the system's temporary folder.
+    pub temp_dir: Option<PathBuf>,
+}
+
+/// An entity file of the new snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityReport {
+    /// The table.
+    pub entity: String,
+    /// Its file's name.
+    pub file: String,
+    /// Records.
+    pub records: u64,
+    /// What differs from the parent; `None` if there is no parent, or it lacked the entity.
+    pub changes: Option<Changes>,
+}
+
+/// What a backup did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupOutcome {
+    /// The new snapshot.
+    pub snapshot: SnapshotSummary,
+    /// Name of the snapshot that `changes` compare with.
+    pub parent: Option<String>,
+    /// Entity files, in import order.
+    pub entities: Vec<EntityReport>,
+    /// Entities of the parent that are gone.
+    pub dropped: Vec<String>,
+    /// Notes and warnings, shown already through `Progress::found`.
+    pub findings: Vec<Finding>,
+    /// `WAL` or `rollback journal`.
+    pub journal: String,
+    /// Length of the database file.
+    pub source_bytes: u64,
+    /// Bytes of packs and manifest that were added.
+    pub stored_bytes: u64,
+    /// Sum of the lengths of the store's objects afterwards.
+    pub store_bytes: u64,
+    /// Snapshots in the store afterwards.
+    pub store_snapshots: u64,
+    /// Time it took.
+    pub elapsed_ms: u64,
+}
+
+/// A writer that a prune took for dead begins again so often.
+const FENCED_TRIES: u32 = 3;
+
+/// Backs up one database. On return the snapshot is durable.
+///
+/// Errors: `Source`, `Store`, `Select` (`NameTaken`), `Cancelled`. Nothing is visible after any.
+pub fn run(
+    store: &mut Store,
+    world: &World,
+    options: &BackupOptions,
+    progress: &mut dyn Progress,
+) -> Result<BackupOutcome, Error> {
+    let begun = world.env.monotonic();
+    let mut tries = 1;
+    loop {
+        match attempt(store, world, options, progress) {
+            // W6: packs that were uploaded are found again by deduplication.
+            Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
+            Err(error) => return Err(error),
+            Ok(mut outcome) => {
+                let elapsed = world.env.monotonic().saturating_sub(begun);
+                outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                return Ok(outcome);
+            }
+        }
+    }
+}
+
+fn attempt(
+    store: &Store,
+    world: &World,
+    options: &BackupOptions,
+    progress: &mut dyn Progress,
+) -> Result<BackupOutcome, Error> {
+    let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let capture_options = CaptureOptions {
+        busy: options.busy_timeout,
+        temp_dir,
+    };
+    // A name that is taken is found before anything is read.
+    let time_ms = world.env.unix_ms();
+    let lineage = naming::read(store, options, time_ms)?;
+    let capture = Capture::begin(&options.database, &capture_options)?;
+    let mut writer = store.writer()?;
+    let written = write(&capture, &mut writer, progress);
+    let done = written.and_then(|written| {
+        conclude(
+            store,
+            world,
+            options,
+            &capture,
+            &mut writer,
+            lineage,
+            written,
+            time_ms,
+            progress,
+        )
+    });
+    let (manifest, parent) = match done {
+        Ok(done) => done,
+        Err(error) => {
+            // The first error says what went wrong; a record that stays is fenced by a prune.
+            let _ = writer.abandon();
+            return Err(error);
+        }
+    };
+    if progress.cancelled() {
+        let _ = writer.abandon();
+        return Err(Error::Cancelled);
+    }
+    let committed = writer.commit(&manifest)?;
+    let stored_bytes = committed.pack_bytes + committed.manifest_bytes;
+    let outcome = outcome(store, &capture, &manifest, parent.as_ref(), stored_bytes)?;
+    capture.finish()?;
+    Ok(outcome)
+}
+
+/// What was read and put into packs.
+struct Written {
+    schema: BlobId,
+    entities: Vec<Entity>,
+    internal: Vec<Entity>,
+    findings: Vec<Finding>,
+}
+
+/// Puts the schema and every carried table.
+fn write(
+    capture: &Capture,
+    writer: &mut StoreWriter,
+    progress: &mut dyn Progress,
+) -> Result<Written, Error> {
+    let canonical = schema::encode(capture.schema()).map_err(|e| StoreError::Encoding {
+        what: format!("the schema: {e}"),
+    })?;
+    let schema = writer
+        .put(BlobKind::Schema, &canonical)
+        .map_err(StoreError::from)?;
+    let mut findings = capture_findings(capture);
+    progress.phase("Reading", 0, crate::progress::Unit::Records);
+    let (entities, internal) = tables::write_all(capture, writer, progress, &mut findings)?;
+    Ok(Written {
+        schema,
+        entities,
+        internal,
+        findings,
+    })
+}
+
+/// Facts of the source that are known before its rows are read.
+fn capture_findings(capture: &Capture) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if capture.is_empty_file() {
+        let text = "the file has 0 bytes: an empty database";
+        findings.push(Finding::note(capture.path().display().to_string(), text));
+    }
+    for missing in capture.not_carried() {
+        findings.push(Finding::warning(
+            missing.name.clone(),
+            missing.reason.clone(),
+        ));
+    }
+    for table in capture.without_rowid_name() {
+        let text = "columns hide all names of the rowid; its rows are kept in their order";
+        findings.push(Finding::note(table.name.clone(), text));
+    }
+    findings
+}
+
+/// Completes the manifest: what differs from the parent, and the foreign keys' verdicts.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "joins what the steps before it made"
+)]
+fn conclude(
+    store: &Store,
+    world: &World,
+    options: &BackupOptions,
+    capture: &Capture,
+    writer: &mut StoreWriter,
+    lineage: Lineage,
+    mut written: Written,
+    time_ms: i64,
+    progress: &mut dyn Progress,
+) -> Result<(Manifest, Option<Manifest>), Error> {
+    let new_bytes = writer.flush()?;
+    let source = Source {
+        path: capture.path().display().to_string(),
+        name: options.source_name.clone(),
+        bytes: capture.bytes(),
+    };
+    let host = world.env.host();
+    let entities: Vec<&str> = written.entities.iter().map(|e| e.entity.as_str()).collect();
+    let parent = lineage.parent(&host, &source, written.schema, &entities);
+    if let Some(parent) = &parent {
+        // Everything put so far is published: a reader sees it.
+        tables::count_changes(
+            store,
+            capture.schema(),
+            parent,
+            written.schema,
+            &mut written.entities,
+        )?;
+    }
+    let foreign_keys: Vec<ForeignKeyVerdict> =
+        verdicts::read(capture, parent.as_ref(), written.schema, &written.entities)?;
+    written
+        .findings
+        .extend(verdicts::notes(&foreign_keys, parent.as_ref()));
+    for finding in &written.findings {
+        progress.found(finding);
+    }
+    let manifest = Manifest {
+        format: FormatMark::CURRENT,
+        features: Vec::new(),
+        id: writer.snapshot().clone(),
+        name: lineage.name,
+        time: crate::store::rfc3339(time_ms),
+        host,
+        tags: options.tags.clone(),
+        parent: parent.as_ref().map(|parent| parent.id.clone()),
+        source,
+        settings: capture.settings().clone(),
+        schema: written.schema,
+        entities: written.entities,
+        internal: written.internal,
+        foreign_keys,
+        findings: written.findings,
+        new_bytes,
+    };
+    Ok((manifest, parent))
+}
+
+fn outcome(
+    store: &Store,
+    capture: &Capture,
+    manifest: &Manifest,
+    parent: Option<&Manifest>,
+    stored_bytes: u64,
+) -> Result<BackupOutcome, Error> {
+    let ids = store.snapshot_names()?.ids;
+    let entities = manifest
+        .entities
+        .iter()
+        .map(|entity| EntityReport {
+            entity: entity.entity.clone(),
+            file: entity.file.clone(),
+            records: entity.records,
+            changes: parent
+                .and_then(|parent| parent.entity(&entity.entity))
+                .map(|_| entity.changes.unwrap_or_default()),
+        })
+        .collect();
+    let dropped = parent.map_or_else(Vec::new, |parent| {
+        let gone = |e: &&Entity| manifest.entity(&e.entity).is_none();
+        parent
+            .entities
+            .iter()
+            .filter(gone)
+            .map(|e| e.entity.clone())
+            .collect()
+    });
+    let is_wal = manifest.settings.journal_mode == "wal";
+    Ok(BackupOutcome {
+        snapshot: summary(manifest, &ids),
+        parent: parent.map(|parent| parent.name.clone()),
+        entities,
+        dropped,
+        findings: manifest.findings.clone(),
+        journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
+        source_bytes: capture.bytes(),
+        stored_bytes,
+        store_bytes: store.bytes()?,
+        store_snapshots: ids.len() as u64,
+        elapsed_ms: 0,
+    })
+}

@@ -1,0 +1,156 @@
+//! What a new snapshot is called, and which older one it is compared with.
+
+use std::collections::HashSet;
+
+use super::BackupOptions;
+use crate::error::{Error, SelectError};
+use crate::format::manifest::{Manifest, Source};
+use crate::model::id::{BlobId, SnapshotId};
+use crate::ops::open::Store;
+use crate::ops::select::{SAFETY_TAG, newest_first};
+
+/// The name of a new snapshot, and the snapshots that may be its parent.
+#[derive(Debug)]
+pub(super) struct Lineage {
+    /// The name; not taken when it was looked at.
+    pub name: String,
+    /// Newest snapshot of every source, newest first.
+    newest: Vec<Manifest>,
+}
+
+/// Reads the manifests of the store, one at a time. Errors: `NameTaken`, `BadName`.
+pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Result<Lineage, Error> {
+    if let Some(name) = &options.name {
+        check_name(name)?;
+    }
+    let mut names = HashSet::new();
+    let mut newest: Vec<Manifest> = Vec::new();
+    newest_first(
+        store,
+        |manifest| {
+            names.insert(manifest.name.clone());
+            let known = newest
+                .iter()
+                .any(|other| other.source_key() == manifest.source_key());
+            if !known && !manifest.tags.iter().any(|tag| tag == SAFETY_TAG) {
+                newest.push(manifest);
+            }
+            Ok(true)
+        },
+        // It is no parent; `list` and `validate` name it.
+        |_, _| Ok(()),
+    )?;
+    let name = match &options.name {
+        Some(name) if names.contains(name) => {
+            let store = store.location();
+            return Err(SelectError::NameTaken {
+                name: name.clone(),
+                store,
+            }
+            .into());
+        }
+        Some(name) => name.clone(),
+        None => free_name(&default_name(time_ms), &names),
+    };
+    Ok(Lineage { name, newest })
+}
+
+/// `backup_YYYYMMDD_HHMMSS` in local time, as the ancestor named its folders.
+fn default_name(time_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();
+    let local = time.to_zoned_datetime(jiff::tz::TimeZone::system());
+    local.strftime("backup_%Y%m%d_%H%M%S").to_string()
+}
+
+fn free_name(name: &str, taken: &HashSet<String>) -> String {
+    let numbered = (2_u64..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned())
+        .chain(numbered)
+        .find(|candidate| !taken.contains(candidate))
+        .unwrap_or_else(|| name.to_owned())
+}
+
+/// A name must be a file name and nothing that is read as another word for a snapshot.
+fn check_name(name: &str) -> Result<(), SelectError> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > 200 {
+        "it is longer than 200 bytes"
+    } else if name
+        .chars()
+        .any(|c| c == '/' || c == '\\' || c == ':' || c.is_control())
+    {
+        "it holds a slash, a colon or a control character"
+    } else if name.starts_with(['.', '-', '@', '~']) {
+        "it begins with '.', '-', '@' or '~'"
+    } else if name == "latest" || name.starts_with("latest~") {
+        "latest means the newest snapshot"
+    } else if name.parse::<SnapshotId>().is_ok() {
+        "it looks like a snapshot id"
+    } else {
+        return Ok(());
+    };
+    Err(SelectError::BadName {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+impl Lineage {
+    /// The parent: the newest of the same source, else the newest with the same schema, else the
+    /// one that shares most entity names. It is for the report and for bases; nothing depends on it.
+    pub(super) fn parent(
+        &self,
+        host: &str,
+        source: &Source,
+        schema: BlobId,
+        entities: &[&str],
+    ) -> Option<Manifest> {
+        let key = match &source.name {
+            Some(name) => (Some(name.as_str()), "", ""),
+            None => (None, host, source.path.as_str()),
+        };
+        let shared = |other: &&Manifest| {
+            entities
+                .iter()
+                .filter(|entity| other.entity(entity).is_some())
+                .count()
+        };
+        let of_same_source = self.newest.iter().find(|other| other.source_key() == key);
+        of_same_source
+            .or_else(|| self.newest.iter().find(|other| other.schema == schema))
+            .or_else(|| {
+                // `max_by_key` takes the last of equals: the newest, when read from the oldest.
+                self.newest
+                    .iter()
+                    .rev()
+                    .filter(|o| shared(o) > 0)
+                    .max_by_key(shared)
+            })
+            .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_mean_something_else_are_refused() {
+        for name in [
+            "", "a/b", "latest", "latest~1", "-x", ".hidden", "@2026", "a\nb",
+        ] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["b1", "backup_20261123_211530", "before upgrade", "Käse"] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_taken_default_name_is_numbered() {
+        let taken = HashSet::from(["b".to_owned(), "b_2".to_owned()]);
+        assert_eq!(free_name("b", &taken), "b_3");
+        assert_eq!(free_name("c", &taken), "c");
+    }
+}

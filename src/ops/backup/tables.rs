@@ -1,0 +1,263 @@
+//! Tables into trees, and what differs from the trees of the parent.
+
+use std::io::Read;
+
+use crate::error::Error;
+use crate::format::blob::{BlobError, BlobKind, BlobSource};
+use crate::format::manifest::{Entity, Manifest, RootRef};
+use crate::format::schema;
+use crate::model::file_name::entity_file;
+use crate::model::id::BlobId;
+use crate::model::import_order::import_order;
+use crate::model::row::RowRef;
+use crate::model::schema::{Schema, Table};
+use crate::model::value::{LongClass, Spilled};
+use crate::ops::open::Store;
+use crate::progress::{Finding, Progress};
+use crate::source::{Capture, RowSink, RowsError, SourceError, rows};
+use crate::store::{StoreError, StoreWriter};
+use crate::tree::build::TreeBuilder;
+use crate::tree::diff::{self, State};
+use crate::tree::large::{self, StoreLargeError};
+use crate::tree::{Root, TreeShape};
+
+/// Rows between two looks at the clock and at Ctrl-C.
+const ROWS_A_STEP: u64 = 4096;
+
+/// Why a row was not taken.
+enum Stop {
+    Blob(BlobError),
+    /// A large value could not be read to its end.
+    Read(std::io::Error),
+    Cancelled,
+}
+
+/// Takes the rows of one table into its tree.
+struct TreeSink<'a, 's> {
+    builder: TreeBuilder<'s>,
+    writer: &'a mut StoreWriter,
+    progress: &'a mut dyn Progress,
+    largest_value: u64,
+    /// Rows not yet told to `progress`.
+    untold: u64,
+}
+
+impl RowSink for TreeSink<'_, '_> {
+    type Error = Stop;
+
+    fn large(
+        &mut self,
+        class: LongClass,
+        bytes: u64,
+        content: &mut dyn Read,
+    ) -> Result<Spilled, Stop> {
+        if self.progress.cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        self.largest_value = self.largest_value.max(bytes);
+        let hash = self.writer.hash();
+        match large::store(class, content, hash, self.writer) {
+            Ok(spilled) if spilled.bytes == bytes => Ok(spilled),
+            Ok(spilled) => Err(Stop::Read(std::io::Error::other(format!(
+                "a value of {bytes} bytes gave {}",
+                spilled.bytes
+            )))),
+            Err(StoreLargeError::Blob(error)) => Err(Stop::Blob(error)),
+            Err(StoreLargeError::Read(error)) => Err(Stop::Read(error)),
+        }
+    }
+
+    fn row(&mut self, row: RowRef<'_>) -> Result<(), Stop> {
+        self.untold += 1;
+        if self.untold == ROWS_A_STEP {
+            self.progress.advance(std::mem::take(&mut self.untold));
+            if self.progress.cancelled() {
+                return Err(Stop::Cancelled);
+            }
+        }
+        self.builder.push(row, self.writer).map_err(Stop::Blob)
+    }
+}
+
+/// Puts every carried table. Gives the entity files in import order, and SQLite's own tables.
+pub(super) fn write_all(
+    capture: &Capture,
+    writer: &mut StoreWriter,
+    progress: &mut dyn Progress,
+    findings: &mut Vec<Finding>,
+) -> Result<(Vec<Entity>, Vec<Entity>), Error> {
+    let schema = capture.schema();
+    let mut entities = Vec::new();
+    for order in import_order(schema).tables {
+        let table = &schema.tables[order.table];
+        if capture.carries(table) {
+            let mut entity = write_table(capture, table, writer, progress)?;
+            entity.import_order = order.import_order;
+            entity.dependencies = order.dependencies;
+            entities.push(entity);
+        }
+    }
+    let mut internal = Vec::new();
+    for table in schema
+        .tables
+        .iter()
+        .filter(|t| t.is_internal() && capture.carries(t))
+    {
+        internal.push(write_table(capture, table, writer, progress)?);
+    }
+    findings.extend(unordered(schema, &entities));
+    Ok((entities, internal))
+}
+
+/// Tables whose order cannot be checked later.
+fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
+    let shape_known = |entity: &&Entity| {
+        schema.table(&entity.entity).is_some_and(|table| {
+            let shape = TreeShape::of(table);
+            !shape.order_is_known() && matches!(shape.order, crate::tree::Order::Key(_))
+        })
+    };
+    entities
+        .iter()
+        .filter(shape_known)
+        .map(|entity| {
+            let text = "its key has a collation that is not known here; its order is SQLite's own";
+            Finding::note(entity.entity.clone(), text)
+        })
+        .collect()
+}
+
+fn write_table(
+    capture: &Capture,
+    table: &Table,
+    writer: &mut StoreWriter,
+    progress: &mut dyn Progress,
+) -> Result<Entity, Error> {
+    let shape = TreeShape::of(table);
+    let builder = TreeBuilder::new(&shape, writer.hash());
+    let mut sink = TreeSink {
+        builder,
+        writer,
+        progress,
+        largest_value: 0,
+        untold: 0,
+    };
+    rows(capture, table, &mut sink).map_err(|stop| match stop {
+        RowsError::Source(error) => Error::Source(error),
+        RowsError::Sink(Stop::Blob(error)) => Error::Store(error.into()),
+        RowsError::Sink(Stop::Cancelled) => Error::Cancelled,
+        RowsError::Sink(Stop::Read(cause)) => Error::Source(SourceError::File {
+            op: "read a large value of",
+            path: capture.path().to_owned(),
+            cause,
+        }),
+    })?;
+    let TreeSink {
+        builder,
+        largest_value,
+        untold,
+        ..
+    } = sink;
+    progress.advance(untold);
+    let root = builder.finish(writer).map_err(StoreError::from)?;
+    Ok(Entity {
+        entity: table.name.clone(),
+        file: entity_file(&table.name),
+        records: root.as_ref().map_or(0, |root| root.rows),
+        bytes: root.as_ref().map_or(0, |root| root.bytes),
+        root: root.as_ref().map(root_ref),
+        import_order: 0,
+        dependencies: Vec::new(),
+        largest_value,
+        changes: None,
+    })
+}
+
+fn root_ref(root: &Root) -> RootRef {
+    RootRef {
+        id: root.id,
+        level: root.level,
+        first_rowid: root.first_rowid,
+        has_refs: root.has_refs,
+    }
+}
+
+/// The tree of an entity as its manifest says.
+pub fn root_of(entity: &Entity) -> Option<Root> {
+    entity.root.map(|root| Root {
+        id: root.id,
+        level: root.level,
+        rows: entity.records,
+        bytes: entity.bytes,
+        has_refs: root.has_refs,
+        first_rowid: root.first_rowid,
+    })
+}
+
+/// Fills in, for every entity that the parent has too and whose root differs, how many records do.
+pub(super) fn count_changes(
+    store: &Store,
+    schema: &Schema,
+    parent: &Manifest,
+    schema_id: BlobId,
+    entities: &mut [Entity],
+) -> Result<(), Error> {
+    let differs = |entity: &Entity| {
+        parent
+            .entity(&entity.entity)
+            .is_some_and(|before| before.root != entity.root)
+    };
+    if !entities.iter().any(differs) {
+        return Ok(());
+    }
+    let reader = store.reader()?;
+    let parent_schema = if parent.schema == schema_id {
+        schema.clone()
+    } else {
+        read_schema(&reader, &parent.schema)?
+    };
+    for entity in entities.iter_mut().filter(|entity| differs(entity)) {
+        let before = parent.entity(&entity.entity).and_then(|before| {
+            Some((
+                before,
+                parent_schema.table(&before.entity)?,
+                schema.table(&entity.entity)?,
+            ))
+        });
+        let Some((before, old, new)) = before else {
+            continue;
+        };
+        let (old, new) = (TreeShape::of(old), TreeShape::of(new));
+        let (before_root, after_root) = (root_of(before), root_of(entity));
+        let changes = diff::count(
+            &reader,
+            reader.hash(),
+            State {
+                shape: &old,
+                root: before_root.as_ref(),
+            },
+            State {
+                shape: &new,
+                root: after_root.as_ref(),
+            },
+        );
+        // Damage in the parent must not stop a backup: nothing depends on the report.
+        entity.changes = match changes {
+            Ok(changes) => (!changes.is_empty()).then_some(changes),
+            Err(error) if error.why == crate::format::blob::BlobErrorKind::Unavailable => {
+                return Err(Error::Store(error.into()));
+            }
+            Err(_) => None,
+        };
+    }
+    Ok(())
+}
+
+/// Reads a schema blob.
+pub fn read_schema(source: &dyn BlobSource, id: &BlobId) -> Result<Schema, Error> {
+    let bytes = source.get(BlobKind::Schema, id).map_err(StoreError::from)?;
+    Ok(schema::decode(&bytes).map_err(|cause| StoreError::Damaged {
+        object: format!("schema {id}"),
+        cause,
+    })?)
+}

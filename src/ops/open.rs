@@ -1,0 +1,154 @@
+//! Where stores are: opening one, making one, and telling what a path is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::backend;
+use crate::env::Env;
+use crate::error::Error;
+pub use crate::store::Store;
+use crate::store::{StoreError, Usage};
+use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
+
+/// The seams that an operation works through.
+#[derive(Clone)]
+pub struct World {
+    /// Clock and randomness.
+    pub env: Arc<dyn Env>,
+    /// Files.
+    pub vfs: Arc<dyn Vfs>,
+}
+
+/// Which store, and how it is used.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The store's folder.
+    pub location: PathBuf,
+    /// Folder for the cache of footers; `None`, or one that cannot be made: a temporary cache.
+    pub cache_dir: Option<PathBuf>,
+    /// zstd level of what is written, 1 to 19.
+    pub compression: i32,
+}
+
+/// What a path that was given as a store or snapshot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathKind {
+    /// A store.
+    Store,
+    /// Nothing is there.
+    Absent,
+    /// An empty folder.
+    EmptyFolder,
+    /// A folder that is no store; stores one level down, if any.
+    Folder {
+        /// Stores one level down, sorted.
+        stores: Vec<PathBuf>,
+    },
+    /// Not a folder.
+    File,
+}
+
+fn backend_of(
+    options: &StoreOptions,
+    world: &World,
+) -> Result<(Arc<dyn backend::Backend>, Usage), Error> {
+    let location = options.location.to_string_lossy();
+    let backend =
+        backend::open(&location, world.vfs.clone(), world.env.clone()).map_err(StoreError::from)?;
+    let cache_dir = options
+        .cache_dir
+        .as_deref()
+        .filter(|dir| make_folders(dir, &*world.vfs).is_ok());
+    Ok((
+        backend,
+        Usage {
+            cache_dir: cache_dir.map(Path::to_owned),
+            compression: options.compression,
+        },
+    ))
+}
+
+/// Makes a folder and those above it.
+fn make_folders(dir: &Path, vfs: &dyn Vfs) -> Result<(), VfsError> {
+    match vfs.create_dir(dir) {
+        Err(error) if error.kind == VfsErrorKind::Exists => Ok(()),
+        Err(error) if error.kind == VfsErrorKind::NotFound => {
+            match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                Some(parent) => {
+                    make_folders(parent, vfs)?;
+                    vfs.create_dir(dir)
+                }
+                None => Err(error),
+            }
+        }
+        done => done,
+    }
+}
+
+/// Opens a store. Errors: `Store` (`NoStore` where none is).
+pub fn open(options: &StoreOptions, world: &World) -> Result<Store, Error> {
+    let (backend, usage) = backend_of(options, world)?;
+    Ok(Store::open(backend, world.env.clone(), usage)?)
+}
+
+/// Makes a store in an absent or empty folder, and opens it.
+pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
+    let location = options.location.display().to_string();
+    match path_kind(&options.location, world)? {
+        PathKind::Absent | PathKind::EmptyFolder => {}
+        PathKind::Store => return Err(StoreError::Exists { location }.into()),
+        PathKind::Folder { .. } | PathKind::File => {
+            return Err(StoreError::NotEmpty { location }.into());
+        }
+    }
+    let (backend, usage) = backend_of(options, world)?;
+    Ok(Store::create(backend, world.env.clone(), usage)?)
+}
+
+/// Tells what is at a path.
+///
+/// A folder that holds nothing but folders of a store without its config, as a first backup that
+/// was cut off leaves it, counts as empty.
+pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
+    let failed = |error: VfsError| {
+        let name = path.display().to_string();
+        let error = backend::BackendError::new(error.kind.into(), error.op, &name, error);
+        Error::Store(StoreError::from(error))
+    };
+    let entry = |path: &Path| match world.vfs.entry(path) {
+        Err(error) if error.kind == VfsErrorKind::NotFound => Ok(None),
+        done => done,
+    };
+    // A link to a store is a store: what counts is whether a config can be seen through it.
+    let is_store = |dir: &Path| {
+        Ok::<bool, VfsError>(
+            entry(&dir.join("config"))?.is_some_and(|config| config.kind == EntryKind::File),
+        )
+    };
+    match entry(path).map_err(failed)? {
+        None => return Ok(PathKind::Absent),
+        Some(found) if found.kind == EntryKind::File => return Ok(PathKind::File),
+        Some(_) => {}
+    }
+    if is_store(path).map_err(failed)? {
+        return Ok(PathKind::Store);
+    }
+    let listed = match world.vfs.list(path) {
+        Ok(listed) => listed,
+        Err(error) if error.kind == VfsErrorKind::NotFound => return Ok(PathKind::Absent),
+        Err(error) => return Err(failed(error)),
+    };
+    if listed.iter().all(|found| found.path.starts_with("tmp")) {
+        return Ok(PathKind::EmptyFolder);
+    }
+    let mut stores = Vec::new();
+    for found in &listed {
+        if found.kind == EntryKind::Folder && found.path.components().count() == 1 {
+            let dir = path.join(&found.path);
+            if is_store(&dir).map_err(failed)? {
+                stores.push(dir);
+            }
+        }
+    }
+    Ok(PathKind::Folder { stores })
+}

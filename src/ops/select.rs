@@ -1,0 +1,281 @@
+//! Which snapshot a word means: id, unique prefix, name, `latest`, `latest~N`.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, SelectError};
+use crate::format::manifest::Manifest;
+use crate::model::id::SnapshotId;
+use crate::ops::open::Store;
+
+/// Tag of the snapshots that a restore takes of its target; `latest` passes over them.
+pub const SAFETY_TAG: &str = "before-restore";
+
+/// Which source `latest` is about, in a store of several.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SourceChoice {
+    /// Any: the newest of all.
+    #[default]
+    Any,
+    /// The source of this name (`--source-name`), or whose recorded path this is.
+    Named(String),
+    /// The source whose path is this one; else the only source there is; else an error.
+    Of(PathBuf),
+    /// The only source there is; else an error that lists them.
+    Single,
+}
+
+/// Calls `each` for every visible snapshot, newest first, until it says `false`. One manifest is
+/// in memory at a time. A damaged one goes to `damaged`, which decides whether to go on.
+pub fn newest_first(
+    store: &Store,
+    mut each: impl FnMut(Manifest) -> Result<bool, Error>,
+    mut damaged: impl FnMut(&SnapshotId, crate::store::StoreError) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for id in store.snapshot_names()?.ids.iter().rev() {
+        match store.manifest(id) {
+            Ok(Some(manifest)) => {
+                if !each(manifest)? {
+                    break;
+                }
+            }
+            Ok(None) => {}
+            Err(error @ crate::store::StoreError::Damaged { .. }) => damaged(id, error)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The snapshot that `word` means. Errors: `Select`, `Store`.
+pub fn one(store: &Store, word: &str, source: &SourceChoice) -> Result<Manifest, Error> {
+    if let Ok(id) = word.parse::<SnapshotId>() {
+        return store
+            .manifest(&id)?
+            .ok_or_else(|| no_snapshot(store, word, None).into());
+    }
+    match latest_number(word) {
+        Some(back) => latest(store, word, back, source),
+        None => by_name_or_prefix(store, word),
+    }
+}
+
+/// N of `latest~N`; 0 for `latest`.
+fn latest_number(word: &str) -> Option<u64> {
+    match word.strip_prefix("latest")? {
+        "" => Some(0),
+        rest => rest.strip_prefix('~')?.parse().ok(),
+    }
+}
+
+fn no_snapshot(store: &Store, word: &str, nearest: Option<String>) -> SelectError {
+    SelectError::NoSnapshot {
+        word: word.to_owned(),
+        store: store.location(),
+        nearest,
+    }
+}
+
+/// The name by which people know a snapshot's source.
+pub fn source_label(manifest: &Manifest) -> String {
+    manifest
+        .source
+        .name
+        .clone()
+        .unwrap_or_else(|| manifest.source.path.clone())
+}
+
+fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result<Manifest, Error> {
+    let sources = match source {
+        SourceChoice::Any => Vec::new(),
+        _ => sources(store)?,
+    };
+    let wanted = match source {
+        SourceChoice::Any => None,
+        SourceChoice::Named(name) => {
+            if !sources.contains(name) {
+                let name = name.clone();
+                return Err(SelectError::NoSource {
+                    name,
+                    store: store.location(),
+                    sources,
+                }
+                .into());
+            }
+            Some(name.clone())
+        }
+        SourceChoice::Of(path)
+            if sources
+                .iter()
+                .any(|known| path.as_os_str() == known.as_str()) =>
+        {
+            Some(path.display().to_string())
+        }
+        SourceChoice::Of(_) | SourceChoice::Single => {
+            if sources.len() > 1 {
+                return Err(SelectError::SeveralSources {
+                    store: store.location(),
+                    sources,
+                }
+                .into());
+            }
+            None
+        }
+    };
+    let mut left = back;
+    let (mut found, mut any) = (None, false);
+    newest_first(
+        store,
+        |manifest| {
+            any = true;
+            let is_wanted = wanted.as_ref().is_none_or(|wanted| {
+                source_label(&manifest) == *wanted || manifest.source.path == *wanted
+            });
+            if manifest.tags.iter().any(|tag| tag == SAFETY_TAG) || !is_wanted {
+                return Ok(true);
+            }
+            if left == 0 {
+                found = Some(manifest);
+                return Ok(false);
+            }
+            left -= 1;
+            Ok(true)
+        },
+        // Falling back to an older snapshot unasked would hide that the newest is damaged.
+        |_, error| Err(error.into()),
+    )?;
+    match found {
+        Some(manifest) => Ok(manifest),
+        None if any => Err(no_snapshot(store, word, None).into()),
+        None => Err(SelectError::Empty {
+            store: store.location(),
+        }
+        .into()),
+    }
+}
+
+/// The sources of a store, by name or path, in no order but sorted.
+fn sources(store: &Store) -> Result<Vec<String>, Error> {
+    let mut sources = std::collections::BTreeSet::new();
+    newest_first(
+        store,
+        |manifest| {
+            if !manifest.tags.iter().any(|tag| tag == SAFETY_TAG) {
+                sources.insert(source_label(&manifest));
+            }
+            Ok(true)
+        },
+        |_, _| Ok(()),
+    )?;
+    Ok(sources.into_iter().collect())
+}
+
+fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
+    // A prefix of an id begins as ids do: with the digits of a year.
+    let prefixed: Vec<SnapshotId> = match word.len() {
+        0..4 => Vec::new(),
+        _ => store
+            .snapshot_names()?
+            .ids
+            .into_iter()
+            .filter(|id| id.as_str().starts_with(word))
+            .collect(),
+    };
+    let mut named = None;
+    let mut names = Vec::new();
+    newest_first(
+        store,
+        |manifest| {
+            names.push(manifest.name.clone());
+            if manifest.name == word {
+                named = Some(manifest);
+                return Ok(false);
+            }
+            Ok(true)
+        },
+        |_, _| Ok(()),
+    )?;
+    if let Some(manifest) = named {
+        return Ok(manifest);
+    }
+    let mut visible = Vec::new();
+    for id in &prefixed {
+        visible.extend(store.manifest(id)?);
+    }
+    match visible.len() {
+        0 => {
+            names.push("latest".to_owned());
+            let nearest = nearest(word, names.iter().map(String::as_str));
+            Err(no_snapshot(store, word, nearest).into())
+        }
+        1 => Ok(visible.remove(0)),
+        _ => {
+            let matches = visible.iter().map(|m| m.id.short().to_owned()).collect();
+            Err(SelectError::Ambiguous {
+                word: word.to_owned(),
+                matches,
+            }
+            .into())
+        }
+    }
+}
+
+/// The candidate that a mistyped word most likely means; `None` if none is near.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let limit = 1 + word.chars().count() / 4;
+    candidates
+        .map(|candidate| (edits(word, candidate), candidate))
+        .filter(|(edits, _)| *edits <= limit)
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Edit distance: insertions, deletions, changes, and swaps of neighbours.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (
+        a.to_lowercase().chars().collect(),
+        b.to_lowercase().chars().collect(),
+    );
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let swap = if swapped {
+                    rows[i - 2][j - 2] + 1
+                } else {
+                    usize::MAX
+                };
+                changed
+                    .min(rows[i - 1][j] + 1)
+                    .min(rows[i][j - 1] + 1)
+                    .min(swap)
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_names_what_was_meant() {
+        let names = ["latest", "backup_20261123_211530", "before-upgrade"];
+        let near = |word| nearest(word, names.into_iter());
+        assert_eq!(near("lastest").as_deref(), Some("latest"));
+        assert_eq!(near("befor-upgrade").as_deref(), Some("before-upgrade"));
+        assert_eq!(near("zzz"), None);
+    }
+
+    #[test]
+    fn latest_counts_back() {
+        assert_eq!(latest_number("latest"), Some(0));
+        assert_eq!(latest_number("latest~12"), Some(12));
+        assert_eq!(latest_number("latest~x"), None);
+        assert_eq!(latest_number("lates"), None);
+    }
+}
