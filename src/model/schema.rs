@@ -30,7 +30,7 @@ pub struct SchemaObject {
     pub name: String,
     /// The table it belongs to.
     pub table: String,
-    /// Its text, verbatim; `None` for the automatic indexes of keys.
+    /// Its text, verbatim; `None` only in a database whose schema was tampered with.
     pub sql: Option<String>,
 }
 
@@ -214,7 +214,8 @@ impl Table {
 /// A whole schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    /// Objects by kind (tables, indexes, views, triggers), within a kind in creation order.
+    /// Objects by kind (tables, indexes, views, triggers), within a kind in creation order; without
+    /// the automatic indexes of keys, which come with their tables.
     /// VACUUM changes how the kinds interleave, never the order within one.
     pub objects: Vec<SchemaObject>,
     /// What was read of every table, in the order of `objects`.

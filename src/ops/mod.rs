@@ -6,3 +6,4 @@ pub mod open;
 pub mod restore;
 pub mod select;
 pub mod show;
+pub mod validate;

@@ -23,7 +23,7 @@ pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
     let kinds = super::table::read_kinds(db)?;
     let Schema { objects, tables } = &mut read.schema;
     for object in objects.iter().filter(|o| o.kind == ObjectKind::Table) {
-        tables.push(read_table(db, object, objects, &kinds)?);
+        tables.push(read_table(db, object, &kinds)?);
     }
     Ok(read)
 }
@@ -36,6 +36,8 @@ pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
         &[],
         |row| {
             match read_object(row)? {
+                // The automatic indexes of keys come with their tables; VACUUM moves them.
+                Ok(object) if object.kind == ObjectKind::Index && object.sql.is_none() => {}
                 Ok(object) => read.schema.objects.push(object),
                 Err((name, why)) => read.unreadable.push((name, why.to_owned())),
             }

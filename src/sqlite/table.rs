@@ -39,7 +39,6 @@ pub(super) fn read_kinds(db: &Connection) -> Result<BTreeMap<String, Listed>, Sq
 pub(super) fn read_table(
     db: &Connection,
     object: &SchemaObject,
-    objects: &[SchemaObject],
     kinds: &BTreeMap<String, Listed>,
 ) -> Result<Table, SqliteError> {
     let listed = kinds.get(&object.name);
@@ -64,7 +63,7 @@ pub(super) fn read_table(
     }
     let (columns, key) = read_columns(db, &object.name)?;
     table.columns = columns;
-    let has_key_index = read_keys(db, &mut table, objects)?;
+    let has_key_index = read_keys(db, &mut table)?;
     if kind_name == "shadow" {
         table.kind = TableKind::Shadow;
     } else if listed.is_none_or(|l| !l.without_rowid) {
@@ -135,11 +134,7 @@ fn read_columns(db: &Connection, table: &str) -> Result<(Vec<Column>, Vec<u32>),
 }
 
 /// Fills the primary key and the unique keys from the indexes. True if the primary key has one.
-fn read_keys(
-    db: &Connection,
-    table: &mut Table,
-    objects: &[SchemaObject],
-) -> Result<bool, SqliteError> {
+fn read_keys(db: &Connection, table: &mut Table) -> Result<bool, SqliteError> {
     let mut indexes = Vec::new();
     db.for_each(
         &format!("PRAGMA main.index_list({})", ident(&table.name)?),
@@ -154,8 +149,8 @@ fn read_keys(
             Ok(())
         },
     )?;
-    let created = |name: &str| objects.iter().position(|o| o.name == name);
-    indexes.sort_by_key(|(name, ..)| created(name));
+    // The order of the list changes with VACUUM.
+    indexes.sort();
     let mut has_key_index = false;
     for (name, unique, origin, partial) in indexes {
         if origin == "pk" {

@@ -176,29 +176,20 @@ pub(super) fn ensure_equal(
             matches!(o.kind, ObjectKind::Table | ObjectKind::Index) && skipped.contains(&o.table);
         !of_skipped && !missing.contains(&(o.kind, o.name.clone()))
     };
-    // The automatic indexes of keys come with their tables: their place among others may differ.
-    let due: Vec<&SchemaObject> = wanted.objects.iter().filter(is_due).collect();
-    let split = |objects: Vec<&SchemaObject>| {
-        let (texts, mut keys): (Vec<SchemaObject>, Vec<SchemaObject>) =
-            objects.into_iter().cloned().partition(|o| o.sql.is_some());
-        keys.sort_by(|a, b| a.name.cmp(&b.name));
-        (texts, keys)
-    };
-    let (wanted, made) = (split(due), split(made.schema.objects.iter().collect()));
-    for (wanted, made) in [(wanted.0, made.0), (wanted.1, made.1)] {
-        let first = wanted
-            .iter()
-            .zip(&made)
-            .find(|(a, b)| a != b)
-            .map(|(a, _)| a);
-        let extra = wanted.get(made.len()).or_else(|| made.get(wanted.len()));
-        if let Some(object) = first.or(extra) {
-            return Err(differs(format!(
-                "{} {}",
-                kind_name(object.kind),
-                object.name
-            )));
-        }
+    let wanted: Vec<&SchemaObject> = wanted.objects.iter().filter(is_due).collect();
+    let made: Vec<&SchemaObject> = made.schema.objects.iter().collect();
+    let first = wanted
+        .iter()
+        .zip(&made)
+        .find(|(a, b)| a != b)
+        .map(|(a, _)| a);
+    let extra = wanted.get(made.len()).or_else(|| made.get(wanted.len()));
+    if let Some(object) = first.or(extra) {
+        return Err(differs(format!(
+            "{} {}",
+            kind_name(object.kind),
+            object.name
+        )));
     }
     Ok(())
 }

@@ -30,8 +30,9 @@ pub struct Affected {
 
 /// Decides what is read, and receives what is wrong.
 pub trait Visitor {
-    /// True if this blob and all below it are known to be good: they are passed over.
-    fn is_good(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, BlobError>;
+    /// True if this blob and all below it are known to be good: they are passed over. `has_refs`:
+    /// large values hang below it.
+    fn is_good(&mut self, kind: BlobKind, id: &BlobId, has_refs: bool) -> Result<bool, BlobError>;
     /// This blob and all below it are good.
     fn set_good(&mut self, kind: BlobKind, id: &BlobId) -> Result<(), BlobError>;
     /// A blob is missing, damaged, or does not fit its place.
@@ -103,7 +104,10 @@ impl Check<'_> {
 
     fn known_or_checked(&mut self, place: &Place) -> Result<bool, BlobError> {
         self.order_of(place)?;
-        if self.visitor.is_good(place.kind(), &place.id)? {
+        if self
+            .visitor
+            .is_good(place.kind(), &place.id, place.has_refs)?
+        {
             return Ok(true);
         }
         let good = if place.level == 0 {
@@ -221,10 +225,9 @@ impl Check<'_> {
 
     fn large(&mut self, place: &Place, value: &Spilled) -> Result<bool, BlobError> {
         let kind = chunk_kind_at(value.level);
-        if self.visitor.is_good(kind, &value.root)? {
-            return Ok(true);
-        }
-        match large::walk(self.source, value, &mut |_, _| Ok(true), &mut |_| Ok(())) {
+        let visitor = &mut *self.visitor;
+        let mut enter = |kind, id: &BlobId| Ok(!visitor.is_good(kind, id, false)?);
+        match large::walk(self.source, value, &mut enter, &mut |_| Ok(())) {
             Ok(()) => {
                 self.visitor.set_good(kind, &value.root)?;
                 Ok(true)

@@ -12,5 +12,8 @@
 mod backend_contract;
 mod layering;
 mod local_writes;
+mod round_trip;
+mod small_growth;
 mod source_target;
 mod vfs_contract;
+mod workshop;

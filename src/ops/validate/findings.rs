@@ -1,0 +1,122 @@
+//! Damage, named once each, with all that hangs on it.
+
+use super::{AffectedRecords, Damage};
+use crate::format::blob::BlobError;
+use crate::format::name;
+use crate::model::id::{PackId, SnapshotId};
+use crate::progress::Finding;
+use crate::store::UnreadablePack;
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    damage: Vec<Damage>,
+    notes: Vec<Finding>,
+}
+
+/// How a pack is called: `pack 7c/7c01…`.
+pub(super) fn pack_object(id: &PackId) -> String {
+    let name = name::pack(id);
+    format!("pack {}", name.strip_prefix(name::PACKS).unwrap_or(&name))
+}
+
+impl Findings {
+    /// Packs whose table of contents cannot be read.
+    pub(super) fn unreadable_packs(&mut self, packs: &[UnreadablePack]) {
+        for pack in packs {
+            self.pack(pack_object(&pack.id), pack.cause.to_string());
+        }
+    }
+
+    /// A pack that is not what its name says. What of it affects whom is told blob by blob.
+    pub(super) fn pack(&mut self, object: String, cause: String) {
+        if !self.damage.iter().any(|damage| damage.object == object) {
+            self.damage.push(Damage {
+                object,
+                blob: None,
+                cause,
+                affects: Vec::new(),
+            });
+        }
+    }
+
+    /// A snapshot whose manifest cannot be read.
+    pub(super) fn snapshot(&mut self, object: String, cause: String, id: &SnapshotId) {
+        let affects = vec![AffectedRecords {
+            entity: String::new(),
+            records: 0,
+            range: "the whole snapshot".to_owned(),
+            snapshots: vec![id.short().to_owned()],
+        }];
+        self.damage.push(Damage {
+            object,
+            blob: None,
+            cause,
+            affects,
+        });
+    }
+
+    /// A blob of a snapshot that is missing or damaged.
+    pub(super) fn blob(
+        &mut self,
+        error: &BlobError,
+        object: Option<String>,
+        affected: AffectedRecords,
+    ) {
+        let blob = Some((error.kind.name(), error.id.to_string()));
+        let at = self
+            .damage
+            .iter()
+            .position(|damage| damage.blob == blob)
+            .unwrap_or_else(|| {
+                self.damage.push(Damage {
+                    object: object.unwrap_or_else(|| "no pack".to_owned()),
+                    blob,
+                    cause: error.cause.to_string(),
+                    affects: Vec::new(),
+                });
+                self.damage.len() - 1
+            });
+        let affects = &mut self.damage[at].affects;
+        let same = |other: &&mut AffectedRecords| {
+            other.entity == affected.entity && other.range == affected.range
+        };
+        match affects.iter_mut().find(same) {
+            Some(known) => {
+                let new = |s: &&String| !known.snapshots.contains(s);
+                let new: Vec<String> = affected.snapshots.iter().filter(new).cloned().collect();
+                known.snapshots.extend(new);
+            }
+            None => affects.push(affected),
+        }
+    }
+
+    /// Something worth a line that is no damage.
+    pub(super) fn note(&mut self, subject: String, text: &str) {
+        self.notes.push(Finding::note(subject, text));
+    }
+
+    /// True if some damage is in this pack.
+    pub(super) fn names_pack(&self, id: &PackId) -> bool {
+        let object = pack_object(id);
+        self.damage.iter().any(|damage| damage.object == object)
+    }
+
+    /// Damage and notes. A pack of which single blobs are named is not named again by itself.
+    pub(super) fn finish(self) -> (Vec<Damage>, Vec<Finding>) {
+        let detailed: Vec<String> = self
+            .damage
+            .iter()
+            .filter(|damage| damage.blob.is_some())
+            .map(|damage| damage.object.clone())
+            .collect();
+        let told = |damage: &Damage| damage.blob.is_none() && detailed.contains(&damage.object);
+        (
+            self.damage
+                .into_iter()
+                .filter(|damage| !told(damage))
+                .collect(),
+            self.notes,
+        )
+    }
+}
