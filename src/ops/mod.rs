@@ -1,1 +1,3 @@
-//! (being built)
+//! One promise per file: options in, outcome out, no printing.
+
+pub mod export;
