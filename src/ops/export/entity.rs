@@ -192,5 +192,4 @@ fn object(
 }
 
 #[cfg(test)]
-#[path = "entity_tests.rs"]
 mod tests;

@@ -278,5 +278,4 @@ fn escape(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

@@ -110,7 +110,7 @@ pub enum ExportError {
         what: String,
     },
     /// It was asked to stop.
-    #[error("cancelled; nothing was written")]
+    #[error("cancelled")]
     Cancelled,
 }
 

@@ -191,15 +191,27 @@ pub(super) struct ZipOut {
     destination: PathBuf,
     /// `None` once the archive was ended.
     writer: Option<ZipWriter<StreamWriter<ZipFile>>>,
-    /// True once nobody wants the archive: the writer's own attempt to end it goes nowhere.
+    /// True once nobody wants the archive.
     abandoned: Rc<Cell<bool>>,
     options: SimpleFileOptions,
 }
 
-/// The archive's file; takes and drops everything once abandoned.
+/// The archive's file. Once abandoned, or after an error, it takes and drops everything: a zip
+/// writer ends its archive when it is dropped, and complains on stderr if it cannot.
 struct ZipFile {
     file: BufWriter<NamedTempFile>,
     abandoned: Rc<Cell<bool>>,
+}
+
+impl ZipFile {
+    fn checked<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.abandoned.set(true);
+        }
+        result
+    }
 }
 
 impl Write for ZipFile {
@@ -207,14 +219,16 @@ impl Write for ZipFile {
         if self.abandoned.get() {
             return Ok(bytes.len());
         }
-        self.file.write(bytes)
+        let result = self.file.write(bytes);
+        self.checked(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         if self.abandoned.get() {
             return Ok(());
         }
-        self.file.flush()
+        let result = self.file.flush();
+        self.checked(result)
     }
 }
 
@@ -266,6 +280,9 @@ impl ZipOut {
         let failed = |cause| output(&destination, cause);
         let writer = self.writer.take().ok_or_else(|| failed(ended()))?;
         let file = writer.finish().map_err(|cause| failed(cause.into()))?;
+        if self.abandoned.get() {
+            return Err(failed(io::Error::other("an earlier write failed")));
+        }
         let file = file.into_inner().file.into_inner();
         let file = file.map_err(|cause| failed(cause.into_error()))?;
         file.as_file().sync_all().map_err(failed)?;
@@ -350,5 +367,29 @@ impl Write for Digested<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that cannot be written stands for a full disk.
+    #[test]
+    fn a_failed_write_is_told_once_and_for_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let destination = dir.path().join("out.zip");
+        let mut out = ZipOut::create(&destination, zip::DateTime::default()).unwrap();
+        let (_, path) = NamedTempFile::new_in(dir.path()).unwrap().into_parts();
+        let read_only = NamedTempFile::from_parts(File::open(&path).unwrap(), path);
+        out.writer = Some(ZipWriter::new_stream(ZipFile {
+            file: BufWriter::with_capacity(1, read_only),
+            abandoned: Rc::clone(&out.abandoned),
+        }));
+        assert!(out.begin("a.json", false).is_err());
+        assert!(out.abandoned.get());
+        let result = Box::new(out).publish();
+        assert!(matches!(result, Err(ExportError::Output { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

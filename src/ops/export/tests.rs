@@ -6,10 +6,11 @@ use crate::format::manifest::{RootRef, Source};
 use crate::model::id::{BlobId, SnapshotId};
 use crate::model::row::RowRef;
 use crate::model::schema::{Column, ColumnKind, Settings, TableKind};
-use crate::model::value::{Value, ValueRef};
+use crate::model::value::{LongClass, Value, ValueRef};
 use crate::progress::NoProgress;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
+use crate::tree::large;
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::io::Read;
@@ -122,9 +123,15 @@ fn sample() -> Sample {
         table("Parent", &["id"], Some(0)),
         table("empty", &["a"], None),
     ];
+    let long = "long Ä\0".repeat(20_000);
+    let hash = MapBlobs::hash();
+    let long = large::store(LongClass::Text, &mut long.as_bytes(), hash, &mut blobs).unwrap();
     let row = |id: i64| {
-        let text = format!("record {id} Ä\0").repeat(20).into_bytes();
-        (id, vec![Value::Integer(id % 3), Value::Text(text)])
+        let text = match id {
+            7 => Value::Spilled(long),
+            _ => Value::Text(format!("record {id} Ä\0").repeat(20).into_bytes()),
+        };
+        (id, vec![Value::Integer(id % 3), text])
     };
     let child = build(
         &mut blobs,

@@ -127,7 +127,7 @@ fn large_values_are_written_like_small_ones() {
     ];
     let table = table("t", &["long", "broken", "cut", "blob"], None);
     let root = build(&mut blobs, &table, &[(1, row)]);
-    let mut write = |form| {
+    let write = |form| {
         let mut out = Vec::new();
         let mut values = Values {
             source: &blobs,
