@@ -147,7 +147,7 @@ mod tests {
         assert_ne!(one, two);
         assert!(one.len() <= NAME_BYTES_MAX + 5, "{one}");
         assert!(
-            one.starts_with("%C3%A4%C3%A4") && one.contains("%A4~"),
+            one.starts_with("%C3%A4%C3%A4") && one.contains("%C3~"),
             "{one}"
         );
         let exact = "x".repeat(NAME_BYTES_MAX);
@@ -163,7 +163,7 @@ mod tests {
             b in "[aAéÉ%~eE3C./ x-]{0,5}|(?i)con|(?i)manifest|~empty|%43on",
         ) {
             let (file_a, file_b) = (entity_file(&a), entity_file(&b));
-            prop_assert_eq!(file_a.eq_ignore_ascii_case(&file_b), a.eq_ignore_ascii_case(&b));
+            prop_assert!(!file_a.eq_ignore_ascii_case(&file_b) || a.eq_ignore_ascii_case(&b));
             prop_assert!(file_a.is_ascii() && !file_a.eq_ignore_ascii_case(MANIFEST_FILE));
         }
     }

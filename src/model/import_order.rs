@@ -1,7 +1,7 @@
 //! The order in which tables can be filled so that references find their targets.
 //!
-//! A table comes after every table it refers to, unless both lie on one cycle of references; apart
-//! from that tables keep the order in which they were created. So a schema written parents first
+//! A table comes after every table it refers to, directly or through others, unless both lie on one
+//! cycle of references; apart from that tables keep the order in which they were created. So a schema written parents first
 //! keeps its order, and equal schemas get equal orders. No recursion: a schema is foreign input.
 
 use std::cmp::Reverse;
@@ -137,28 +137,39 @@ fn components(edges: &[Vec<usize>]) -> Vec<usize> {
     component
 }
 
-/// The smallest order by node number in which parents come first; references within a component
-/// do not count. Without those no cycle is left, so every node gets its turn.
+/// The smallest order by node number in which parents come first. References within a component
+/// do not count, and it waits, and is waited for, as a whole: so whatever a table needs, directly
+/// or not, comes before it. Without those references no cycle is left, and every node is reached.
 fn order_of(parents: &[Vec<usize>], component: &[usize]) -> Vec<usize> {
-    let mut missing = vec![0_usize; parents.len()];
-    let mut children = vec![Vec::new(); parents.len()];
+    let count = component.iter().max().map_or(0, |last| last + 1);
+    let mut members = vec![Vec::new(); count];
+    let mut missing = vec![0_usize; count];
+    let mut children = vec![Vec::new(); count];
     for (node, its_parents) in parents.iter().enumerate() {
-        for &parent in its_parents {
-            if component[parent] != component[node] {
-                missing[node] += 1;
-                children[parent].push(node);
+        let own = component[node];
+        members[own].push(node);
+        for parent in its_parents.iter().map(|parent| component[*parent]) {
+            if parent != own {
+                missing[own] += 1;
+                children[parent].push(own);
             }
         }
     }
-    let ready = (0..parents.len()).filter(|node| missing[*node] == 0);
-    let mut ready: BinaryHeap<Reverse<usize>> = ready.map(Reverse).collect();
+    let mut left: Vec<usize> = members.iter().map(Vec::len).collect();
+    let free = (0..count).filter(|number| missing[*number] == 0);
+    let free = free.flat_map(|number| members[number].iter().copied());
+    let mut ready: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
     let mut order = Vec::with_capacity(parents.len());
     while let Some(Reverse(node)) = ready.pop() {
         order.push(node);
-        for &child in &children[node] {
+        left[component[node]] -= 1;
+        if left[component[node]] > 0 {
+            continue;
+        }
+        for &child in &children[component[node]] {
             missing[child] -= 1;
             if missing[child] == 0 {
-                ready.push(Reverse(child));
+                ready.extend(members[child].iter().copied().map(Reverse));
             }
         }
     }
@@ -176,5 +187,4 @@ fn cycles_of(component: &[usize], tables: &[usize]) -> Vec<Vec<usize>> {
 }
 
 #[cfg(test)]
-#[path = "import_order/tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 //! One promise a file: options in, outcome out, nothing printed. Joins source, tree, store and target.
 
 pub mod backup;
+pub mod export;
 pub mod list;
 pub mod open;
 pub mod restore;

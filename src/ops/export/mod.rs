@@ -1,0 +1,392 @@
+//! Exporting: a snapshot as plain files that need no larder to be read.
+//!
+//! The form is the ancestor's: a folder, or a zip, with `manifest.json` and one JSON file for each
+//! entity. An export depends on its snapshot only, so the same snapshot gives the same bytes. It
+//! becomes visible complete and durable, or not at all, and replaces nothing.
+
+mod csv;
+mod entity;
+mod json;
+mod out;
+mod text;
+
+use std::collections::HashSet;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use self::entity::RecordForm;
+use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
+use self::json::Values;
+use self::out::{Digested, Out};
+use self::text::TextEncoding;
+use crate::format::blob::{BlobError, BlobSource};
+use crate::format::manifest::{Entity, Manifest};
+use crate::model::file_name::{MANIFEST_FILE, entity_file};
+use crate::model::schema::{Schema, Table};
+use crate::progress::{Progress, Unit};
+use crate::tree::Root;
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExportForm {
+    /// A folder of files.
+    #[default]
+    Folder,
+    /// One zip archive of the same files.
+    Zip,
+}
+
+/// What to export.
+#[derive(Debug, Clone, Default)]
+pub struct ExportOptions {
+    /// Folder or zip.
+    pub form: ExportForm,
+    /// Only these entities; all if empty. Names compare without ASCII case.
+    pub entities: Vec<String>,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOutcome {
+    /// The folder or the archive.
+    pub path: PathBuf,
+    /// Number of entity files.
+    pub files: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of all files, `manifest.json` included; in a zip before compression.
+    pub bytes: u64,
+}
+
+/// Why an export failed. Nothing of it is visible then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// Something is at the destination.
+    #[error("{} exists already; nothing was written", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The destination is a folder that holds something.
+    #[error("{} is not empty; nothing was written", path.display())]
+    NotEmpty {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The output could not be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Records could not be read.
+    #[error("cannot read {entity}: {cause}")]
+    Blob {
+        /// The entity.
+        entity: String,
+        /// The blob, and what was found.
+        #[source]
+        cause: BlobError,
+    },
+    /// The snapshot has no such entity.
+    #[error("no entity {entity:?} in {snapshot}")]
+    NoEntity {
+        /// The name that was asked for.
+        entity: String,
+        /// The snapshot's name.
+        snapshot: String,
+    },
+    /// Manifest and schema do not fit each other.
+    #[error("snapshot {snapshot}: {what}")]
+    Misfit {
+        /// The snapshot's name.
+        snapshot: String,
+        /// What does not fit.
+        what: String,
+    },
+    /// It was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Why records could not be written, before it is known of which entity and where to.
+#[derive(Debug)]
+enum WriteError {
+    Blob(BlobError),
+    Output(io::Error),
+    Cancelled,
+}
+
+impl From<BlobError> for WriteError {
+    fn from(cause: BlobError) -> Self {
+        Self::Blob(cause)
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(cause: io::Error) -> Self {
+        Self::Output(cause)
+    }
+}
+
+impl WriteError {
+    fn at(self, entity: &Entity, path: &Path) -> ExportError {
+        match self {
+            Self::Blob(cause) => ExportError::Blob {
+                entity: entity.entity.clone(),
+                cause,
+            },
+            Self::Output(cause) => ExportError::Output {
+                path: path.to_owned(),
+                cause,
+            },
+            Self::Cancelled => ExportError::Cancelled,
+        }
+    }
+}
+
+/// `manifest.json` of an export.
+#[derive(Debug, Serialize)]
+struct ExportManifest<'a> {
+    version: &'static str,
+    export_date: &'a str,
+    source: &'a str,
+    files: Vec<ExportFile<'a>>,
+}
+
+/// One file of an export.
+#[derive(Debug, Serialize)]
+struct ExportFile<'a> {
+    filename: String,
+    entity_type: &'a str,
+    record_count: u64,
+    sha256: String,
+    dependencies: &'a [String],
+    import_order: u32,
+}
+
+/// Writes a snapshot, or some of its entities, to `destination`: a folder that does not exist or
+/// is empty, or a zip that does not exist.
+///
+/// Files are written in import order, `manifest.json` last. On return all is durable. Names of
+/// files are made from those of entities, whatever the manifest says: a foreign store must not
+/// choose where we write.
+pub fn run(
+    source: &dyn BlobSource,
+    manifest: &Manifest,
+    schema: &Schema,
+    destination: &Path,
+    options: &ExportOptions,
+    progress: &mut dyn Progress,
+) -> Result<ExportOutcome, ExportError> {
+    let entities = chosen(manifest, options)?;
+    let encoding = encoding_of(manifest)?;
+    let mut out = Out::create(destination, options.form, zip_time(&manifest.time))?;
+    let records = entities.iter().map(|entity| entity.records).sum();
+    progress.phase("exporting", records, Unit::Records);
+    let mut files = Vec::with_capacity(entities.len());
+    let mut bytes = 0;
+    for entity in entities {
+        let table = table_of(manifest, schema, entity)?;
+        let filename = entity_file(&entity.entity);
+        out.begin(&filename, may_be_large(entity, table))?;
+        let mut digested = Digested::new(&mut out);
+        let mut buffered = BufWriter::with_capacity(64 << 10, &mut digested);
+        let mut values = Values {
+            source,
+            encoding,
+            progress: &mut *progress,
+        };
+        let root = root_of(entity);
+        let form = RecordForm::Document;
+        write_records(table, root.as_ref(), form, &mut values, &mut buffered)
+            .and_then(|()| Ok(buffered.flush()?))
+            .map_err(|error| error.at(entity, destination))?;
+        drop(buffered);
+        let (sha256, file_bytes) = digested.finish();
+        out.end()?;
+        bytes += file_bytes;
+        files.push(ExportFile {
+            filename,
+            entity_type: &entity.entity,
+            record_count: entity.records,
+            sha256,
+            dependencies: &entity.dependencies,
+            import_order: entity.import_order,
+        });
+    }
+    let count = files.len() as u64;
+    bytes += write_manifest(manifest, files, destination, &mut out)?;
+    if progress.cancelled() {
+        return Err(ExportError::Cancelled);
+    }
+    out.publish()?;
+    Ok(ExportOutcome {
+        path: destination.to_owned(),
+        files: count,
+        records,
+        bytes,
+    })
+}
+
+/// Writes the records of one entity, one of SQLite's own tables included, to `out`. Returns their
+/// number.
+///
+/// Errors of `out` have the path `-`; after an error some records are written already.
+pub fn cat(
+    source: &dyn BlobSource,
+    manifest: &Manifest,
+    schema: &Schema,
+    entity: &str,
+    form: RecordForm,
+    out: &mut dyn Write,
+    progress: &mut dyn Progress,
+) -> Result<u64, ExportError> {
+    let entity = manifest
+        .all_tables()
+        .find(|e| e.entity.eq_ignore_ascii_case(entity))
+        .ok_or_else(|| no_entity(manifest, entity))?;
+    let table = table_of(manifest, schema, entity)?;
+    let mut values = Values {
+        source,
+        encoding: encoding_of(manifest)?,
+        progress,
+    };
+    let mut buffered = BufWriter::with_capacity(64 << 10, out);
+    let root = root_of(entity);
+    write_records(table, root.as_ref(), form, &mut values, &mut buffered)
+        .and_then(|()| Ok(buffered.flush()?))
+        .map_err(|error| error.at(entity, Path::new("-")))?;
+    Ok(entity.records)
+}
+
+/// The entities to export, in import order, no two with one file.
+fn chosen<'a>(
+    manifest: &'a Manifest,
+    options: &ExportOptions,
+) -> Result<Vec<&'a Entity>, ExportError> {
+    let same = |entity: &Entity, name: &String| entity.entity.eq_ignore_ascii_case(name);
+    let mut wanted = options.entities.iter();
+    if let Some(name) = wanted.find(|name| manifest.entity(name).is_none()) {
+        return Err(no_entity(manifest, name));
+    }
+    let is_chosen = |entity: &&Entity| {
+        options.entities.is_empty() || options.entities.iter().any(|name| same(entity, name))
+    };
+    let mut entities: Vec<&Entity> = manifest.entities.iter().filter(is_chosen).collect();
+    entities.sort_by_key(|entity| entity.import_order);
+    let mut files = HashSet::new();
+    for entity in &entities {
+        if !files.insert(entity_file(&entity.entity).to_ascii_lowercase()) {
+            let what = format!("two entities named {:?}", entity.entity);
+            return Err(misfit(manifest, what));
+        }
+    }
+    Ok(entities)
+}
+
+fn no_entity(manifest: &Manifest, entity: &str) -> ExportError {
+    ExportError::NoEntity {
+        entity: entity.to_owned(),
+        snapshot: manifest.name.clone(),
+    }
+}
+
+fn misfit(manifest: &Manifest, what: String) -> ExportError {
+    ExportError::Misfit {
+        snapshot: manifest.name.clone(),
+        what,
+    }
+}
+
+fn table_of<'a>(
+    manifest: &Manifest,
+    schema: &'a Schema,
+    entity: &Entity,
+) -> Result<&'a Table, ExportError> {
+    schema.table(&entity.entity).ok_or_else(|| {
+        let what = format!("the schema has no table {:?}", entity.entity);
+        misfit(manifest, what)
+    })
+}
+
+fn encoding_of(manifest: &Manifest) -> Result<TextEncoding, ExportError> {
+    let name = &manifest.settings.encoding;
+    TextEncoding::by_name(name)
+        .ok_or_else(|| misfit(manifest, format!("unknown text encoding {name:?}")))
+}
+
+fn root_of(entity: &Entity) -> Option<Root> {
+    entity.root.map(|root| Root {
+        id: root.id,
+        level: root.level,
+        rows: entity.records,
+        bytes: entity.bytes,
+        has_refs: root.has_refs,
+        first_rowid: root.first_rowid,
+    })
+}
+
+/// True if an entity's file may reach 4 GiB, where zip needs its wider fields. Most readers know
+/// them, a few do not: so only where they may be needed.
+fn may_be_large(entity: &Entity, table: &Table) -> bool {
+    const LIMIT: u64 = 0xFFFF_FFFF;
+    // One byte of text becomes six at most (`\u0000`), other values fewer.
+    let values = entity.bytes.saturating_mul(6);
+    let around = entity.records.saturating_mul(record_overhead(table));
+    let has_large_values = entity.root.is_some_and(|root| root.has_refs);
+    has_large_values || values.saturating_add(around).saturating_add(LIMIT / 1024) >= LIMIT
+}
+
+/// The snapshot's time as archives keep it; 1980 if they cannot.
+fn zip_time(time: &str) -> zip::DateTime {
+    let parse = || {
+        let time: jiff::Timestamp = time.parse().ok()?;
+        let time = jiff::tz::Offset::UTC.to_datetime(time);
+        let part = |value: i8| u8::try_from(value).ok();
+        zip::DateTime::from_date_and_time(
+            u16::try_from(time.year()).ok()?,
+            part(time.month())?,
+            part(time.day())?,
+            part(time.hour())?,
+            part(time.minute())?,
+            part(time.second())?,
+        )
+        .ok()
+    };
+    parse().unwrap_or_default()
+}
+
+fn write_manifest(
+    manifest: &Manifest,
+    files: Vec<ExportFile<'_>>,
+    destination: &Path,
+    out: &mut Out,
+) -> Result<u64, ExportError> {
+    let source = &manifest.source;
+    let file_name = Path::new(&source.path).file_name();
+    let file_name = file_name.and_then(|name| name.to_str());
+    let content = ExportManifest {
+        version: DOCUMENT_VERSION,
+        export_date: &manifest.time,
+        source: source.name.as_deref().or(file_name).unwrap_or_default(),
+        files,
+    };
+    let failed = |cause| ExportError::Output {
+        path: destination.to_owned(),
+        cause,
+    };
+    let content = serde_json::to_vec_pretty(&content).map_err(|cause| failed(cause.into()))?;
+    out.begin(MANIFEST_FILE, false)?;
+    out.write_all(&content).map_err(failed)?;
+    out.end()?;
+    Ok(content.len() as u64)
+}
+
+#[cfg(test)]
+mod tests;
