@@ -18,7 +18,6 @@ use crate::progress::{Finding, Progress};
 use crate::source::{Capture, CaptureOptions};
 use crate::store::{StoreError, StoreWriter};
 use naming::Lineage;
-pub use tables::{read_schema, root_of};
 
 /// What to back up, and under which names.
 #[derive(Debug, Clone)]

@@ -7,4 +7,5 @@ pub mod open;
 pub mod restore;
 pub mod select;
 pub mod show;
+pub mod stored;
 pub mod validate;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::backup::{read_schema, root_of};
 use super::select::newest_first;
+use super::stored::{read_schema, root_of};
 use crate::error::Error;
 use crate::format::blob::BlobKind;
 use crate::format::manifest::Manifest;

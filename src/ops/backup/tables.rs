@@ -3,9 +3,8 @@
 use std::io::Read;
 
 use crate::error::Error;
-use crate::format::blob::{BlobError, BlobKind, BlobSource};
-use crate::format::manifest::{Entity, Manifest, RootRef};
-use crate::format::schema;
+use crate::format::blob::BlobError;
+use crate::format::manifest::{Entity, Manifest};
 use crate::model::file_name::entity_file;
 use crate::model::id::BlobId;
 use crate::model::import_order::import_order;
@@ -13,13 +12,14 @@ use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Table};
 use crate::model::value::{LongClass, Spilled};
 use crate::ops::open::Store;
+use crate::ops::stored::{read_schema, root_of, root_ref};
 use crate::progress::{Finding, Progress};
 use crate::source::{Capture, RowSink, RowsError, SourceError, rows};
 use crate::store::{StoreError, StoreWriter};
+use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::diff::{self, State};
 use crate::tree::large::{self, StoreLargeError};
-use crate::tree::{Root, TreeShape};
 
 /// Rows between two looks at the clock and at Ctrl-C.
 const ROWS_A_STEP: u64 = 4096;
@@ -173,27 +173,6 @@ fn write_table(
     })
 }
 
-fn root_ref(root: &Root) -> RootRef {
-    RootRef {
-        id: root.id,
-        level: root.level,
-        first_rowid: root.first_rowid,
-        has_refs: root.has_refs,
-    }
-}
-
-/// The tree of an entity as its manifest says.
-pub fn root_of(entity: &Entity) -> Option<Root> {
-    entity.root.map(|root| Root {
-        id: root.id,
-        level: root.level,
-        rows: entity.records,
-        bytes: entity.bytes,
-        has_refs: root.has_refs,
-        first_rowid: root.first_rowid,
-    })
-}
-
 /// Fills in, for every entity that the parent has too and whose root differs, how many records do.
 pub(super) fn count_changes(
     store: &Store,
@@ -251,13 +230,4 @@ pub(super) fn count_changes(
         };
     }
     Ok(())
-}
-
-/// Reads a schema blob.
-pub fn read_schema(source: &dyn BlobSource, id: &BlobId) -> Result<Schema, Error> {
-    let bytes = source.get(BlobKind::Schema, id).map_err(StoreError::from)?;
-    Ok(schema::decode(&bytes).map_err(|cause| StoreError::Damaged {
-        object: format!("schema {id}"),
-        cause,
-    })?)
 }

@@ -25,8 +25,8 @@ use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::file_name::{MANIFEST_FILE, entity_file};
 use crate::model::schema::{Schema, Table};
+use crate::ops::stored::root_of;
 use crate::progress::{Progress, Unit};
-use crate::tree::Root;
 
 /// What an export is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -319,17 +319,6 @@ fn encoding_of(manifest: &Manifest) -> Result<TextEncoding, ExportError> {
     let name = &manifest.settings.encoding;
     TextEncoding::by_name(name)
         .ok_or_else(|| misfit(manifest, format!("unknown text encoding {name:?}")))
-}
-
-fn root_of(entity: &Entity) -> Option<Root> {
-    entity.root.map(|root| Root {
-        id: root.id,
-        level: root.level,
-        rows: entity.records,
-        bytes: entity.bytes,
-        has_refs: root.has_refs,
-        first_rowid: root.first_rowid,
-    })
 }
 
 /// True if an entity's file may reach 4 GiB, where zip needs its wider fields. Most readers know
