@@ -34,6 +34,28 @@ pub struct SchemaObject {
     pub sql: Option<String>,
 }
 
+impl SchemaObject {
+    /// Its place among the groups of a schema blob; store-format.md §10.2.
+    ///
+    /// Kinds alone would not do: VACUUM moves virtual tables behind ordinary ones, and automatic
+    /// indexes before all others.
+    pub fn group(&self) -> u8 {
+        let starts = |with: &str| {
+            let start = self.sql.as_deref().and_then(|sql| sql.get(..with.len()));
+            start.is_some_and(|start| start.eq_ignore_ascii_case(with))
+        };
+        match self.kind {
+            ObjectKind::Table if self.name.eq_ignore_ascii_case("sqlite_sequence") => 2,
+            ObjectKind::Table if starts("CREATE VIRTUAL TABLE") => 1,
+            ObjectKind::Table => 0,
+            ObjectKind::Index if self.sql.is_none() => 3,
+            ObjectKind::Index => 4,
+            ObjectKind::View => 5,
+            ObjectKind::Trigger => 6,
+        }
+    }
+}
+
 /// How a table's records are identified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -214,8 +236,8 @@ impl Table {
 /// A whole schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    /// Objects by kind (tables, indexes, views, triggers), within a kind in creation order.
-    /// VACUUM changes how the kinds interleave, never the order within one.
+    /// Objects by `SchemaObject::group`, within a group in creation order.
+    /// VACUUM changes how the groups interleave, never the order within one.
     pub objects: Vec<SchemaObject>,
     /// What was read of every table, in the order of `objects`.
     pub tables: Vec<Table>,
