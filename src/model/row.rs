@@ -54,7 +54,9 @@ impl Collation {
 /// SQLite compares letters without case only up to a NUL; texts equal until there compare by length.
 fn compare_nocase(a: &[u8], b: &[u8]) -> Ordering {
     for (a_byte, b_byte) in a.iter().zip(b) {
-        let order = a_byte.to_ascii_lowercase().cmp(&b_byte.to_ascii_lowercase());
+        let order = a_byte
+            .to_ascii_lowercase()
+            .cmp(&b_byte.to_ascii_lowercase());
         if order != Ordering::Equal {
             return order;
         }
@@ -151,10 +153,7 @@ mod tests {
         assert_eq!(by(Collation::Nocase, "aBC", "Abc"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Nocase, "a_", "aB"), Some(Ordering::Less));
         // SQLite stops at NUL: a good tree was called damaged.
-        assert_eq!(
-            by(Collation::Nocase, "a\0z", "a\0bb"),
-            Some(Ordering::Less)
-        );
+        assert_eq!(by(Collation::Nocase, "a\0z", "a\0bb"), Some(Ordering::Less));
         assert_eq!(by(Collation::Nocase, "a\0z", "A\0b"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Rtrim, "a  ", "a"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Binary, "a ", "a"), Some(Ordering::Greater));

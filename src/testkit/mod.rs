@@ -1,1 +1,3 @@
-//! (being built)
+//! Simulated seams and generators, for tests and benches only.
+
+pub mod blobs;

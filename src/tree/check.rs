@@ -111,7 +111,7 @@ impl Check<'_> {
             self.leaf(place, &leaf)?
         } else {
             let children = place.children(self.source)?;
-            bounds(place, &children)?;
+            bounds(self.shape, place, &children)?;
             children
                 .iter()
                 .try_fold(true, |good, child| Ok(self.place(child)? && good))?
@@ -250,8 +250,9 @@ fn affected(place: &Place, first_ordinal: u64) -> Affected {
     }
 }
 
-/// A node's own span begins and ends with its children's.
-fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
+/// A node's own span begins and ends with its children's, and all are of the kind that the tree's
+/// order asks for: another kind would leave that order unchecked.
+fn bounds(shape: &TreeShape, place: &Place, children: &[Place]) -> Result<(), BlobError> {
     let span = |place: Option<&Place>| place.and_then(|place| place.span.clone());
     let (first, last) = (span(children.first()), span(children.last()));
     let good = match (&place.span, first, last) {
@@ -271,7 +272,7 @@ fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
         (None, _, _) => place.first_rowid.is_none(),
         _ => false,
     };
-    if good {
+    if good && children.iter().all(|child| fits(shape, child)) {
         Ok(())
     } else {
         let cause = FormatError::Invalid {
@@ -279,6 +280,18 @@ fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
         };
         Err(misfit(BlobKind::Node, place.id, cause))
     }
+}
+
+/// True if a child's span is of the kind that its tree's order asks for.
+fn fits(shape: &TreeShape, child: &Place) -> bool {
+    matches!(
+        (&shape.order, &child.span),
+        (
+            Order::RowidAlias | Order::RowidHidden,
+            Some(Span::Rowids { .. })
+        ) | (Order::Key(_), Some(Span::Key(_)))
+            | (Order::Place, Some(Span::Place))
+    )
 }
 
 /// The values of a key that stands whole in a node.
