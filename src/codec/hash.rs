@@ -9,9 +9,9 @@ use crate::model::id::{BlobId, PackId};
 /// What every hash input begins with.
 pub const HASH_PREFIX: [u8; 7] = *b"larder\0";
 /// Domain of split hashes, followed by the level.
-const DOMAIN_SPLIT: u8 = b's';
+pub const DOMAIN_SPLIT: u8 = b's';
 /// Domain of a pack footer's digest.
-const DOMAIN_FOOTER: u8 = b'f';
+pub const DOMAIN_FOOTER: u8 = b'f';
 
 /// How a store hashes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,7 +1,7 @@
 //! Zstandard with bounds: the plain length is known beforehand and never exceeded.
 
 /// Windows up to 8 MiB are accepted, whatever a frame asks for.
-const WINDOW_LOG_MAX: u32 = 23;
+pub const WINDOW_LOG_MAX: u32 = 23;
 
 /// Compressed bytes that are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

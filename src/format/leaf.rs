@@ -14,13 +14,20 @@ use crate::model::row::RowRef;
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
 
 /// The class byte of a value; §8.1.
-pub(crate) mod class {
+pub mod class {
+    /// No value.
     pub const NULL: u8 = 0;
+    /// A 64-bit integer.
     pub const INTEGER: u8 = 1;
+    /// A real.
     pub const REAL: u8 = 2;
+    /// A text within its row.
     pub const TEXT: u8 = 3;
+    /// A blob within its row.
     pub const BLOB: u8 = 4;
+    /// A text outside its row.
     pub const SPILLED_TEXT: u8 = 5;
+    /// A blob outside its row.
     pub const SPILLED_BLOB: u8 = 6;
 }
 

@@ -7,6 +7,7 @@ pub mod blob;
 pub mod bytes;
 pub mod chunk;
 pub mod config;
+pub mod delta;
 pub mod footer;
 pub mod frame;
 pub mod leaf;

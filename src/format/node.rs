@@ -95,13 +95,16 @@ pub struct Node {
     pub children: Vec<Child>,
 }
 
-const SPAN_ROWIDS: u8 = 0;
-const SPAN_KEY: u8 = 1;
-const SPAN_PLACE: u8 = 2;
+/// Children lie between two rowids.
+pub const SPAN_ROWIDS: u8 = 0;
+/// Children end at a key.
+pub const SPAN_KEY: u8 = 1;
+/// Nothing is known of children but their place.
+pub const SPAN_PLACE: u8 = 2;
 /// Flag of a child: spilled values below it.
-const HAS_REFS: u8 = 1;
+pub const HAS_REFS: u8 = 1;
 /// Flag of a child: its key is only the beginning.
-const KEY_CUT: u8 = 2;
+pub const KEY_CUT: u8 = 2;
 
 impl Node {
     /// The canonical form, which is also how it lies in a pack.

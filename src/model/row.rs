@@ -45,13 +45,26 @@ impl Collation {
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         match self {
             Self::Binary | Self::Unknown(_) => a.cmp(b),
-            Self::Nocase => {
-                let lower = |text: &[u8]| text.to_ascii_lowercase();
-                lower(a).cmp(&lower(b))
-            }
+            Self::Nocase => compare_nocase(a, b),
             Self::Rtrim => trim_spaces(a).cmp(trim_spaces(b)),
         }
     }
+}
+
+/// SQLite compares letters without case only up to a NUL; texts equal until there compare by length.
+fn compare_nocase(a: &[u8], b: &[u8]) -> Ordering {
+    for (a_byte, b_byte) in a.iter().zip(b) {
+        let order = a_byte
+            .to_ascii_lowercase()
+            .cmp(&b_byte.to_ascii_lowercase());
+        if order != Ordering::Equal {
+            return order;
+        }
+        if *a_byte == 0 {
+            break;
+        }
+    }
+    a.len().cmp(&b.len())
 }
 
 fn trim_spaces(text: &[u8]) -> &[u8] {
@@ -139,6 +152,9 @@ mod tests {
         let by = |c: Collation, a, b| compare_values(text(a), text(b), &c);
         assert_eq!(by(Collation::Nocase, "aBC", "Abc"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Nocase, "a_", "aB"), Some(Ordering::Less));
+        // SQLite stops at NUL: a good tree was called damaged.
+        assert_eq!(by(Collation::Nocase, "a\0z", "a\0bb"), Some(Ordering::Less));
+        assert_eq!(by(Collation::Nocase, "a\0z", "A\0b"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Rtrim, "a  ", "a"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Binary, "a ", "a"), Some(Ordering::Greater));
     }

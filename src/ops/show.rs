@@ -6,6 +6,7 @@ use super::select::newest_first;
 use super::stored::{read_schema, root_of};
 use crate::error::Error;
 use crate::format::blob::BlobKind;
+use crate::format::chunk::Piece;
 use crate::format::manifest::Manifest;
 use crate::model::id::BlobId;
 use crate::ops::open::Store;
@@ -112,7 +113,8 @@ fn walk(
             } else if place.has_refs {
                 let leaf = place.leaf(&shape, reader).map_err(StoreError::from)?;
                 for value in leaf.spilled() {
-                    let mut below = |kind, id: &BlobId| {
+                    let mut below = |kind, piece: &Piece| {
+                        let id = &piece.id;
                         enter(&entity.entity, kind, id).map_err(|error| {
                             crate::format::blob::BlobError {
                                 why: crate::format::blob::BlobErrorKind::Unavailable,

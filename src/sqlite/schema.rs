@@ -45,7 +45,7 @@ pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
         },
     )?;
     // A stable sort: within a kind the order stays that of creation.
-    read.schema.objects.sort_by_key(|object| object.kind);
+    read.schema.objects.sort_by_key(SchemaObject::group);
     Ok(read)
 }
 

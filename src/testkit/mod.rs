@@ -2,6 +2,7 @@
 //!
 //! Everything here may panic: a broken promise of a simulated world is a failed test.
 
+pub mod blobs;
 pub mod fault_backend;
 pub mod fault_vfs;
 pub mod faults;

@@ -8,10 +8,11 @@ use std::cmp::Ordering;
 use super::cursor::Place;
 use super::large::{self, chunk_kind_at};
 use super::{Order, Root, TreeShape, misfit};
-use crate::codec::hash::StoreHash;
+use crate::codec::hash::{SplitDigest, StoreHash};
 use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSource};
-use crate::format::leaf::Leaf;
+use crate::format::chunk::Piece;
+use crate::format::leaf::{Leaf, append_value};
 use crate::format::node::{NodeKey, Span, key_canonical};
 use crate::model::id::BlobId;
 use crate::model::row::{RowRef, compare_values};
@@ -28,13 +29,26 @@ pub struct Affected {
     pub rowids: Option<(i64, i64)>,
 }
 
+/// A blob, with all that is said of it where it hangs. Two places that say the same of the same
+/// blob need only one look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Kind of the blob.
+    pub kind: BlobKind,
+    /// The blob.
+    pub id: BlobId,
+    /// True if large values hang below it.
+    pub has_refs: bool,
+    /// Digest of the blob's id and of what is said of it.
+    pub digest: SplitDigest,
+}
+
 /// Decides what is read, and receives what is wrong.
 pub trait Visitor {
-    /// True if this blob and all below it are known to be good: they are passed over. `has_refs`:
-    /// large values hang below it.
-    fn is_good(&mut self, kind: BlobKind, id: &BlobId, has_refs: bool) -> Result<bool, BlobError>;
-    /// This blob and all below it are good.
-    fn set_good(&mut self, kind: BlobKind, id: &BlobId) -> Result<(), BlobError>;
+    /// True if this claim is known to hold for the blob and all below it: it is passed over.
+    fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError>;
+    /// This claim holds for the blob and all below it.
+    fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError>;
     /// A blob is missing, damaged, or does not fit its place.
     fn damaged(&mut self, error: BlobError, affected: Affected);
 }
@@ -104,10 +118,8 @@ impl Check<'_> {
 
     fn known_or_checked(&mut self, place: &Place) -> Result<bool, BlobError> {
         self.order_of(place)?;
-        if self
-            .visitor
-            .is_good(place.kind(), &place.id, place.has_refs)?
-        {
+        let claim = self.claim(place);
+        if self.visitor.is_good(&claim)? {
             return Ok(true);
         }
         let good = if place.level == 0 {
@@ -115,15 +127,60 @@ impl Check<'_> {
             self.leaf(place, &leaf)?
         } else {
             let children = place.children(self.source)?;
-            bounds(place, &children)?;
+            bounds(self.shape, place, &children)?;
             children
                 .iter()
                 .try_fold(true, |good, child| Ok(self.place(child)? && good))?
         };
         if good {
-            self.visitor.set_good(place.kind(), &place.id)?;
+            self.visitor.set_good(&claim)?;
         }
         Ok(good)
+    }
+
+    /// What is said of a place: by the node above or the manifest, and by its table.
+    fn claim(&self, place: &Place) -> Claim {
+        let mut said = Vec::with_capacity(128);
+        said.extend_from_slice(&[place.kind() as u8, place.level, u8::from(place.has_refs)]);
+        said.extend_from_slice(&place.id.0);
+        for number in [place.rows, place.bytes, self.shape.columns as u64] {
+            said.extend_from_slice(&number.to_le_bytes());
+        }
+        match &place.span {
+            // Leaves are relative to their first rowid.
+            Some(Span::Rowids { first, last }) => {
+                said.extend_from_slice(&last.wrapping_sub(*first).to_le_bytes());
+                if place.level > 0 {
+                    said.extend_from_slice(&first.to_le_bytes());
+                }
+            }
+            Some(Span::Key(key)) => {
+                said.extend_from_slice(&key.bytes);
+                if let Last::Key(before) = &self.last {
+                    before
+                        .iter()
+                        .for_each(|value| append_value(value.as_ref(), &mut said));
+                }
+            }
+            Some(Span::Place) => said.push(1),
+            None => said.extend(
+                place
+                    .first_rowid
+                    .iter()
+                    .flat_map(|rowid| rowid.to_le_bytes()),
+            ),
+        }
+        // Keys are compared as the table says.
+        if let Order::Key(parts) = &self.shape.order {
+            said.extend_from_slice(format!("{parts:?}").as_bytes());
+        }
+        let digest = self.hash.split_digest(&said);
+        Claim {
+            kind: place.kind(),
+            id: place.id,
+            has_refs: place.has_refs,
+            digest,
+        }
     }
 
     /// A place must lie behind what comes before it.
@@ -225,11 +282,28 @@ impl Check<'_> {
 
     fn large(&mut self, place: &Place, value: &Spilled) -> Result<bool, BlobError> {
         let kind = chunk_kind_at(value.level);
+        let hash = self.hash;
+        let claim = |kind, piece: &Piece| {
+            let said = [&[kind as u8][..], &piece.id.0, &piece.bytes.to_le_bytes()].concat();
+            Claim {
+                kind,
+                id: piece.id,
+                has_refs: false,
+                digest: hash.split_digest(&said),
+            }
+        };
+        let root = claim(
+            kind,
+            &Piece {
+                id: value.root,
+                bytes: value.bytes,
+            },
+        );
         let visitor = &mut *self.visitor;
-        let mut enter = |kind, id: &BlobId| Ok(!visitor.is_good(kind, id, false)?);
+        let mut enter = |kind, piece: &Piece| Ok(!visitor.is_good(&claim(kind, piece))?);
         match large::walk(self.source, value, &mut enter, &mut |_| Ok(())) {
             Ok(()) => {
-                self.visitor.set_good(kind, &value.root)?;
+                self.visitor.set_good(&root)?;
                 Ok(true)
             }
             Err(error) if error.why == BlobErrorKind::Unavailable => Err(error),
@@ -253,8 +327,9 @@ fn affected(place: &Place, first_ordinal: u64) -> Affected {
     }
 }
 
-/// A node's own span begins and ends with its children's.
-fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
+/// A node's own span begins and ends with its children's, and all are of the kind that the tree's
+/// order asks for: another kind would leave that order unchecked.
+fn bounds(shape: &TreeShape, place: &Place, children: &[Place]) -> Result<(), BlobError> {
     let span = |place: Option<&Place>| place.and_then(|place| place.span.clone());
     let (first, last) = (span(children.first()), span(children.last()));
     let good = match (&place.span, first, last) {
@@ -274,7 +349,7 @@ fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
         (None, _, _) => place.first_rowid.is_none(),
         _ => false,
     };
-    if good {
+    if good && children.iter().all(|child| fits(shape, child)) {
         Ok(())
     } else {
         let cause = FormatError::Invalid {
@@ -282,6 +357,18 @@ fn bounds(place: &Place, children: &[Place]) -> Result<(), BlobError> {
         };
         Err(misfit(BlobKind::Node, place.id, cause))
     }
+}
+
+/// True if a child's span is of the kind that its tree's order asks for.
+fn fits(shape: &TreeShape, child: &Place) -> bool {
+    matches!(
+        (&shape.order, &child.span),
+        (
+            Order::RowidAlias | Order::RowidHidden,
+            Some(Span::Rowids { .. })
+        ) | (Order::Key(_), Some(Span::Key(_)))
+            | (Order::Place, Some(Span::Place))
+    )
 }
 
 /// The values of a key that stands whole in a node.

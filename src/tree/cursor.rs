@@ -97,7 +97,8 @@ impl Place {
         if leaf.rows() as u64 != self.rows || leaf.canonical().len() as u64 != self.bytes {
             return invalid("the counts of a leaf");
         }
-        if leaf.has_rowids() && leaf.rowid(leaf.rows() - 1, self.first_rowid).is_none() {
+        let last = leaf.rowid(leaf.rows() - 1, self.first_rowid);
+        if leaf.has_rowids() != last.is_some() || leaf.has_rowids() != self.first_rowid.is_some() {
             return invalid("the rowids of a leaf");
         }
         Ok(leaf)

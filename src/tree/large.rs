@@ -147,7 +147,7 @@ pub(crate) fn chunk_kind_at(level: u8) -> BlobKind {
 pub fn walk(
     source: &dyn BlobSource,
     value: &Spilled,
-    enter: &mut dyn FnMut(BlobKind, &BlobId) -> Result<bool, BlobError>,
+    enter: &mut dyn FnMut(BlobKind, &Piece) -> Result<bool, BlobError>,
     chunk: &mut dyn FnMut(&[u8]) -> Result<(), BlobError>,
 ) -> Result<(), BlobError> {
     // What is still to be visited, the next one last.
@@ -160,34 +160,46 @@ pub fn walk(
     )];
     while let Some((level, piece)) = open.pop() {
         let kind = chunk_kind_at(level);
-        if !enter(kind, &piece.id)? {
+        if !enter(kind, &piece)? {
             continue;
         }
-        let bytes = source.get(kind, &piece.id)?;
-        let wrong = |what| misfit(kind, piece.id, FormatError::Invalid { what });
-        if level == 0 {
-            if bytes.len() as u64 != piece.bytes {
-                return Err(wrong("the length of a chunk"));
-            }
-            chunk(&bytes)?;
-            continue;
+        match read_piece(source, level, &piece)? {
+            Opened::Chunk(bytes) => chunk(&bytes)?,
+            Opened::Node(pieces) => open.extend(pieces),
         }
-        let node = ChunkNode::decode(&bytes).map_err(|cause| misfit(kind, piece.id, cause))?;
-        let below = node
-            .pieces
-            .iter()
-            .try_fold(0_u64, |sum, piece| sum.checked_add(piece.bytes));
-        if node.level != level || below != Some(piece.bytes) {
-            return Err(wrong("the length of a chunk node"));
-        }
-        open.extend(
-            node.pieces
-                .into_iter()
-                .rev()
-                .map(|piece| (level - 1, piece)),
-        );
     }
     Ok(())
+}
+
+/// What stands at a place of a chunk tree.
+enum Opened {
+    /// The bytes of a chunk.
+    Chunk(Vec<u8>),
+    /// What is below a node, with its level, the first piece last.
+    Node(Vec<(u8, Piece)>),
+}
+
+/// Reads a chunk or chunk node; its level and length must be what is said of it.
+fn read_piece(source: &dyn BlobSource, level: u8, piece: &Piece) -> Result<Opened, BlobError> {
+    let kind = chunk_kind_at(level);
+    let bytes = source.get(kind, &piece.id)?;
+    let wrong = |what| misfit(kind, piece.id, FormatError::Invalid { what });
+    let Some(below) = level.checked_sub(1) else {
+        if bytes.len() as u64 != piece.bytes {
+            return Err(wrong("the length of a chunk"));
+        }
+        return Ok(Opened::Chunk(bytes));
+    };
+    let node = ChunkNode::decode(&bytes).map_err(|cause| misfit(kind, piece.id, cause))?;
+    let total = node
+        .pieces
+        .iter()
+        .try_fold(0_u64, |sum, piece| sum.checked_add(piece.bytes));
+    if node.level != level || total != Some(piece.bytes) {
+        return Err(wrong("the level or length of a chunk node"));
+    }
+    let pieces = node.pieces.into_iter().rev();
+    Ok(Opened::Node(pieces.map(|piece| (below, piece)).collect()))
 }
 
 /// Reads a large value as a stream.
@@ -225,31 +237,13 @@ impl<'a> LargeReader<'a> {
     /// Loads the next chunk; false at the end.
     fn next_chunk(&mut self) -> Result<bool, BlobError> {
         while let Some((level, piece)) = self.open.pop() {
-            let kind = chunk_kind_at(level);
-            let bytes = self.source.get(kind, &piece.id)?;
-            if level == 0 {
-                if bytes.len() as u64 != piece.bytes {
-                    let cause = FormatError::Invalid {
-                        what: "the length of a chunk",
-                    };
-                    return Err(misfit(kind, piece.id, cause));
+            match read_piece(self.source, level, &piece)? {
+                Opened::Chunk(bytes) => {
+                    (self.chunk, self.at) = (bytes, 0);
+                    return Ok(true);
                 }
-                (self.chunk, self.at) = (bytes, 0);
-                return Ok(true);
+                Opened::Node(pieces) => self.open.extend(pieces),
             }
-            let node = ChunkNode::decode(&bytes).map_err(|cause| misfit(kind, piece.id, cause))?;
-            if node.level != level {
-                let cause = FormatError::Invalid {
-                    what: "the level of a chunk node",
-                };
-                return Err(misfit(kind, piece.id, cause));
-            }
-            self.open.extend(
-                node.pieces
-                    .into_iter()
-                    .rev()
-                    .map(|piece| (level - 1, piece)),
-            );
         }
         Ok(false)
     }

@@ -10,10 +10,15 @@
 )]
 
 mod backend_contract;
+mod format_spec;
+mod independent_reader;
 mod layering;
 mod local_writes;
 mod round_trip;
 mod small_growth;
 mod source_target;
+mod tree;
+mod tree_damage;
+mod tree_rows;
 mod vfs_contract;
 mod workshop;

@@ -7,14 +7,14 @@ use super::{Leaf, SPILLED_BYTES, class, integers, reals};
 use crate::model::value::SPILL_BYTES_OVER;
 
 /// No rowids.
-const ROWIDS_NONE: u8 = 0;
+pub const ROWIDS_NONE: u8 = 0;
 /// Each rowid is the one before plus 1.
-const ROWIDS_CONSECUTIVE: u8 = 1;
+pub const ROWIDS_CONSECUTIVE: u8 = 1;
 /// Rowids as integers (§8.3).
-const ROWIDS_LISTED: u8 = 2;
+pub const ROWIDS_LISTED: u8 = 2;
 
 /// Class bytes of a column differ and are listed; a smaller number is the class of all.
-const CLASSES_LISTED: u8 = 0xFF;
+pub const CLASSES_LISTED: u8 = 0xFF;
 
 /// Encodes a leaf.
 ///

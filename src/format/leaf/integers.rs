@@ -8,9 +8,9 @@ use super::super::FormatError;
 use super::super::bytes::Fields;
 
 /// The value minus the smallest one.
-const FROM_MIN: u8 = 0;
+pub const FROM_MIN: u8 = 0;
 /// Zigzag of the difference to the value before (the first to 0).
-const DIFFERENCES: u8 = 1;
+pub const DIFFERENCES: u8 = 1;
 
 /// Maps signed numbers near 0 to small unsigned ones.
 fn zigzag(value: i64) -> u64 {

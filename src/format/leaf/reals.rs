@@ -5,13 +5,13 @@ use super::super::bytes::Fields;
 use super::integers;
 
 /// Eight planes of the bits, lowest byte first.
-const BITS: u8 = 0;
+pub const BITS: u8 = 0;
 /// n / 10^k for every value: k, then the n as integers.
-const DECIMAL: u8 = 1;
+pub const DECIMAL: u8 = 1;
 /// Largest k.
-const DIGITS_MAX: u8 = 9;
+pub const DIGITS_MAX: u8 = 9;
 /// |n| stays below 2^53, so that it is exact as a real.
-const NUMERATOR_MAX: f64 = 9_007_199_254_740_992.0;
+pub const NUMERATOR_MAX: f64 = 9_007_199_254_740_992.0;
 
 const POWERS: [f64; DIGITS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 

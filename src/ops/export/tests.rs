@@ -8,6 +8,7 @@ use crate::model::row::RowRef;
 use crate::model::schema::{Column, ColumnKind, Settings, TableKind};
 use crate::model::value::{LongClass, Value, ValueRef};
 use crate::progress::NoProgress;
+use crate::tree::Root;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::large;

@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind};
 use crate::format::manifest::{Entity, Manifest};
 use crate::format::{FormatError, schema};
-use crate::model::id::{BlobId, SnapshotId};
+use crate::model::id::SnapshotId;
 use crate::model::schema::Schema;
 use crate::ops::list::summary;
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
-use crate::tree::check::{self, Affected, Visitor};
+use crate::tree::check::{self, Affected, Claim, Visitor};
 use crate::tree::{Order, TreeShape};
 
 /// Good blobs that are remembered, so that what snapshots share is read once: about 50 MiB, enough
@@ -210,23 +210,26 @@ struct Collect<'a> {
     damage: Vec<(BlobError, Affected)>,
 }
 
-/// Half an id, kinds kept apart by the id itself.
-fn half(id: &BlobId) -> [u8; 16] {
+/// Half a digest is enough to know a claim again.
+fn half(claim: &Claim) -> [u8; 16] {
     let mut half = [0; 16];
-    half.copy_from_slice(&id.0[..16]);
+    half.copy_from_slice(&claim.digest[..16]);
     half
 }
 
 impl Visitor for Collect<'_> {
-    fn is_good(&mut self, kind: BlobKind, id: &BlobId, has_refs: bool) -> Result<bool, BlobError> {
-        if self.good.contains(&half(id)) {
+    fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError> {
+        if self.good.contains(&half(claim)) {
             return Ok(true);
         }
+        let Claim {
+            kind, id, has_refs, ..
+        } = claim;
         // Structure only: leaves and chunks must be there, they are not read.
         if self.quick && !has_refs && matches!(kind, BlobKind::Leaf | BlobKind::Chunk) {
-            let usable = self.reader.usable(kind, id).map_err(|error| BlobError {
+            let usable = self.reader.usable(*kind, id).map_err(|error| BlobError {
                 why: BlobErrorKind::Unavailable,
-                kind,
+                kind: *kind,
                 id: *id,
                 cause: Box::new(error),
             })?;
@@ -236,10 +239,10 @@ impl Visitor for Collect<'_> {
         Ok(false)
     }
 
-    fn set_good(&mut self, _kind: BlobKind, id: &BlobId) -> Result<(), BlobError> {
+    fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
         self.progress.advance(1);
         if self.good.len() < REMEMBERED_MAX {
-            self.good.insert(half(id));
+            self.good.insert(half(claim));
         }
         Ok(())
     }
