@@ -294,10 +294,9 @@ mod tests {
         );
         let table = object(ObjectKind::Table, "a", Some("CREATE TABLE a(x UNIQUE)"));
         let index = object(ObjectKind::Index, "i", Some("CREATE INDEX i ON a(x)"));
-        let automatic = object(ObjectKind::Index, "sqlite_autoindex_b_1", None);
         let view = object(ObjectKind::View, "v", Some("CREATE VIEW v AS SELECT 1"));
-        let mut before = [&virtual_table, &table, &index, &view, &automatic];
-        let mut after = [&table, &automatic, &index, &virtual_table, &view];
+        let mut before = [&virtual_table, &table, &index, &view];
+        let mut after = [&table, &index, &virtual_table, &view];
         before.sort_by_key(|object| object.group());
         after.sort_by_key(|object| object.group());
         assert_eq!(before, after);
