@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::config::FormatMark;
 use super::{FormatError, limits};
+use crate::model::finding::Finding;
 use crate::model::id::{BlobId, SnapshotId};
 use crate::model::schema::Settings;
-use crate::progress::Finding;
 
 /// A snapshot. Names blobs by id only, never by pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Plain data that every layer speaks: identifiers, values, rows and schemas. No I/O.
 
 pub mod file_name;
+pub mod finding;
 pub mod id;
 pub mod import_order;
 pub mod row;

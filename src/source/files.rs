@@ -1,5 +1,5 @@
 //! The few plain file calls on a source, all of them before a connection to it exists: closing a
-//! file drops every lock that this process holds on it (howtocorrupt.html §2.2).
+//! file drops every lock that this process holds on it (howtocorrupt.html section 2.2).
 
 use std::fs::File;
 use std::io::Read;

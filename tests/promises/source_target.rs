@@ -428,12 +428,12 @@ fn tables_that_cannot_be_made_again_are_named() {
         named,
         [
             "o",
-            "f",
             "f_data",
             "f_idx",
             "f_content",
             "f_docsize",
-            "f_config"
+            "f_config",
+            "f"
         ]
     );
     let to = dir.path().join("to.db");

@@ -1,9 +1,9 @@
 //! §8.2 How a leaf lies in a pack: column by column, each with the codec that suits it.
 
-use super::super::FormatError;
-use super::super::bytes::{Fields, check_limit, length_u32};
-use super::super::limits;
 use super::{Leaf, SPILLED_BYTES, class, integers, reals};
+use crate::format::FormatError;
+use crate::format::bytes::{Fields, check_limit, length_u32};
+use crate::format::limits;
 use crate::model::value::SPILL_BYTES_OVER;
 
 /// No rowids.

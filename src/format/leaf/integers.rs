@@ -4,8 +4,8 @@
 //! bytes that hold the largest, and written plane by plane (all low bytes first): the noisy bytes
 //! stay apart from the constant ones, which is what zstd needs.
 
-use super::super::FormatError;
-use super::super::bytes::Fields;
+use crate::format::FormatError;
+use crate::format::bytes::Fields;
 
 /// The value minus the smallest one.
 pub const FROM_MIN: u8 = 0;

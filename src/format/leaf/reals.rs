@@ -1,8 +1,8 @@
 //! §8.4 Reals of a column: as integers where all are decimals of few digits, else their bits.
 
-use super::super::FormatError;
-use super::super::bytes::Fields;
 use super::integers;
+use crate::format::FormatError;
+use crate::format::bytes::Fields;
 
 /// Eight planes of the bits, lowest byte first.
 pub const BITS: u8 = 0;
