@@ -3,9 +3,12 @@
 //! Each layer stays its own variant: a source error may be passed over by who reads, a store error
 //! never is. Exit codes and advice for people are added in `cli` only.
 
-use crate::source::SourceError;
-use crate::store::StoreError;
-use crate::target::TargetError;
+pub use crate::backend::BackendErrorKind;
+pub use crate::format::blob::{BlobError, BlobErrorKind};
+pub use crate::ops::export::ExportError;
+pub use crate::source::SourceError;
+pub use crate::store::StoreError;
+pub use crate::target::TargetError;
 
 /// Why an operation did not do what it promises.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,9 @@ pub enum Error {
     /// The database that was to be written.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// What the caller named does not exist, or not once.
     #[error(transparent)]
     Select(#[from] SelectError),

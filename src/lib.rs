@@ -5,6 +5,7 @@
 //! `backend`, `vfs` → `model`. The command line is the binary's own layer, `cli`.
 
 pub mod backend;
+pub mod cli;
 pub mod codec;
 pub mod env;
 pub mod error;

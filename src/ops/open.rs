@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::backend;
-use crate::env::Env;
+use crate::env::{Env, SystemEnv};
 use crate::error::Error;
 pub use crate::store::Store;
 use crate::store::{StoreError, Usage};
+use crate::vfs::os::OsVfs;
 use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
 
 /// The seams that an operation works through.
@@ -17,6 +18,22 @@ pub struct World {
     pub env: Arc<dyn Env>,
     /// Files.
     pub vfs: Arc<dyn Vfs>,
+}
+
+impl World {
+    /// The real clock, randomness and files.
+    pub fn system() -> Self {
+        Self {
+            env: Arc::new(SystemEnv),
+            vfs: Arc::new(OsVfs),
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
 }
 
 /// Which store, and how it is used.

@@ -7,7 +7,7 @@ use super::stored::{read_schema, root_of};
 use crate::error::Error;
 use crate::format::blob::BlobKind;
 use crate::format::chunk::Piece;
-use crate::format::manifest::Manifest;
+pub use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest};
 use crate::model::id::BlobId;
 use crate::ops::open::Store;
 use crate::store::{StoreError, StoreReader};

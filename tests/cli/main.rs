@@ -1,1 +1,19 @@
-fn main() {}
+//! The program as a person runs it: words, output, exit codes, JSON.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops where it stands"
+)]
+
+mod backup;
+mod exit_codes;
+mod help_golden;
+mod json_output;
+mod list;
+mod parsing;
+mod paths;
+mod render;
+mod restore;
+mod samples;
+mod show;
+mod validate;
+mod workplace;

@@ -21,11 +21,14 @@ use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
 use self::json::Values;
 use self::out::{Digested, Out};
 use self::text::TextEncoding;
+use crate::error::{Error, SelectError};
 use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::file_name::{MANIFEST_FILE, entity_file};
 use crate::model::schema::{Schema, Table};
-use crate::ops::stored::root_of;
+use crate::ops::open::Store;
+use crate::ops::select::nearest;
+use crate::ops::stored::{read_schema, root_of};
 use crate::progress::{Progress, Unit};
 
 /// What an export is.
@@ -170,13 +173,73 @@ struct ExportFile<'a> {
     import_order: u32,
 }
 
+/// Exports a snapshot of a store; see `write` for what is written.
+pub fn run(
+    store: &Store,
+    manifest: &Manifest,
+    destination: &Path,
+    options: &ExportOptions,
+    progress: &mut dyn Progress,
+) -> Result<ExportOutcome, Error> {
+    let reader = store.reader()?;
+    let schema = read_schema(&reader, &manifest.schema)?;
+    Ok(write(
+        &reader,
+        manifest,
+        &schema,
+        destination,
+        options,
+        progress,
+    )?)
+}
+
+/// Writes the records of one entity, known by its name or by that of its file, to `out`.
+pub fn cat(
+    store: &Store,
+    manifest: &Manifest,
+    entity: &str,
+    form: RecordForm,
+    out: &mut dyn Write,
+    progress: &mut dyn Progress,
+) -> Result<u64, Error> {
+    let named = |e: &&Entity| e.entity.eq_ignore_ascii_case(entity);
+    let filed = |e: &&Entity| e.file == entity;
+    let found = manifest
+        .all_tables()
+        .find(named)
+        .or_else(|| manifest.entities.iter().find(filed));
+    let Some(found) = found else {
+        let names = manifest
+            .entities
+            .iter()
+            .flat_map(|e| [e.entity.as_str(), e.file.as_str()]);
+        return Err(SelectError::NoEntity {
+            entity: entity.to_owned(),
+            snapshot: manifest.name.clone(),
+            nearest: nearest(entity, names),
+        }
+        .into());
+    };
+    let reader = store.reader()?;
+    let schema = read_schema(&reader, &manifest.schema)?;
+    Ok(write_entity(
+        &reader,
+        manifest,
+        &schema,
+        &found.entity,
+        form,
+        out,
+        progress,
+    )?)
+}
+
 /// Writes a snapshot, or some of its entities, to `destination`: a folder that does not exist or
 /// is empty, or a zip that does not exist.
 ///
 /// Files are written in import order, `manifest.json` last. On return all is durable. Names of
 /// files are made from those of entities, whatever the manifest says: a foreign store must not
 /// choose where we write.
-pub fn run(
+fn write(
     source: &dyn BlobSource,
     manifest: &Manifest,
     schema: &Schema,
@@ -238,7 +301,7 @@ pub fn run(
 /// number.
 ///
 /// Errors of `out` have the path `-`; after an error some records are written already.
-pub fn cat(
+fn write_entity(
     source: &dyn BlobSource,
     manifest: &Manifest,
     schema: &Schema,

@@ -200,7 +200,7 @@ impl Sample {
             form,
             entities: Vec::new(),
         };
-        run(
+        write(
             &self.blobs,
             &self.manifest,
             &self.schema,
@@ -442,7 +442,7 @@ fn some_entities_can_be_chosen() {
             form: ExportForm::Folder,
             entities: vec![name.to_owned()],
         };
-        run(
+        write(
             &sample.blobs,
             &sample.manifest,
             &sample.schema,
@@ -461,7 +461,7 @@ fn cat_writes_one_entity_and_export_the_same_document() {
     let sample = sample();
     let text = |name: &str, form| {
         let mut out = Vec::new();
-        let count = cat(
+        let count = write_entity(
             &sample.blobs,
             &sample.manifest,
             &sample.schema,

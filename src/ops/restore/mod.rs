@@ -11,6 +11,7 @@ use crate::format::manifest::Manifest;
 use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress};
+pub use crate::target::CheckLevel;
 
 /// What happens to rows that exist already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct RestoreOptions {
     /// How long to wait for a database that is busy.
     pub busy_timeout: Duration,
     /// How the result is checked before it counts.
-    pub check: crate::target::CheckLevel,
+    pub check: CheckLevel,
 }
 
 /// What happens, or happened, to a table.
@@ -80,6 +81,10 @@ pub struct RestoreOutcome {
     pub new_file: bool,
     /// True if nothing was written.
     pub dry_run: bool,
+    /// Length of the database before; `None` for a new file.
+    pub target_bytes: Option<u64>,
+    /// Whether others have it open; `None` where that is not known.
+    pub target_in_use: Option<bool>,
     /// The mode, for an existing database.
     pub mode: Mode,
     /// Tables, in import order.

@@ -35,6 +35,8 @@ pub(super) fn run(
         target: options.target.clone(),
         new_file: true,
         dry_run: options.dry_run,
+        target_bytes: None,
+        target_in_use: None,
         mode: Mode::Add,
         tables: manifest.entities.iter().map(report).collect(),
         conflicts: Vec::new(),

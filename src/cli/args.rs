@@ -1,0 +1,155 @@
+//! Global flags and the list of commands. A command's own flags stand in its file in `commands`.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+
+use crate::cli::commands::backup::BackupArgs;
+use crate::cli::commands::cat::CatArgs;
+use crate::cli::commands::completions::CompletionsArgs;
+use crate::cli::commands::export::ExportArgs;
+use crate::cli::commands::init::InitArgs;
+use crate::cli::commands::list::ListArgs;
+use crate::cli::commands::ls::LsArgs;
+use crate::cli::commands::restore::RestoreArgs;
+use crate::cli::commands::show::ShowArgs;
+use crate::cli::commands::validate::ValidateArgs;
+
+/// Where the store is if nothing says otherwise.
+pub const DEFAULT_STORE: &str = "./backups";
+/// zstd level of what is written if nothing says otherwise.
+pub const DEFAULT_COMPRESSION: i32 = 3;
+
+/// Content-addressed snapshots of SQLite databases: records, not pages
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "larder",
+    version,
+    after_help = AFTER_HELP,
+    disable_help_subcommand = false,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A first round:
+  larder backup app.db                         takes a snapshot (makes ./backups the first time)
+  larder list                                  shows the snapshots
+  larder validate                              reads all of them and says whether they are whole
+  larder restore latest --to restored.db       makes the database again
+
+SNAP in other commands is one of:
+  an id, or its first digits                   20261123T201530Z-9f3c
+  a name                                       backup_20261123_211530
+  latest, latest~N                             the newest, the Nth before it
+  a path (has a / or is a store's folder)      ./backups/backup_20261123_211530
+
+Exit codes:
+  0 ok  1 failed  2 usage  3 done, but something could not be read or carried  4 damage found
+  5 restore stopped on conflicts, nothing written  6 source busy or changed, or time ran out
+  10 no store  11 fenced by a prune  12 wrong key  130, 143 stopped by a signal";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct Global {
+    /// The store's folder [default: ./backups]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "LARDER_STORE",
+        hide_env_values = true,
+        value_name = "STORE",
+        visible_alias = "repo",
+        visible_short_alias = 'r',
+        help_heading = "Global options"
+    )]
+    pub store: Option<PathBuf>,
+    /// Write JSON to stdout; long commands write one document a line
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Show problems only: no progress, no notes, no report of what was done
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
+    pub quiet: bool,
+    /// Show more: unchanged entities, whole ids, causes of errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+    /// Show no progress
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_progress: bool,
+    /// Folder of the cache [default: larder in the user's cache folder]
+    #[arg(
+        long,
+        global = true,
+        env = "LARDER_CACHE_DIR",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make an empty store
+    Init(InitArgs),
+    /// Take a snapshot of a database
+    Backup(BackupArgs),
+    /// Show the snapshots of a store, newest first
+    #[command(visible_alias = "snapshots")]
+    List(ListArgs),
+    /// The same as list, with exit codes 0 and 1 only
+    #[command(name = "backup-list")]
+    BackupList(ListArgs),
+    /// Read snapshots and say whether all of them is there and right
+    #[command(visible_aliases = ["check", "verify"])]
+    Validate(ValidateArgs),
+    /// The same as validate, with exit codes 0 and 1 only
+    #[command(name = "backup-validate")]
+    BackupValidate(ValidateArgs),
+    /// Put a snapshot's records back, into a new or an existing database
+    Restore(RestoreArgs),
+    /// Show what a snapshot is made of
+    Show(ShowArgs),
+    /// Show the entity files of a snapshot
+    Ls(LsArgs),
+    /// Write the records of one entity to stdout
+    Cat(CatArgs),
+    /// Write a snapshot as a folder or zip of JSON files
+    Export(ExportArgs),
+    /// Write a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// True for the names that larder's ancestor had, which exit with 0, 1 or 2 only.
+    pub fn is_ancestors(&self) -> bool {
+        matches!(self, Self::BackupList(_) | Self::BackupValidate(_))
+    }
+}
+
+/// The whole command line, for parsing, help and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// A path that was given; an empty one, as from an empty environment variable, is none.
+pub fn given(path: Option<&PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty()).cloned()
+}

@@ -1,0 +1,180 @@
+//! `larder backup`: takes a snapshot of a database.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::args;
+use crate::cli::args::DEFAULT_COMPRESSION;
+use crate::cli::exit;
+use crate::cli::exit::Code;
+use crate::cli::failure::Failure;
+use crate::cli::open::Context;
+use crate::cli::paths;
+use crate::cli::paths::BackupPlace;
+use crate::cli::render::escape;
+use crate::cli::render::json;
+use crate::cli::render::text;
+use crate::cli::render::text::backup::BackupView;
+use crate::ops;
+use crate::ops::backup::BackupOptions;
+use crate::ops::export::{ExportForm, ExportOptions};
+use crate::ops::open::PathKind;
+use crate::ops::open::Store;
+use crate::ops::select;
+use crate::ops::select::SourceChoice;
+
+/// Take a snapshot of a database
+///
+/// Reads every record once, in one consistent state, while other programs may go on using the
+/// database; stores what the store does not hold yet. A store is made if none is there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larder backup app.db
+  larder backup app.db --name before-upgrade --tag release-7 --zip
+  LARDER_DATABASE=app.db larder backup -o ./backups/b1
+
+PATH of --output is, in this order:
+  a store                      it is used
+  STORE/NAME                   the snapshot is named NAME; so it is with any path that ends in
+                               backup_YYYYMMDD_HHMMSS
+  absent or an empty folder    a new store is made there
+Any other folder is refused.")]
+pub struct BackupArgs {
+    /// The database file
+    #[arg(value_name = "DB", env = "LARDER_DATABASE", hide_env_values = true)]
+    database: Option<PathBuf>,
+    /// Where the snapshot goes, in place of --store: a store, STORE/NAME, or a new store [default: the store]
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Also write the snapshot as JSON files into STORE/NAME.zip
+    #[arg(long)]
+    zip: bool,
+    /// Name of the snapshot [default: backup_YYYYMMDD_HHMMSS in local time]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Mark the snapshot; may be given several times [default: no tags]
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Name that tells this source from others [default: the host and path of DB do]
+    #[arg(long, value_name = "NAME")]
+    source_name: Option<String>,
+    /// zstd level of what is written, 1 (fast) to 19 (small)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value_t = DEFAULT_COMPRESSION,
+        value_parser = clap::value_parser!(i32).range(1..=19)
+    )]
+    compression: i32,
+    /// How long to wait for a database that is busy, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    deadline: u64,
+}
+
+/// Takes the snapshot.
+pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
+    let Some(database) = args::given(args.database.as_ref()) else {
+        let with = cx
+            .look
+            .command(&cx.store, &["backup".as_ref(), "app.db".as_ref()]);
+        let without = cx.look.command(&cx.store, &["backup".as_ref()]);
+        return Err(Failure::usage(
+            "no database to back up",
+            format!(
+                "Name it:            {with}\n\
+                 or in environment:  LARDER_DATABASE=app.db {without}"
+            ),
+        ));
+    };
+    let place = place(&args, cx)?;
+    // Looked at before a store is made, so that a mistyped name leaves nothing behind.
+    refuse_no_file(&database, cx)?;
+    let mut store = cx.open_for_backup(&place, args.compression)?;
+    let options = BackupOptions {
+        database,
+        name: place.name,
+        tags: args.tags,
+        source_name: args.source_name,
+        busy_timeout: Duration::from_secs(args.deadline),
+        temp_dir: None,
+    };
+    let world = cx.world.clone();
+    let mut reporter = cx.reporter();
+    let outcome = ops::backup::run(&mut store, &world, &options, &mut reporter)?;
+    reporter.finish(&outcome.findings);
+    let zip = if args.zip {
+        Some(write_zip(&store, &place.store, &outcome.snapshot.id, cx))
+    } else {
+        None
+    };
+    let view = BackupView {
+        database: &options.database,
+        store: &place.store,
+        store_created: place.create,
+        zip: zip
+            .as_ref()
+            .and_then(|zip| zip.as_ref().ok())
+            .map(PathBuf::as_path),
+    };
+    // The snapshot is there also if the zip could not be written: it is reported first.
+    cx.show(&json::backup(&outcome, &view), |look| {
+        text::backup::backup(&outcome, &view, look)
+    });
+    zip.transpose()?;
+    Ok(exit::of_backup(&outcome))
+}
+
+/// The store that is used or made, and the snapshot's name.
+fn place(args: &BackupArgs, cx: &Context<'_>) -> Result<BackupPlace, Failure> {
+    let look = |path: &Path| cx.kind(path);
+    let mut place = match args::given(args.output.as_ref()) {
+        Some(path) => paths::backup_output(&path, &look)?,
+        None => paths::backup_store(&cx.store, &look)?,
+    };
+    match (&place.name, &args.name) {
+        (Some(a), Some(b)) if a != b => {
+            return Err(Failure::usage(
+                format!("two names for one snapshot: {a:?} by --output, {b:?} by --name"),
+                "Leave out --name, or give the store alone with --output.",
+            ));
+        }
+        (None, Some(_)) => place.name.clone_from(&args.name),
+        (_, _) => {}
+    }
+    Ok(place)
+}
+
+fn refuse_no_file(database: &Path, cx: &Context<'_>) -> Result<(), Failure> {
+    let shown = escape::path(database);
+    match cx.kind(database)? {
+        PathKind::File => Ok(()),
+        PathKind::Absent => Err(Failure::said(
+            Code::Failed,
+            format!("no database at {shown} (nothing is there)"),
+            "Give the path of a database file.",
+        )),
+        PathKind::Store | PathKind::EmptyFolder | PathKind::Folder { .. } => Err(Failure::said(
+            Code::Failed,
+            format!("{shown} is a folder, not a database"),
+            "Give the path of a database file.",
+        )),
+    }
+}
+
+fn write_zip(
+    store: &Store,
+    path: &Path,
+    id: &str,
+    cx: &mut Context<'_>,
+) -> Result<PathBuf, Failure> {
+    let manifest = select::one(store, id, &SourceChoice::Any)?;
+    let destination = path.join(format!("{}.zip", manifest.name));
+    let options = ExportOptions {
+        form: ExportForm::Zip,
+        entities: Vec::new(),
+    };
+    let mut reporter = cx.reporter();
+    let outcome = ops::export::run(store, &manifest, &destination, &options, &mut reporter)?;
+    Ok(outcome.path)
+}

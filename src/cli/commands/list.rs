@@ -1,0 +1,90 @@
+//! `larder list`: the snapshots of a store, newest first.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::cli::args;
+use crate::cli::exit;
+use crate::cli::exit::Code;
+use crate::cli::failure::Failure;
+use crate::cli::open::Context;
+use crate::cli::paths;
+use crate::cli::paths::Place;
+use crate::cli::render::escape;
+use crate::cli::render::json;
+use crate::cli::render::text;
+use crate::ops;
+use crate::ops::list::ListOutcome;
+use crate::ops::open::PathKind;
+use crate::progress::Severity;
+
+/// Show the snapshots of a store, newest first
+///
+/// For each: its name, short id, local date, number of entity files and records, the bytes that it
+/// added to the store, and its source. A folder that is no store but holds stores lists them all.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  larder list\n  larder backup-list --dir ./backups/")]
+pub struct ListArgs {
+    /// A store, or a folder with stores in it, in place of --store [default: the store]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Lists the store, or the stores of a folder. `ancestor`: as with `--dir`, a place without any
+/// store is no failure.
+pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code, Failure> {
+    let dir = args::given(args.dir.as_ref());
+    let may_be_empty = ancestor || dir.is_some();
+    let folder = dir.unwrap_or_else(|| cx.store.clone());
+    let Some(stores) = stores(&folder, may_be_empty, cx)? else {
+        cx.answer(&json::list([]), |_| {
+            format!("No backups found in {}\n", escape::path(&folder))
+        });
+        return Ok(Code::Ok);
+    };
+    let mut listed: Vec<(PathBuf, ListOutcome)> = Vec::new();
+    for path in stores {
+        let outcome = ops::list::run(&cx.open(&path)?)?;
+        listed.push((path, outcome));
+    }
+    if !cx.global.json {
+        for finding in listed.iter().flat_map(|(_, outcome)| &outcome.findings) {
+            if !(cx.global.quiet && finding.severity == Severity::Note) {
+                cx.streams.problem(&text::finding(finding));
+            }
+        }
+    }
+    let pairs = listed
+        .iter()
+        .map(|(path, outcome)| (path.as_path(), outcome));
+    cx.answer(&json::list(pairs), |look| {
+        let lists = listed.iter();
+        let texts: Vec<String> = lists
+            .map(|(path, outcome)| text::list::list(outcome, path, look))
+            .collect();
+        texts.join("\n")
+    });
+    let codes = listed.iter().map(|(_, outcome)| exit::of_list(outcome));
+    Ok(codes.fold(Code::Ok, Code::and))
+}
+
+/// The stores to list; `None` if the folder is there and holds none, which `may_be_empty` allows.
+fn stores(
+    folder: &Path,
+    may_be_empty: bool,
+    cx: &Context<'_>,
+) -> Result<Option<Vec<PathBuf>>, Failure> {
+    match cx.kind(folder)? {
+        PathKind::EmptyFolder if may_be_empty => return Ok(None),
+        PathKind::Folder { stores } if stores.is_empty() && may_be_empty => return Ok(None),
+        PathKind::Store
+        | PathKind::Absent
+        | PathKind::EmptyFolder
+        | PathKind::Folder { .. }
+        | PathKind::File => {}
+    }
+    match paths::whole(folder, &|path| cx.kind(path))? {
+        Place::Store(store) | Place::Snapshot { store, .. } => Ok(Some(vec![store])),
+        Place::Folder { stores, .. } => Ok(Some(stores)),
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per command: its flags, and the short way from them to `ops` and back.
+
+pub mod backup;
+pub mod cat;
+pub mod completions;
+pub mod export;
+pub mod init;
+pub mod list;
+pub mod ls;
+pub mod restore;
+pub mod show;
+pub mod validate;

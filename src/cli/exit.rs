@@ -1,0 +1,257 @@
+//! Exit codes: the only map from errors and outcomes to them. `docs/scripting.md` has the table,
+//! `tests/cli/exit_codes.rs` freezes it. No `match` here has a wildcard arm: a new error must be
+//! given its code by whoever adds it.
+
+use crate::cli::signals::Signal;
+use crate::error::BlobError;
+use crate::error::BlobErrorKind;
+use crate::error::Error;
+use crate::error::ExportError;
+use crate::error::SelectError;
+use crate::error::SourceError;
+use crate::error::StoreError;
+use crate::error::TargetError;
+use crate::ops::backup::BackupOutcome;
+use crate::ops::list::ListOutcome;
+use crate::ops::restore::RestoreOutcome;
+use crate::ops::validate::ValidateOutcome;
+use crate::progress::Finding;
+use crate::progress::Severity;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// Done.
+    Ok,
+    /// Not done.
+    Failed,
+    /// The command line cannot be meant.
+    Usage,
+    /// Done, but something could not be read or carried.
+    Incomplete,
+    /// Damage was found, by any command.
+    Damaged,
+    /// A restore stopped on conflicts, nothing written.
+    Conflicts,
+    /// The source or target was busy or changed, or the time was up.
+    Busy,
+    /// No store there.
+    NoStore,
+    /// A prune took this writer for dead.
+    Fenced,
+    /// The key does not open the store.
+    WrongKey,
+    /// Stopped by Ctrl-C.
+    Interrupted,
+    /// Stopped by SIGTERM.
+    Terminated,
+}
+
+impl Code {
+    /// Every code there is.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Incomplete,
+        Self::Damaged,
+        Self::Conflicts,
+        Self::Busy,
+        Self::NoStore,
+        Self::Fenced,
+        Self::WrongKey,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The number that the system is given.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+            Self::Damaged => 4,
+            Self::Conflicts => 5,
+            Self::Busy => 6,
+            Self::NoStore => 10,
+            Self::Fenced => 11,
+            Self::WrongKey => 12,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// What the program exits with under the names that larder's ancestor had.
+    #[must_use]
+    pub fn for_ancestor(self) -> Self {
+        match self {
+            Self::Ok => Self::Ok,
+            Self::Usage => Self::Usage,
+            Self::Failed
+            | Self::Incomplete
+            | Self::Damaged
+            | Self::Conflicts
+            | Self::Busy
+            | Self::NoStore
+            | Self::Fenced
+            | Self::WrongKey => Self::Failed,
+            // The shell says these of any program that a signal stops.
+            Self::Interrupted => Self::Interrupted,
+            Self::Terminated => Self::Terminated,
+        }
+    }
+
+    /// The code of two pieces of work together: damage counts most, then the first that is not 0.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Damaged, _) | (_, Self::Damaged) => Self::Damaged,
+            (Self::Ok, code) | (code, _) => code,
+        }
+    }
+}
+
+/// The code of work that a signal, or a caller, stopped.
+fn of_signal(signal: Option<Signal>) -> Code {
+    match signal {
+        Some(Signal::Interrupt) | None => Code::Interrupted,
+        Some(Signal::Terminate) => Code::Terminated,
+    }
+}
+
+/// The code of an error. `signal` is the one that was caught, if any.
+pub fn of_error(error: &Error, signal: Option<Signal>) -> Code {
+    match error {
+        Error::Source(error) => source_code(error, signal),
+        Error::Store(error) => store_code(error),
+        Error::Target(error) => target_code(error),
+        Error::Export(error) => export_code(error, signal),
+        Error::Select(error) => select_code(error),
+        Error::Cancelled => of_signal(signal),
+    }
+}
+
+fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
+    match error {
+        SourceError::Busy { .. } | SourceError::Changed { .. } => Code::Busy,
+        SourceError::Corrupt { .. } => Code::Damaged,
+        SourceError::Cancelled { .. } => of_signal(signal),
+        SourceError::NotFound { .. }
+        | SourceError::NotADatabase { .. }
+        | SourceError::NeedsRecovery { .. }
+        | SourceError::Denied { .. }
+        | SourceError::NoSpace { .. }
+        | SourceError::Unsupported { .. }
+        | SourceError::Sqlite { .. }
+        | SourceError::File { .. } => Code::Failed,
+    }
+}
+
+fn target_code(error: &TargetError) -> Code {
+    match error {
+        TargetError::Exists { .. }
+        | TargetError::NoFolder { .. }
+        | TargetError::Denied { .. }
+        | TargetError::NoSpace { .. }
+        | TargetError::Unsupported { .. }
+        | TargetError::Constraint { .. }
+        | TargetError::RowShape { .. }
+        | TargetError::Content { .. }
+        | TargetError::SchemaDiffers { .. }
+        | TargetError::Count { .. }
+        | TargetError::Damaged { .. }
+        | TargetError::Sqlite { .. }
+        | TargetError::File { .. } => Code::Failed,
+    }
+}
+
+fn export_code(error: &ExportError, signal: Option<Signal>) -> Code {
+    match error {
+        ExportError::Blob { cause, .. } => blob_code(cause),
+        ExportError::Cancelled => of_signal(signal),
+        ExportError::Exists { .. }
+        | ExportError::NotEmpty { .. }
+        | ExportError::Output { .. }
+        | ExportError::NoEntity { .. }
+        | ExportError::Misfit { .. } => Code::Failed,
+    }
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::NoStore { .. } => Code::NoStore,
+        StoreError::Fenced { .. } => Code::Fenced,
+        StoreError::Damaged { .. } => Code::Damaged,
+        StoreError::Blob(error) => blob_code(error),
+        StoreError::Exists { .. }
+        | StoreError::NotEmpty { .. }
+        | StoreError::Unsupported { .. }
+        | StoreError::Backend(_)
+        | StoreError::TooOld { .. }
+        | StoreError::Encoding { .. }
+        | StoreError::Cache(_) => Code::Failed,
+    }
+}
+
+fn blob_code(error: &BlobError) -> Code {
+    match error.why {
+        BlobErrorKind::Missing | BlobErrorKind::Damaged => Code::Damaged,
+        BlobErrorKind::Unavailable => Code::Failed,
+    }
+}
+
+fn select_code(error: &SelectError) -> Code {
+    match error {
+        SelectError::NoSnapshot { .. }
+        | SelectError::Empty { .. }
+        | SelectError::Ambiguous { .. }
+        | SelectError::SeveralSources { .. }
+        | SelectError::NoSource { .. }
+        | SelectError::NameTaken { .. }
+        | SelectError::BadName { .. }
+        | SelectError::NoEntity { .. } => Code::Failed,
+    }
+}
+
+/// The code of findings: a note is a fact that is carried, a warning is not.
+pub fn of_findings(findings: &[Finding]) -> Code {
+    let is_warning = |finding: &Finding| match finding.severity {
+        Severity::Note => false,
+        Severity::Warning => true,
+    };
+    if findings.iter().any(is_warning) {
+        Code::Incomplete
+    } else {
+        Code::Ok
+    }
+}
+
+/// The code of a backup that committed its snapshot.
+pub fn of_backup(outcome: &BackupOutcome) -> Code {
+    of_findings(&outcome.findings)
+}
+
+/// The code of a list.
+pub fn of_list(outcome: &ListOutcome) -> Code {
+    of_findings(&outcome.findings)
+}
+
+/// The code of a validation that could be carried out.
+pub fn of_validate(outcome: &ValidateOutcome) -> Code {
+    let whole = outcome.damage.is_empty() && outcome.snapshots.iter().all(|s| s.good);
+    if whole {
+        of_findings(&outcome.findings)
+    } else {
+        Code::Damaged
+    }
+}
+
+/// The code of a restore, or of its plan.
+pub fn of_restore(outcome: &RestoreOutcome) -> Code {
+    if outcome.conflicts.is_empty() {
+        of_findings(&outcome.findings)
+    } else {
+        Code::Conflicts
+    }
+}

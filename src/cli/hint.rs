@@ -1,0 +1,241 @@
+//! What now: advice for people, per error. The library's errors say what and which; only here do
+//! commands get named.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::cli::quote;
+use crate::cli::render::Look;
+use crate::error::Error;
+use crate::error::ExportError;
+use crate::error::SelectError;
+use crate::error::SourceError;
+use crate::error::StoreError;
+use crate::error::TargetError;
+
+/// What a person is told of an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What, and which.
+    pub message: String,
+    /// What now; may have several lines.
+    pub next: Option<String>,
+}
+
+/// What a person is told of an error.
+pub fn advise(error: &Error, look: &Look) -> Advice {
+    let mut message = error.to_string();
+    let next = match error {
+        Error::Source(error) => source(error),
+        Error::Store(error) => {
+            if let StoreError::NoStore { found, .. } = error {
+                let _ = write!(message, " ({found})");
+            }
+            store(error, look)
+        }
+        Error::Target(error) => target(error),
+        Error::Export(error) => export(error),
+        Error::Select(error) => {
+            if let Some(nearest) = nearest(error) {
+                let _ = write!(message, "; did you mean {nearest:?}?");
+            }
+            select(error, look)
+        }
+        Error::Cancelled => Some("Nothing that counts was changed; run it again.".to_owned()),
+    };
+    Advice { message, next }
+}
+
+fn source(error: &SourceError) -> Option<String> {
+    let next = match error {
+        SourceError::Busy { .. } => "Try again when it is quieter, or raise --deadline.",
+        SourceError::Changed { .. } => "Try again: another file stands in its place now.",
+        SourceError::NotADatabase { .. } => "Give a database file.",
+        SourceError::NeedsRecovery { .. } => {
+            "Open it once with its application, or with sqlite3, and try again."
+        }
+        SourceError::Corrupt { .. } => {
+            "Look at it with: sqlite3 DATABASE \"PRAGMA integrity_check\". An older snapshot may be whole."
+        }
+        SourceError::NoSpace { .. } => "Free some space there, or set TMPDIR to another folder.",
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
+fn target(error: &TargetError) -> Option<String> {
+    let next = match error {
+        TargetError::Exists { .. } => "Give a file that does not exist yet, or move this one away.",
+        TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
+        TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
+fn export(error: &ExportError) -> Option<String> {
+    let next = match error {
+        ExportError::Exists { .. } | ExportError::NotEmpty { .. } => {
+            "Give a folder or file that does not exist yet."
+        }
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
+fn store(error: &StoreError, look: &Look) -> Option<String> {
+    match error {
+        StoreError::NoStore { location, .. } => Some(format!(
+            "Make one with: {}",
+            look.command(Path::new(location), &["init".as_ref()])
+        )),
+        StoreError::Exists { location } => Some(format!(
+            "It can be used as it is: {}",
+            look.command(Path::new(location), &["list".as_ref()])
+        )),
+        StoreError::NotEmpty { .. } => {
+            Some("Give a store, or a folder that is empty or does not exist yet.".to_owned())
+        }
+        StoreError::Unsupported { .. } => {
+            Some("Use the version of larder that wrote it, or a newer one.".to_owned())
+        }
+        StoreError::Fenced { .. } => {
+            Some("The store is as it was; run the backup again.".to_owned())
+        }
+        StoreError::Damaged { .. } | StoreError::Blob(_) => Some(format!(
+            "What is affected, and what is not, says: {} validate",
+            look.program
+        )),
+        StoreError::TooOld { .. } => Some("Run the backup again.".to_owned()),
+        StoreError::Encoding { .. } => Some(
+            "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
+        ),
+        StoreError::Backend(_) => None,
+        StoreError::Cache(_) => Some(
+            "The cache holds nothing that the store lacks: delete it, or name another folder with \
+             --cache-dir or LARDER_CACHE_DIR."
+                .to_owned(),
+        ),
+    }
+}
+
+fn select(error: &SelectError, look: &Look) -> Option<String> {
+    match error {
+        SelectError::NoSnapshot { store, .. } => Some(format!(
+            "Snapshots are listed with: {}",
+            look.command(Path::new(store), &["list".as_ref()])
+        )),
+        SelectError::Empty { store } => Some(format!(
+            "Take one with: {} DB",
+            look.command(Path::new(store), &["backup".as_ref()])
+        )),
+        SelectError::Ambiguous { .. } => Some("Give more of its digits.".to_owned()),
+        SelectError::SeveralSources { .. } => {
+            Some("Say which with --source-name, or name a snapshot.".to_owned())
+        }
+        SelectError::NoSource { sources, .. } if sources.is_empty() => None,
+        SelectError::NoSource { sources, .. } => Some(format!("There are: {}", sources.join(", "))),
+        SelectError::NameTaken { .. } => {
+            Some("Choose another with --name, or leave it out.".to_owned())
+        }
+        SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
+        SelectError::NoEntity { snapshot, .. } => Some(format!(
+            "Its entities are listed with: {} ls {}",
+            look.program,
+            quote::word(OsStr::new(snapshot))
+        )),
+    }
+}
+
+/// The nearest thing that exists, for the words that name nothing.
+fn nearest(error: &SelectError) -> Option<String> {
+    match error {
+        SelectError::NoSnapshot { word, nearest, .. } => {
+            // `latest` is no name that the store knows, but the word most often meant.
+            if distance(word, "latest") <= 2 {
+                return Some("latest".to_owned());
+            }
+            nearest.clone()
+        }
+        SelectError::NoEntity { nearest, .. } => nearest.clone(),
+        SelectError::NoSource { name, sources, .. } => sources
+            .iter()
+            .min_by_key(|source| distance(name, source))
+            .filter(|source| distance(name, source) <= 1 + name.chars().count() / 3)
+            .cloned(),
+        SelectError::Empty { .. }
+        | SelectError::Ambiguous { .. }
+        | SelectError::SeveralSources { .. }
+        | SelectError::NameTaken { .. }
+        | SelectError::BadName { .. } => None,
+    }
+}
+
+/// How many characters must be added, left out, changed or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let swap = if swapped {
+                    rows[i - 2][j - 2] + 1
+                } else {
+                    change
+                };
+                change
+                    .min(swap)
+                    .min(rows[i - 1][j] + 1)
+                    .min(rows[i][j - 1] + 1)
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_near() {
+        assert_eq!(distance("lastest", "latest"), 1);
+        assert_eq!(distance("latset", "latest"), 1);
+        assert_eq!(distance("", "ab"), 2);
+        assert_eq!(distance("orders", "orders"), 0);
+    }
+
+    #[test]
+    fn an_error_says_what_and_what_now() {
+        let look = Look::for_tests();
+        let no_store = Error::Store(StoreError::NoStore {
+            location: "/mnt/bkp".into(),
+            found: "nothing is there",
+        });
+        let advice = advise(&no_store, &look);
+        assert_eq!(advice.message, "no store at /mnt/bkp (nothing is there)");
+        assert_eq!(
+            advice.next.as_deref(),
+            Some("Make one with: larder init --store /mnt/bkp")
+        );
+        let unknown = Error::Select(SelectError::NoSnapshot {
+            word: "lastest".into(),
+            store: "./backups".into(),
+            nearest: None,
+        });
+        let advice = advise(&unknown, &look);
+        assert_eq!(
+            advice.message,
+            "no snapshot \"lastest\" in ./backups; did you mean \"latest\"?"
+        );
+        assert_eq!(
+            advice.next.as_deref(),
+            Some("Snapshots are listed with: larder list")
+        );
+    }
+}

@@ -1,0 +1,371 @@
+//! Outcomes for programs. The shapes are documented in `docs/scripting.md` and differ from what is
+//! stored, so that the two can change apart. Bytes are integers, times RFC 3339 in UTC.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::exit;
+use crate::cli::exit::Code;
+use crate::cli::render::text::backup::BackupView;
+use crate::cli::render::text::restore::mode_word;
+use crate::ops::backup::BackupOutcome;
+use crate::ops::export::ExportOutcome;
+use crate::ops::list::ListOutcome;
+use crate::ops::list::SnapshotSummary;
+use crate::ops::restore::RestoreOutcome;
+use crate::ops::show::BlobLine;
+use crate::ops::show::Changes;
+use crate::ops::show::Entity;
+use crate::ops::show::Manifest;
+use crate::ops::validate::Damage;
+use crate::ops::validate::ValidateOutcome;
+use crate::progress::Finding;
+
+/// A document. The fields are listed in `docs/scripting.md`.
+pub type Document = serde_json::Value;
+
+/// Why nothing was done, for stderr.
+#[derive(Debug, Serialize)]
+pub struct ErrorDocument<'a> {
+    message_type: &'static str,
+    code: u8,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// Why nothing was done, for stderr.
+pub fn error<'a>(code: Code, message: &'a str, hint: Option<&'a str>) -> ErrorDocument<'a> {
+    ErrorDocument {
+        message_type: "error",
+        code: code.number(),
+        message,
+        hint,
+    }
+}
+
+/// A finding, as a line of a long command.
+#[derive(Debug, Serialize)]
+pub struct FindingDocument<'a> {
+    message_type: &'static str,
+    #[serde(flatten)]
+    finding: &'a Finding,
+}
+
+/// A finding, as a line of a long command.
+pub fn finding(finding: &Finding) -> FindingDocument<'_> {
+    FindingDocument {
+        message_type: "finding",
+        finding,
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[derive(Debug, Serialize)]
+struct SnapshotDocument<'a> {
+    id: &'a str,
+    short_id: &'a str,
+    name: &'a str,
+    time: &'a str,
+    files: u64,
+    records: u64,
+    new_bytes: u64,
+    source: &'a str,
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
+}
+
+fn snapshot<'a>(summary: &'a SnapshotSummary, store: Option<&Path>) -> SnapshotDocument<'a> {
+    SnapshotDocument {
+        id: &summary.id,
+        short_id: &summary.short_id,
+        name: &summary.name,
+        time: &summary.time,
+        files: summary.files,
+        records: summary.records,
+        new_bytes: summary.new_bytes,
+        source: &summary.source,
+        tags: &summary.tags,
+        store: store.map(shown),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ChangesDocument {
+    added: u64,
+    changed: u64,
+    removed: u64,
+}
+
+fn changes(changes: Option<Changes>) -> Option<ChangesDocument> {
+    changes.map(|changes| ChangesDocument {
+        added: changes.added,
+        changed: changes.changed,
+        removed: changes.removed,
+    })
+}
+
+/// A store that was made.
+pub fn init(store: &Path) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Made {
+        store: String,
+        created: bool,
+    }
+    Made {
+        store: shown(store),
+        created: true,
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct BackedUpEntity<'a> {
+    entity: &'a str,
+    file: &'a str,
+    records: u64,
+    changes: Option<ChangesDocument>,
+}
+
+/// The summary of a backup.
+#[derive(Debug, Serialize)]
+pub struct BackupDocument<'a> {
+    message_type: &'static str,
+    snapshot: SnapshotDocument<'a>,
+    store: String,
+    store_created: bool,
+    parent: Option<&'a str>,
+    entities: Vec<BackedUpEntity<'a>>,
+    dropped: &'a [String],
+    journal: &'a str,
+    source_bytes: u64,
+    stored_bytes: u64,
+    store_bytes: u64,
+    store_snapshots: u64,
+    zip: Option<String>,
+    elapsed_ms: u64,
+}
+
+/// The summary of a backup.
+pub fn backup<'a>(outcome: &'a BackupOutcome, view: &BackupView<'_>) -> BackupDocument<'a> {
+    let entities = outcome.entities.iter().map(|entity| BackedUpEntity {
+        entity: &entity.entity,
+        file: &entity.file,
+        records: entity.records,
+        changes: changes(entity.changes),
+    });
+    BackupDocument {
+        message_type: "summary",
+        snapshot: snapshot(&outcome.snapshot, None),
+        store: shown(view.store),
+        store_created: view.store_created,
+        parent: outcome.parent.as_deref(),
+        entities: entities.collect(),
+        dropped: &outcome.dropped,
+        journal: &outcome.journal,
+        source_bytes: outcome.source_bytes,
+        stored_bytes: outcome.stored_bytes,
+        store_bytes: outcome.store_bytes,
+        store_snapshots: outcome.store_snapshots,
+        zip: view.zip.map(shown),
+        elapsed_ms: outcome.elapsed_ms,
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ListedStore<'a> {
+    store: String,
+    bytes: u64,
+    findings: &'a [Finding],
+}
+
+/// The snapshots of one store or several.
+#[derive(Debug, Serialize)]
+pub struct ListDocument<'a> {
+    stores: Vec<ListedStore<'a>>,
+    snapshots: Vec<SnapshotDocument<'a>>,
+}
+
+/// The snapshots of one store or several, each with where it is.
+pub fn list<'a>(
+    outcomes: impl IntoIterator<Item = (&'a Path, &'a ListOutcome)>,
+) -> ListDocument<'a> {
+    let mut document = ListDocument {
+        stores: Vec::new(),
+        snapshots: Vec::new(),
+    };
+    for (store, outcome) in outcomes {
+        document.stores.push(ListedStore {
+            store: shown(store),
+            bytes: outcome.store_bytes,
+            findings: &outcome.findings,
+        });
+        let snapshots = outcome.snapshots.iter();
+        document
+            .snapshots
+            .extend(snapshots.map(|summary| snapshot(summary, Some(store))));
+    }
+    document
+}
+
+/// The summary of a validation.
+pub fn validate(outcome: &ValidateOutcome, store: &Path) -> Document {
+    let entity = |entity: &crate::ops::validate::EntityCheck| {
+        serde_json::json!({
+            "entity": entity.entity, "file": entity.file, "records": entity.records,
+            "bytes": entity.bytes, "good": entity.good,
+        })
+    };
+    let snapshots = outcome.snapshots.iter().map(|check| {
+        let references = check.references.iter().map(|(child, parent, missing)| {
+            serde_json::json!({ "table": child, "parent": parent, "missing": missing })
+        });
+        serde_json::json!({
+            "snapshot": snapshot(&check.snapshot, None),
+            "good": check.good,
+            "entities": check.entities.iter().map(entity).collect::<Vec<_>>(),
+            "references": references.collect::<Vec<_>>(),
+        })
+    });
+    serde_json::json!({
+        "message_type": "summary",
+        "store": shown(store),
+        "good": exit::of_validate(outcome) != Code::Damaged,
+        "quick": outcome.quick,
+        "packs": outcome.packs,
+        "packs_good": outcome.packs_good,
+        "pack_bytes": outcome.pack_bytes,
+        "blobs": outcome.blobs,
+        "snapshots": snapshots.collect::<Vec<_>>(),
+        "damage": outcome.damage.iter().map(damage).collect::<Vec<_>>(),
+        "elapsed_ms": outcome.elapsed_ms,
+    })
+}
+
+fn damage(damage: &Damage) -> Document {
+    let affects = damage.affects.iter().map(|affected| {
+        serde_json::json!({
+            "entity": Some(&affected.entity).filter(|name| !name.is_empty()),
+            "records": Some(affected.records).filter(|n| *n > 0),
+            "range": affected.range,
+            "snapshots": affected.snapshots,
+        })
+    });
+    serde_json::json!({
+        "object": damage.object,
+        "blob": damage.blob.as_ref().map(|(_, id)| id),
+        "blob_kind": damage.blob.as_ref().map(|(kind, _)| kind),
+        "cause": damage.cause,
+        "affects": affects.collect::<Vec<_>>(),
+    })
+}
+
+/// The summary of a restore, or of its plan.
+pub fn restore(outcome: &RestoreOutcome) -> Document {
+    let tables = outcome.tables.iter().map(|table| {
+        serde_json::json!({
+            "table": table.table, "inserted": table.inserted, "filled": table.filled,
+            "same": table.same, "skipped": table.skipped, "deleted": table.deleted,
+            "conflicts": table.conflicts,
+        })
+    });
+    let conflicts = outcome.conflicts.iter().map(|conflict| {
+        serde_json::json!({
+            "table": conflict.table, "record": conflict.record, "reason": conflict.reason,
+        })
+    });
+    let safety = outcome.safety_snapshot.as_ref();
+    serde_json::json!({
+        "message_type": "summary",
+        "snapshot": snapshot(&outcome.snapshot, None),
+        "target": shown(&outcome.target),
+        "new_file": outcome.new_file,
+        "target_bytes": outcome.target_bytes,
+        "target_in_use": outcome.target_in_use,
+        "dry_run": outcome.dry_run,
+        "written": !outcome.dry_run && outcome.conflicts.is_empty(),
+        "mode": mode_word(outcome.mode),
+        "tables": tables.collect::<Vec<_>>(),
+        "conflicts": conflicts.collect::<Vec<_>>(),
+        "safety_snapshot": safety.map(|summary| snapshot(summary, None)),
+        "checked": outcome.checked,
+        "elapsed_ms": outcome.elapsed_ms,
+    })
+}
+
+fn entity(entity: &Entity) -> Document {
+    serde_json::json!({
+        "entity": entity.entity,
+        "file": entity.file,
+        "records": entity.records,
+        "bytes": entity.bytes,
+        "root": entity.root.map(|root| root.id.to_string()),
+        "level": entity.root.map(|root| root.level),
+        "import_order": entity.import_order,
+        "dependencies": entity.dependencies,
+        "changes": changes(entity.changes),
+    })
+}
+
+/// A snapshot's manifest; with its blobs if they were asked for.
+pub fn show(manifest: &Manifest, blobs: Option<&[BlobLine]>) -> Document {
+    let foreign_keys = manifest.foreign_keys.iter().map(|key| {
+        serde_json::json!({
+            "table": key.table, "parent": key.parent, "missing": key.violations,
+            "unchecked": key.unchecked,
+        })
+    });
+    let blob = |line: &BlobLine| {
+        serde_json::json!({
+            "kind": line.kind, "id": line.id, "entity": line.entity, "pack": line.pack,
+            "plain_bytes": line.plain_bytes, "stored_bytes": line.stored_bytes, "new": line.new,
+        })
+    };
+    let mut document = serde_json::json!({
+        "id": manifest.id,
+        "name": manifest.name,
+        "time": manifest.time,
+        "host": manifest.host,
+        "source": {
+            "path": manifest.source.path, "name": manifest.source.name,
+            "bytes": manifest.source.bytes,
+        },
+        "tags": manifest.tags,
+        "parent": manifest.parent,
+        "schema": manifest.schema,
+        "records": manifest.records(),
+        "new_bytes": manifest.new_bytes,
+        "entities": manifest.entities.iter().map(entity).collect::<Vec<_>>(),
+        "foreign_keys": foreign_keys.collect::<Vec<_>>(),
+        "findings": manifest.findings,
+    });
+    if let Some(blobs) = blobs {
+        document["blobs"] = blobs.iter().map(blob).collect();
+    }
+    document
+}
+
+/// A snapshot's entity files.
+pub fn ls(manifest: &Manifest) -> Document {
+    serde_json::json!({
+        "id": manifest.id,
+        "name": manifest.name,
+        "entities": manifest.entities.iter().map(entity).collect::<Vec<_>>(),
+    })
+}
+
+/// What an export wrote.
+pub fn export(outcome: &ExportOutcome, manifest: &Manifest) -> Document {
+    serde_json::json!({
+        "message_type": "summary",
+        "id": manifest.id,
+        "name": manifest.name,
+        "path": shown(&outcome.path),
+        "files": outcome.files,
+        "records": outcome.records,
+        "bytes": outcome.bytes,
+    })
+}

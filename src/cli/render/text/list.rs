@@ -1,0 +1,61 @@
+//! What a list of snapshots says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Side;
+use crate::cli::render::Look;
+use crate::cli::render::escape;
+use crate::cli::render::figures;
+use crate::ops::list::ListOutcome;
+use crate::ops::list::SnapshotSummary;
+
+/// The snapshots of one store, and what they take together.
+pub fn list(outcome: &ListOutcome, store: &Path, look: &Look) -> String {
+    let mut out = String::new();
+    if !outcome.snapshots.is_empty() {
+        let head = [
+            "NAME", "ID", "DATE", "FILES", "RECORDS", "NEW", "SOURCE", "",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(outcome.snapshots.iter().map(|s| row(s, look)));
+        let sides = [
+            Side::Left,
+            Side::Left,
+            Side::Left,
+            Side::Right,
+            Side::Right,
+            Side::Right,
+            Side::Left,
+            Side::Left,
+        ];
+        out.push_str(&super::columns("", &sides, &rows));
+    }
+    let _ = writeln!(
+        out,
+        "{}, {} in {}",
+        figures::counted(outcome.snapshots.len() as u64, "snapshot"),
+        figures::bytes(outcome.store_bytes),
+        escape::path(store)
+    );
+    out
+}
+
+fn row(snapshot: &SnapshotSummary, look: &Look) -> Vec<String> {
+    let id = if look.verbose {
+        &snapshot.id
+    } else {
+        &snapshot.short_id
+    };
+    let tags: Vec<String> = snapshot.tags.iter().map(|t| format!("tag:{t}")).collect();
+    vec![
+        escape::shown(&snapshot.name).into_owned(),
+        escape::shown(id).into_owned(),
+        figures::local_time(&snapshot.time, &look.zone),
+        figures::count(snapshot.files),
+        figures::count(snapshot.records),
+        figures::bytes(snapshot.new_bytes),
+        escape::shown(&snapshot.source).into_owned(),
+        escape::shown(&tags.join(" ")).into_owned(),
+    ]
+}

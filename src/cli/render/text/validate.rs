@@ -1,0 +1,266 @@
+//! What a validation says: what was read, what is damaged, and what hangs on it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Side;
+use crate::cli::render::Look;
+use crate::cli::render::escape;
+use crate::cli::render::figures;
+use crate::ops::validate::AffectedRecords;
+use crate::ops::validate::Damage;
+use crate::ops::validate::SnapshotCheck;
+use crate::ops::validate::ValidateOutcome;
+
+/// How much of it a person wants to see.
+#[derive(Debug, Clone, Copy)]
+pub struct ValidateView<'a> {
+    /// The store, as it was given.
+    pub store: &'a Path,
+    /// True if snapshots were named: their entity files are listed if it is one.
+    pub named: bool,
+}
+
+/// The whole report.
+pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
+    let mut out = String::new();
+    let how = if outcome.quick {
+        "Looking up"
+    } else {
+        "Reading"
+    };
+    let snapshots = figures::counted(outcome.snapshots.len() as u64, "snapshot");
+    let store = escape::path(view.store);
+    let _ = writeln!(out, "{how} all blobs of {snapshots} in {store}");
+    let (packs, good) = (outcome.packs, outcome.packs_good);
+    let _ = writeln!(
+        out,
+        "  packs      {} of {} {}, {}; {}",
+        figures::count(good),
+        figures::count(packs),
+        if good == packs { "read" } else { "good" },
+        figures::bytes(outcome.pack_bytes),
+        figures::counted(outcome.blobs, "blob")
+    );
+    out.push_str(&totals(outcome));
+    out.push_str(&lines(outcome, view, look));
+    out.push_str(&references(outcome));
+    for damage in &outcome.damage {
+        out.push_str(&damage_lines(damage, look.verbose));
+    }
+    out.push_str(&verdict(outcome));
+    out
+}
+
+/// Damage alone, for `--quiet`.
+pub fn damage_only(outcome: &ValidateOutcome, look: &Look) -> String {
+    let lines = outcome.damage.iter();
+    lines.map(|d| damage_lines(d, look.verbose)).collect()
+}
+
+fn totals(outcome: &ValidateOutcome) -> String {
+    let good = outcome.snapshots.iter().filter(|s| s.good).count();
+    let entities = outcome.snapshots.iter().flat_map(|s| &s.entities);
+    let (count, records) = entities.fold((0_u64, 0_u64), |(count, records), entity| {
+        (count + 1, records + entity.records)
+    });
+    let all_good = good == outcome.snapshots.len();
+    let checked = match (all_good, outcome.quick) {
+        (true, false) => ", keys in order, counts as recorded",
+        (true, true) => ", every blob of them is in a pack (contents were not read)",
+        (false, _) => "",
+    };
+    let count = if count == 1 {
+        "1 entity".to_owned()
+    } else {
+        format!("{} entities", figures::count(count))
+    };
+    format!(
+        "  snapshots  {} of {} complete: {count}, {}{checked}\n",
+        figures::count(good as u64),
+        figures::count(outcome.snapshots.len() as u64),
+        figures::counted(records, "record")
+    )
+}
+
+/// A line per entity file of a snapshot that was named, or of all with `-v`; else one per snapshot.
+fn lines(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
+    let mut out = String::new();
+    let one = view.named && outcome.snapshots.len() == 1;
+    let word = |good: bool| if good { "good" } else { "DAMAGED" }.to_owned();
+    if one || look.verbose {
+        for snapshot in &outcome.snapshots {
+            let _ = writeln!(out, "{}", heading(snapshot, look));
+            let rows: Vec<Vec<String>> = snapshot
+                .entities
+                .iter()
+                .map(|entity| {
+                    vec![
+                        escape::shown(&entity.file).into_owned(),
+                        figures::counted(entity.records, "record"),
+                        figures::bytes(entity.bytes),
+                        word(entity.good),
+                    ]
+                })
+                .collect();
+            let sides = [Side::Left, Side::Right, Side::Right, Side::Left];
+            out.push_str(&super::columns("  ", &sides, &rows));
+        }
+        return out;
+    }
+    let rows: Vec<Vec<String>> = outcome
+        .snapshots
+        .iter()
+        .map(|check| {
+            let summary = &check.snapshot;
+            vec![
+                escape::shown(&summary.name).into_owned(),
+                escape::shown(&summary.short_id).into_owned(),
+                figures::local_time(&summary.time, &look.zone),
+                figures::counted(summary.records, "record"),
+                word(check.good),
+            ]
+        })
+        .collect();
+    let sides = [Side::Left, Side::Left, Side::Left, Side::Right, Side::Left];
+    out.push_str(&super::columns("  ", &sides, &rows));
+    out
+}
+
+fn heading(check: &SnapshotCheck, look: &Look) -> String {
+    format!(
+        "{}   (snapshot {}, {})",
+        escape::shown(&check.snapshot.name),
+        escape::shown(&check.snapshot.short_id),
+        figures::local_time(&check.snapshot.time, &look.zone)
+    )
+}
+
+/// `references as recorded at backup time: orders→customers 3 missing`, each once.
+fn references(outcome: &ValidateOutcome) -> String {
+    let mut seen: Vec<&(String, String, u64)> = Vec::new();
+    for reference in outcome.snapshots.iter().flat_map(|s| &s.references) {
+        if !seen.contains(&reference) {
+            seen.push(reference);
+        }
+    }
+    let shown: Vec<String> = seen
+        .iter()
+        .map(|(child, parent, missing)| {
+            let (child, parent) = (escape::shown(child), escape::shown(parent));
+            format!("{child}→{parent} {} missing", figures::count(*missing))
+        })
+        .collect();
+    let what = if shown.is_empty() {
+        "all resolved".to_owned()
+    } else {
+        shown.join(", ")
+    };
+    format!("  references as recorded at backup time: {what}\n")
+}
+
+fn damage_lines(damage: &Damage, whole_ids: bool) -> String {
+    let short = |text: &str| {
+        if whole_ids {
+            escape::shown(text).into_owned()
+        } else {
+            short_ids(&escape::shown(text))
+        }
+    };
+    let blob = match &damage.blob {
+        Some((kind, id)) => format!("{kind} blob {}: ", short(id)),
+        None => String::new(),
+    };
+    let mut out = format!(
+        "damaged: {} ({blob}{})\n",
+        short(&damage.object),
+        escape::shown(&damage.cause)
+    );
+    if damage.affects.is_empty() {
+        out.push_str("  affects no snapshot\n");
+    }
+    for affected in &damage.affects {
+        let _ = writeln!(out, "  affects {}", affects(affected));
+    }
+    out
+}
+
+fn affects(affected: &AffectedRecords) -> String {
+    let count = affected.snapshots.len() as u64;
+    let snapshots = format!(
+        "{}: {}",
+        figures::counted(count, "snapshot"),
+        escape::shown(&affected.snapshots.join(", "))
+    );
+    if affected.entity.is_empty() {
+        return format!("all of {snapshots}");
+    }
+    let records = match affected.records {
+        0 => String::new(),
+        n => format!(" ({})", figures::counted(n, "record")),
+    };
+    let range = escape::shown(&affected.range);
+    let comma = if range.is_empty() { "" } else { ", " };
+    format!(
+        "{}{comma}{range}{records}, in {snapshots}",
+        escape::shown(&affected.entity)
+    )
+}
+
+fn verdict(outcome: &ValidateOutcome) -> String {
+    let time = figures::seconds(outcome.elapsed_ms);
+    let bad: Vec<&SnapshotCheck> = outcome.snapshots.iter().filter(|s| !s.good).collect();
+    if outcome.damage.is_empty() && bad.is_empty() {
+        return format!("Validation passed in {time}.\n");
+    }
+    let mut out = String::new();
+    let mut good = outcome.snapshots.iter().filter(|s| s.good);
+    let whole = good.clone().count() as u64;
+    if let Some(newest) = good.next() {
+        let _ = writeln!(
+            out,
+            "  {} can be restored whole, the newest is {}",
+            figures::counted(whole, "snapshot"),
+            escape::shown(&newest.snapshot.name)
+        );
+    }
+    let blobs = outcome.damage.iter().filter(|d| d.blob.is_some()).count();
+    let objects = outcome.damage.len() - blobs;
+    let parts: Vec<String> = [(blobs, "damaged blob"), (objects, "damaged object")]
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, noun)| figures::counted(*n as u64, noun))
+        .collect();
+    let found = if parts.is_empty() {
+        figures::counted(bad.len() as u64, "damaged snapshot")
+    } else {
+        parts.join(" and ")
+    };
+    let _ = writeln!(out, "Validation found {found} in {time}.");
+    out
+}
+
+/// Runs of 32 or more hex digits cut to 8 and `…`.
+pub fn short_ids(text: &str) -> String {
+    let mut out = String::new();
+    let mut run = String::new();
+    let end = |run: &mut String, out: &mut String| {
+        if run.len() >= 32 {
+            out.push_str(&run[..8]);
+            out.push('…');
+        } else {
+            out.push_str(run);
+        }
+        run.clear();
+    };
+    for c in text.chars() {
+        if c.is_ascii_hexdigit() {
+            run.push(c);
+        } else {
+            end(&mut run, &mut out);
+            out.push(c);
+        }
+    }
+    end(&mut run, &mut out);
+    out
+}

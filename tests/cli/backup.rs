@@ -1,0 +1,137 @@
+//! `larder backup`, on a copy of the bakery's database: 16 tables, 3,738 rows.
+
+use serde_json::Value;
+
+use crate::workplace::{Workplace, files};
+
+#[test]
+fn the_first_backup_makes_the_store_and_shows_every_entity_file() {
+    let place = Workplace::bakery();
+    let out = place.ok(&["backup", "app.db"]);
+    assert!(out.starts_with("store ./backups created\n"), "{out}");
+    assert!(out.contains("Backing up app.db (SQLite, "), "{out}");
+    assert!(out.contains("  suppliers.json "), "{out}");
+    assert!(out.contains("  16 entity files, 3,738 records\n"), "{out}");
+    assert_eq!(out.matches(".json").count(), 16, "{out}");
+    assert!(place.path("backups").is_dir());
+}
+
+#[test]
+fn a_second_backup_folds_what_did_not_change_and_counts_what_did() {
+    let place = Workplace::backed_up();
+    let out = place.ok(&["backup", "app.db", "--name", "second"]);
+    assert!(!out.contains("created"), "{out}");
+    assert!(out.contains("  16 entity files unchanged\n"), "{out}");
+    assert!(
+        out.contains("; nothing new or changed since first"),
+        "{out}"
+    );
+    place.sql(
+        "app.db",
+        "UPDATE suppliers SET name = name || '!' WHERE rowid = 1",
+    );
+    let out = place.ok(&["backup", "app.db", "--name", "third"]);
+    assert!(out.contains("1 changed"), "{out}");
+    assert!(out.contains("  15 entity files unchanged\n"), "{out}");
+    assert!(out.contains("; 1 new or changed since second"), "{out}");
+    let out = place.ok(&["backup", "app.db", "--name", "fourth", "-v"]);
+    assert_eq!(out.matches(".json").count(), 16, "{out}");
+}
+
+/// The last line is pasted into a shell, as a person would.
+#[test]
+fn the_command_that_restores_works_pasted_as_it_stands() {
+    for store in ["./backups", "./my 'own' backups"] {
+        let place = Workplace::bakery();
+        let out = place.ok(&["backup", "app.db", "--store", store]);
+        let line = out.lines().last().unwrap();
+        let pasted = line.strip_prefix("Restore it with: ").unwrap();
+        let status = std::process::Command::new("bash")
+            .args(["-c", pasted])
+            .current_dir(place.path("."))
+            .env_remove("LARDER_STORE")
+            .env_remove("LARDER_DATABASE")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{pasted}");
+        assert_eq!(
+            place.count("restored.db", "SELECT count(*) FROM suppliers"),
+            8
+        );
+    }
+}
+
+#[test]
+fn names_are_the_local_time_and_a_name_that_was_given_is_never_used_twice() {
+    let place = Workplace::bakery();
+    for _ in 0..2 {
+        place.ok(&["backup", "app.db"]);
+    }
+    let list: Value = serde_json::from_str(&place.ok(&["list", "--json"])).unwrap();
+    let name = |n: usize| list["snapshots"][n]["name"].as_str().unwrap().to_owned();
+    assert!(larder::cli::paths::is_default_name(&name(1)), "{}", name(1));
+    assert_ne!(name(0), name(1));
+    place.ok(&["backup", "app.db", "--name", "mine"]);
+    let run = place.code(1, &["backup", "app.db", "--name", "mine"]);
+    assert!(run.err.contains("\"mine\" exists already"), "{}", run.err);
+}
+
+#[test]
+fn a_zip_is_written_beside_the_snapshot() {
+    let place = Workplace::bakery();
+    let out = place.ok(&["backup", "app.db", "--name", "b1", "--zip"]);
+    assert!(out.contains("  zip    ./backups/b1.zip\n"), "{out}");
+    assert_eq!(files(&place.path("backups"), "b1.zip").len(), 1);
+    // It is no damage, and no snapshot.
+    place.ok(&["validate"]);
+}
+
+#[test]
+fn the_database_may_come_from_the_environment() {
+    let mut place = Workplace::bakery();
+    place.set("LARDER_DATABASE", "app.db");
+    place.set("LARDER_STORE", "s");
+    let out = place.ok(&["backup"]);
+    assert!(out.contains("--store s"), "the store is named: {out}");
+    assert!(place.path("s").is_dir());
+}
+
+#[test]
+fn what_is_no_database_leaves_no_store_behind() {
+    let place = Workplace::empty();
+    let run = place.code(1, &["backup", "absent.db"]);
+    assert!(run.err.contains("no database at absent.db"), "{}", run.err);
+    std::fs::create_dir(place.path("folder")).unwrap();
+    let run = place.code(1, &["backup", "folder"]);
+    assert!(run.err.contains("folder is a folder"), "{}", run.err);
+    assert!(!place.path("backups").exists());
+    std::fs::write(place.path("photos.zip"), b"PK\x03\x04 no database at all").unwrap();
+    let run = place.code(1, &["backup", "photos.zip"]);
+    assert!(run.err.contains("photos.zip is not a"), "{}", run.err);
+}
+
+#[test]
+fn references_without_a_target_are_a_note_and_no_failure() {
+    let place = Workplace::bakery();
+    place.sql(
+        "app.db",
+        "CREATE TABLE p(id INTEGER PRIMARY KEY);
+         CREATE TABLE c(id INTEGER PRIMARY KEY, p INTEGER REFERENCES p(id));
+         INSERT INTO c VALUES (1, 77)",
+    );
+    let run = place.code(0, &["backup", "app.db"]);
+    assert!(run.err.contains("note: c: "), "{}", run.err);
+    let run = place.code(0, &["backup", "app.db", "-q"]);
+    assert_eq!((run.out.as_str(), run.err.as_str()), ("", ""));
+}
+
+#[test]
+fn json_lines_end_with_the_summary() {
+    let place = Workplace::bakery();
+    let out = place.ok(&["backup", "app.db", "--json", "--tag", "a", "--tag", "b"]);
+    let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["message_type"], "summary");
+    assert_eq!(last["snapshot"]["records"], 3738);
+    assert_eq!(last["snapshot"]["tags"], serde_json::json!(["a", "b"]));
+    assert_eq!(last["store_created"], true);
+}

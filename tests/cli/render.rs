@@ -1,0 +1,175 @@
+//! What a person sees, as whole texts: every outcome made by hand, in the zone of Berlin.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use larder::cli::render::{Look, text};
+use larder::ops::restore::{Mode, RestoreOutcome};
+use text::backup::BackupView;
+use text::validate::ValidateView;
+
+use crate::samples;
+
+fn look() -> Look {
+    Look {
+        zone: TimeZone::get("Europe/Berlin").unwrap(),
+        ..Look::for_tests()
+    }
+}
+
+fn verbose() -> Look {
+    Look {
+        verbose: true,
+        ..look()
+    }
+}
+
+const STORE: &str = "./backups";
+
+fn view<'a>(store: &'a str, created: bool, zip: Option<&'a str>) -> BackupView<'a> {
+    BackupView {
+        database: Path::new("app.db"),
+        store: Path::new(store),
+        store_created: created,
+        zip: zip.map(Path::new),
+    }
+}
+
+#[test]
+fn the_first_backup_lists_every_entity_file() {
+    let outcome = samples::first_backup();
+    let text = text::backup::backup(&outcome, &view(STORE, true, None), &look());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_later_backup_shows_what_changed_and_folds_the_rest() {
+    let outcome = samples::backup();
+    let zip = "./backups/backup_20261123_211530.zip";
+    let text = text::backup::backup(&outcome, &view(STORE, false, Some(zip)), &look());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_verbose_backup_folds_nothing_and_shows_whole_ids() {
+    let outcome = samples::backup();
+    let text = text::backup::backup(&outcome, &view(STORE, false, None), &verbose());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_command_that_restores_is_quoted_and_names_a_store_that_is_not_the_default() {
+    let outcome = samples::backup();
+    let last = |store: &str, look: &Look| {
+        let text = text::backup::backup(&outcome, &view(store, false, None), look);
+        text.lines().last().unwrap().to_owned()
+    };
+    let words = "restore backup_20261123_211530 --to restored.db";
+    assert_eq!(
+        last("backups/", &look()),
+        format!("Restore it with: larder {words}")
+    );
+    assert_eq!(
+        last("/mnt/my backups", &look()),
+        format!("Restore it with: larder {words} --store '/mnt/my backups'")
+    );
+    let elsewhere = Look {
+        default_store: false,
+        program: "target/release/larder".into(),
+        ..look()
+    };
+    assert_eq!(
+        last("./backups", &elsewhere),
+        format!("Restore it with: target/release/larder {words} --store ./backups")
+    );
+}
+
+#[test]
+fn a_list_has_aligned_columns() {
+    let text = text::list::list(&samples::list(), Path::new(STORE), &look());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_empty_list_is_one_line() {
+    let mut outcome = samples::list();
+    outcome.snapshots.clear();
+    outcome.store_bytes = 512;
+    let text = text::list::list(&outcome, Path::new(STORE), &look());
+    assert_eq!(text, "0 snapshots, 512 B in ./backups\n");
+}
+
+fn validated(outcome: &larder::ops::validate::ValidateOutcome, named: bool, look: &Look) -> String {
+    let store = Path::new(STORE);
+    text::validate::validate(outcome, &ValidateView { store, named }, look)
+}
+
+#[test]
+fn a_validation_that_passes_has_a_line_per_snapshot() {
+    insta::assert_snapshot!(validated(&samples::valid(), false, &look()));
+}
+
+#[test]
+fn a_validation_of_one_snapshot_has_a_line_per_entity_file() {
+    let mut outcome = samples::valid();
+    outcome.snapshots.truncate(1);
+    insta::assert_snapshot!(validated(&outcome, true, &look()));
+}
+
+#[test]
+fn a_validation_names_damage_and_what_hangs_on_it() {
+    insta::assert_snapshot!(validated(&samples::damaged(), false, &look()));
+}
+
+fn restored(outcome: &RestoreOutcome) -> String {
+    text::restore::restore(outcome, Path::new(STORE), &look())
+}
+
+#[test]
+fn a_plan_says_what_would_happen_and_that_nothing_did() {
+    let mut plan = samples::restored();
+    plan.dry_run = true;
+    plan.safety_snapshot = None;
+    insta::assert_snapshot!(restored(&plan));
+}
+
+#[test]
+fn a_restore_says_what_it_did_and_how_to_go_back() {
+    insta::assert_snapshot!(restored(&samples::restored()));
+}
+
+#[test]
+fn a_restore_to_a_new_file_counts_files_and_records() {
+    let mut outcome = samples::restored();
+    outcome.new_file = true;
+    outcome.target_bytes = None;
+    outcome.target_in_use = None;
+    outcome.safety_snapshot = None;
+    insta::assert_snapshot!(restored(&outcome));
+}
+
+#[test]
+fn a_replacement_says_what_it_deletes() {
+    let mut plan = samples::restored();
+    plan.dry_run = true;
+    plan.mode = Mode::Replace;
+    plan.safety_snapshot = None;
+    plan.tables[0].deleted = 410;
+    insta::assert_snapshot!(restored(&plan));
+}
+
+#[test]
+fn a_restore_that_stops_on_conflicts_names_them() {
+    insta::assert_snapshot!(restored(&samples::conflicts()));
+}
+
+#[test]
+fn names_cannot_move_the_cursor_or_break_a_line() {
+    let mut outcome = samples::backup();
+    outcome.entities[1].file = "a\nb\u{202e}\u{1b}[2J.json".into();
+    outcome.snapshot.name = "x\u{7}".into();
+    let text = text::backup::backup(&outcome, &view(STORE, false, None), &look());
+    assert!(text.contains(r"a\nb\u{202e}\u{1b}[2J.json"), "{text}");
+    let hidden = |c: char| c != '\n' && larder::cli::render::escape::is_hidden(c);
+    assert!(!text.contains(hidden), "{text}");
+}

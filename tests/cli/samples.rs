@@ -1,0 +1,210 @@
+//! Outcomes made by hand, with the numbers of the transcripts.
+
+use larder::ops::backup::{BackupOutcome, EntityReport};
+use larder::ops::list::{ListOutcome, SnapshotSummary};
+use larder::ops::restore::{Conflict, Mode, RestoreOutcome, TableReport};
+use larder::ops::show::Changes;
+use larder::ops::validate::{AffectedRecords, Damage, EntityCheck, SnapshotCheck, ValidateOutcome};
+
+fn summary(time: &str, random: &str, name: &str, records: u64, new_bytes: u64) -> SnapshotSummary {
+    let id_time = time.replace(['-', ':'], "");
+    SnapshotSummary {
+        id: format!("{id_time}-{random}{}", "0".repeat(28)),
+        short_id: format!("{id_time}-{random}"),
+        name: name.into(),
+        time: time.into(),
+        files: 16,
+        records,
+        new_bytes,
+        source: "app.db".into(),
+        tags: Vec::new(),
+    }
+}
+
+pub fn newest() -> SnapshotSummary {
+    let name = "backup_20261123_211530";
+    summary("2026-11-23T20:15:30Z", "9f3c", name, 3738, 10_035)
+}
+
+pub fn older() -> SnapshotSummary {
+    let name = "backup_20261122_211528";
+    SnapshotSummary {
+        tags: vec!["before-upgrade".into()],
+        ..summary("2026-11-22T20:15:28Z", "77ab", name, 3527, 11_469)
+    }
+}
+
+fn report(entity: &str, records: u64, changes: Option<(u64, u64, u64)>) -> EntityReport {
+    EntityReport {
+        entity: entity.into(),
+        file: format!("{entity}.json"),
+        records,
+        changes: changes.map(|(added, changed, removed)| Changes {
+            added,
+            changed,
+            removed,
+        }),
+    }
+}
+
+/// The second backup of a store.
+pub fn backup() -> BackupOutcome {
+    BackupOutcome {
+        snapshot: newest(),
+        parent: Some("backup_20261122_211528".into()),
+        entities: vec![
+            report("suppliers", 8, Some((0, 0, 0))),
+            report("ingredients", 412, Some((3, 2, 0))),
+            report("products", 1, Some((0, 0, 1))),
+            report("recipes", 57, Some((0, 0, 0))),
+            report("tastings", 209, None),
+        ],
+        dropped: vec!["old_prices".into()],
+        findings: Vec::new(),
+        journal: "WAL".into(),
+        source_bytes: 2_726_298,
+        stored_bytes: 10_035,
+        store_bytes: 421_888,
+        store_snapshots: 31,
+        elapsed_ms: 112,
+    }
+}
+
+/// The first backup of a store.
+pub fn first_backup() -> BackupOutcome {
+    let mut outcome = backup();
+    outcome.parent = None;
+    outcome.dropped.clear();
+    outcome.store_snapshots = 1;
+    for entity in &mut outcome.entities {
+        entity.changes = None;
+    }
+    outcome
+}
+
+pub fn list() -> ListOutcome {
+    ListOutcome {
+        store: "./backups".into(),
+        snapshots: vec![newest(), older()],
+        store_bytes: 430_182,
+        findings: Vec::new(),
+    }
+}
+
+fn check(snapshot: SnapshotSummary, good: bool) -> SnapshotCheck {
+    let entity = |entity: &str, records, good| EntityCheck {
+        entity: entity.into(),
+        file: format!("{entity}.json"),
+        records,
+        bytes: records * 40,
+        good,
+    };
+    SnapshotCheck {
+        snapshot,
+        entities: vec![
+            entity("customers", 412, true),
+            entity("orders", 41_870, good),
+        ],
+        references: vec![("orders".into(), "customers".into(), 3)],
+        good,
+    }
+}
+
+pub fn valid() -> ValidateOutcome {
+    ValidateOutcome {
+        store: "./backups".into(),
+        packs: 4,
+        packs_good: 4,
+        pack_bytes: 430_182,
+        blobs: 96,
+        snapshots: vec![check(newest(), true), check(older(), true)],
+        damage: Vec::new(),
+        findings: Vec::new(),
+        quick: false,
+        elapsed_ms: 100,
+    }
+}
+
+pub fn damaged() -> ValidateOutcome {
+    let pack = format!("pack 7c/7c01d9{}", "a".repeat(58));
+    ValidateOutcome {
+        packs_good: 3,
+        snapshots: vec![check(newest(), false), check(older(), true)],
+        damage: vec![
+            Damage {
+                object: pack,
+                blob: Some(("leaf", format!("4b2e91{}", "b".repeat(58)))),
+                cause: "content does not match its id".into(),
+                affects: vec![AffectedRecords {
+                    entity: "orders".into(),
+                    records: 910,
+                    range: "records with id 40,961 to 41,870".into(),
+                    snapshots: vec![newest().short_id],
+                }],
+            },
+            Damage {
+                object: "pack 9d/9d".into(),
+                blob: None,
+                cause: "cut short".into(),
+                affects: Vec::new(),
+            },
+        ],
+        ..valid()
+    }
+}
+
+fn table(table: &str, inserted: u64, same: u64, skipped: u64) -> TableReport {
+    TableReport {
+        table: table.into(),
+        inserted,
+        same,
+        skipped,
+        ..TableReport::default()
+    }
+}
+
+/// Records added to an existing database.
+pub fn restored() -> RestoreOutcome {
+    RestoreOutcome {
+        snapshot: newest(),
+        target: "app.db".into(),
+        new_file: false,
+        target_bytes: Some(2_726_298),
+        target_in_use: Some(true),
+        dry_run: false,
+        mode: Mode::Add,
+        tables: vec![
+            table("customers", 2, 410, 0),
+            table("orders", 14, 1203, 1),
+            table("order_items", 40, 3110, 0),
+            table("products", 0, 202, 0),
+        ],
+        conflicts: Vec::new(),
+        safety_snapshot: Some(SnapshotSummary {
+            tags: vec!["before-restore".into()],
+            ..summary(
+                "2026-11-23T20:44:11Z",
+                "0b1d",
+                "backup_20261123_214411",
+                1,
+                1,
+            )
+        }),
+        findings: Vec::new(),
+        checked: vec!["quick_check", "foreign keys", "counts"],
+        elapsed_ms: 214,
+    }
+}
+
+/// A restore that stopped.
+pub fn conflicts() -> RestoreOutcome {
+    let mut outcome = restored();
+    outcome.safety_snapshot = None;
+    outcome.tables[1].conflicts = 12;
+    outcome.conflicts = vec![Conflict {
+        table: "orders".into(),
+        record: "77".into(),
+        reason: "its number A-12 belongs to order 91".into(),
+    }];
+    outcome
+}
