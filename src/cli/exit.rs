@@ -206,11 +206,12 @@ fn select_code(error: &SelectError) -> Code {
         SelectError::NoSnapshot { .. }
         | SelectError::Empty { .. }
         | SelectError::Ambiguous { .. }
-        | SelectError::SeveralSources { .. }
         | SelectError::NoSource { .. }
         | SelectError::NameTaken { .. }
         | SelectError::BadName { .. }
         | SelectError::NoEntity { .. } => Code::Failed,
+        // The words do not say which: more of them do.
+        SelectError::SeveralSources { .. } => Code::Usage,
     }
 }
 

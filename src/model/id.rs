@@ -125,6 +125,11 @@ impl SnapshotId {
         Self(format!("{time}-{}", StoreId(random)))
     }
 
+    /// The time part, which ends with `Z`.
+    pub fn second(&self) -> &str {
+        &self.0[..16]
+    }
+
     /// The full text form.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,6 +6,7 @@ use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
+use crate::store::StoreError;
 
 /// Tag of the snapshots that a restore takes of its target; `latest` passes over them.
 pub const SAFETY_TAG: &str = "before-restore";
@@ -24,23 +25,29 @@ pub enum SourceChoice {
     Single,
 }
 
-/// Calls `each` for every visible snapshot, newest first, until it says `false`. One manifest is
-/// in memory at a time. A damaged one goes to `damaged`, which decides whether to go on.
+/// Calls `each` for every visible snapshot, newest first, until it says `false`. The manifests of
+/// one second are in memory at a time. A damaged one goes to `damaged`, which decides whether to go on.
 pub fn newest_first(
     store: &Store,
     mut each: impl FnMut(Manifest) -> Result<bool, Error>,
-    mut damaged: impl FnMut(&SnapshotId, crate::store::StoreError) -> Result<(), Error>,
+    mut damaged: impl FnMut(&SnapshotId, StoreError) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for id in store.snapshot_names()?.ids.iter().rev() {
-        match store.manifest(id) {
-            Ok(Some(manifest)) => {
-                if !each(manifest)? {
-                    break;
-                }
+    let ids = store.snapshot_names()?.ids;
+    // Ids tell the second; within one, the manifests tell more.
+    for second in ids.chunk_by(|a, b| a.second() == b.second()).rev() {
+        let mut manifests = Vec::with_capacity(second.len());
+        for id in second {
+            match store.manifest(id) {
+                Ok(manifest) => manifests.extend(manifest),
+                Err(error @ StoreError::Damaged { .. }) => damaged(id, error)?,
+                Err(error) => return Err(error.into()),
             }
-            Ok(None) => {}
-            Err(error @ crate::store::StoreError::Damaged { .. }) => damaged(id, error)?,
-            Err(error) => return Err(error.into()),
+        }
+        manifests.sort_by(|a, b| (&b.time, &b.id).cmp(&(&a.time, &a.id)));
+        for manifest in manifests {
+            if !each(manifest)? {
+                return Ok(());
+            }
         }
     }
     Ok(())

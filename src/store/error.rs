@@ -11,7 +11,7 @@ use crate::sqlite::SqliteError;
 #[non_exhaustive]
 pub enum StoreError {
     /// Nothing that is a store.
-    #[error("no store at {location} ({found})")]
+    #[error("no store at {location}")]
     NoStore {
         /// Where one was looked for.
         location: String,

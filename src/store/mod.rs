@@ -52,11 +52,10 @@ pub struct Usage {
     pub compression: i32,
 }
 
-/// A time as RFC 3339 in UTC, to the second.
+/// A time as RFC 3339 in UTC, to the millisecond: always of one width, so that texts sort as times.
 pub(crate) fn rfc3339(unix_ms: i64) -> String {
-    jiff::Timestamp::from_second(unix_ms.div_euclid(1000))
-        .unwrap_or_default()
-        .to_string()
+    let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+    format!("{time:.3}")
 }
 
 impl Store {

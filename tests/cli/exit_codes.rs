@@ -55,7 +55,7 @@ fn errors_have_the_codes_that_the_document_says() {
         (
             Error::Store(StoreError::Damaged {
                 object: "pack".into(),
-                cause: "cut short".into(),
+                cause: larder::format::FormatError::Truncated { what: "a pack" },
             }),
             4,
         ),

@@ -56,7 +56,7 @@ fn damage_is_named_with_what_hangs_on_it() {
     let run = place.code(4, &["validate"]);
     assert!(run.out.contains("damaged: pack "), "{}", run.out);
     assert!(run.out.contains("  affects "), "{}", run.out);
-    assert!(run.out.contains("in 1 snapshot: "), "{}", run.out);
+    assert!(run.out.contains("1 snapshot: "), "{}", run.out);
     assert!(run.out.contains("Validation found "), "{}", run.out);
     assert_eq!(place.code(1, &["backup-validate"]).out, run.out);
     let quiet = place.code(4, &["validate", "-q"]);

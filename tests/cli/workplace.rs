@@ -85,6 +85,8 @@ impl Workplace {
     /// Carries out SQL, each statement, on a database of this place.
     pub fn sql(&self, database: &str, sql: &str) {
         let connection = rusqlite::Connection::open(self.path(database)).unwrap();
+        // As most applications have it; the bundled SQLite turns them on.
+        connection.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
         connection.execute_batch(sql).unwrap();
     }
 

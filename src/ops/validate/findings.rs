@@ -20,6 +20,18 @@ pub(super) fn pack_object(id: &PackId) -> String {
     format!("pack {}", name.strip_prefix(name::PACKS).unwrap_or(&name))
 }
 
+/// What is wrong with a blob, without the pack's name, which the damage has already.
+fn cause_in_pack(error: &BlobError) -> String {
+    let cause = error.cause.to_string();
+    match cause
+        .strip_prefix("pack ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((_, cause)) => cause.to_owned(),
+        None => cause,
+    }
+}
+
 impl Findings {
     /// Packs whose table of contents cannot be read.
     pub(super) fn unreadable_packs(&mut self, packs: &[UnreadablePack]) {
@@ -72,7 +84,7 @@ impl Findings {
                 self.damage.push(Damage {
                     object: object.unwrap_or_else(|| "no pack".to_owned()),
                     blob,
-                    cause: error.cause.to_string(),
+                    cause: cause_in_pack(error),
                     affects: Vec::new(),
                 });
                 self.damage.len() - 1
