@@ -142,15 +142,18 @@ fn attempt(
             return Err(error);
         }
     };
-    if progress.cancelled() {
+    // A file that was replaced meanwhile is found before anything is committed.
+    let ready = match capture.finish() {
+        Ok(()) if progress.cancelled() => Err(Error::Cancelled),
+        done => done.map_err(Error::from),
+    };
+    if let Err(error) = ready {
         let _ = writer.abandon();
-        return Err(Error::Cancelled);
+        return Err(error);
     }
     let committed = writer.commit(&manifest)?;
     let stored_bytes = committed.pack_bytes + committed.manifest_bytes;
-    let outcome = outcome(store, &capture, &manifest, parent.as_ref(), stored_bytes)?;
-    capture.finish()?;
-    Ok(outcome)
+    outcome(store, &manifest, parent.as_ref(), stored_bytes)
 }
 
 /// What was read and put into packs.
@@ -270,7 +273,6 @@ fn conclude(
 
 fn outcome(
     store: &Store,
-    capture: &Capture,
     manifest: &Manifest,
     parent: Option<&Manifest>,
     stored_bytes: u64,
@@ -305,7 +307,7 @@ fn outcome(
         dropped,
         findings: manifest.findings.clone(),
         journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
-        source_bytes: capture.bytes(),
+        source_bytes: manifest.source.bytes,
         stored_bytes,
         store_bytes: store.bytes()?,
         store_snapshots: ids.len() as u64,

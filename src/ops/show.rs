@@ -43,7 +43,7 @@ pub fn blobs(store: &Store, manifest: &Manifest) -> Result<Vec<BlobLine>, Error>
     newest_first(
         store,
         |other| {
-            if other.id < manifest.id {
+            if (&other.time, &other.id) < (&manifest.time, &manifest.id) {
                 older.push(other);
             }
             Ok(true)

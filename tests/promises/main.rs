@@ -14,6 +14,7 @@ mod format_spec;
 mod independent_reader;
 mod layering;
 mod local_writes;
+mod old_stores;
 mod round_trip;
 mod small_growth;
 mod source_target;
