@@ -29,22 +29,57 @@ pub struct LiveWriter<'d> {
     map: &'d ColumnMap,
     identity: Identity,
     insert: Statement<'d>,
-    /// The same without the rowid, and the question whether a rowid is taken.
-    elsewhere: Option<(Statement<'d>, Statement<'d>)>,
+    elsewhere: Option<Elsewhere<'d>>,
     updates: BTreeMap<Vec<usize>, Statement<'d>>,
     /// The mapped column whose long blobs are streamed.
     streamed: Option<usize>,
 }
 
+/// How a row whose rowid is taken gets another.
+struct Elsewhere<'d> {
+    /// Is this rowid taken?
+    taken: Statement<'d>,
+    /// INSERT without a rowid: SQLite gives one.
+    insert: Statement<'d>,
+    /// The next rowid that neither the table nor the snapshot has; `None` at the end of integers.
+    next: Option<i64>,
+}
+
+impl<'d> Elsewhere<'d> {
+    fn new(
+        db: &'d Connection,
+        table: &Table,
+        map: &ColumnMap,
+        rowid: &str,
+    ) -> Result<Self, SqliteError> {
+        let (rowid, name) = (ident(rowid)?, ident(&table.name)?);
+        let last = db.integer(&format!(
+            "SELECT coalesce(max({rowid}), 0) FROM main.{name}"
+        ))?;
+        Ok(Self {
+            taken: db.prepare(&format!("SELECT 1 FROM main.{name} WHERE {rowid} = ?1"))?,
+            insert: db.prepare(&insert_sql(table, map, None)?)?,
+            next: last.unwrap_or(0).max(0).checked_add(1),
+        })
+    }
+}
+
 impl<'d> LiveWriter<'d> {
-    /// A writer for a table of a live database.
+    /// A writer for a table of a live database. `rowid_max`: the largest rowid among the records;
+    /// where one of them must give way to a row, it goes behind all of these.
     pub fn new(
         live: &'d LiveDatabase,
         schema: &Schema,
         table: &'d Table,
         map: &'d ColumnMap,
+        rowid_max: i64,
     ) -> Result<Self, TargetError> {
-        Self::on(&live.db, &live.path, schema, table, map)
+        let mut writer = Self::on(&live.db, &live.path, schema, table, map)?;
+        if let Some(elsewhere) = &mut writer.elsewhere {
+            let behind = rowid_max.checked_add(1);
+            elsewhere.next = elsewhere.next.zip(behind).map(|(a, b)| a.max(b));
+        }
+        Ok(writer)
     }
 
     pub(super) fn on(
@@ -58,19 +93,8 @@ impl<'d> LiveWriter<'d> {
             |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
         let rowid = rowid_column(table).filter(|_| map.keeps_rowid);
         let insert = insert_sql(table, map, rowid).and_then(|sql| db.prepare(&sql));
-        let elsewhere = match rowid {
-            Some(rowid) => Some(
-                insert_sql(table, map, None)
-                    .and_then(|sql| db.prepare(&sql))
-                    .and_then(|insert| {
-                        let (rowid, name) = (ident(rowid)?, ident(&table.name)?);
-                        let sql = format!("SELECT 1 FROM main.{name} WHERE {rowid} = ?1");
-                        Ok((insert, db.prepare(&sql)?))
-                    })
-                    .map_err(at)?,
-            ),
-            None => None,
-        };
+        let elsewhere = rowid.map(|rowid| Elsewhere::new(db, table, map, rowid));
+        let elsewhere = elsewhere.transpose().map_err(at)?;
         Ok(Self {
             db,
             path,
@@ -103,14 +127,23 @@ impl<'d> LiveWriter<'d> {
     ) -> Result<(), Stop> {
         let mut first = 1;
         let mut statement = &mut self.insert;
-        if let (Some((elsewhere, taken)), Some(rowid)) = (&mut self.elsewhere, row.rowid) {
-            taken.bind(1, ValueRef::Integer(rowid))?;
-            let is_taken = taken.rows().next()?.is_some();
-            if is_taken {
-                statement = elsewhere;
+        if let (Some(elsewhere), Some(wanted)) = (&mut self.elsewhere, row.rowid) {
+            elsewhere.taken.bind(1, ValueRef::Integer(wanted))?;
+            let is_taken = elsewhere.taken.rows().next()?.is_some();
+            let rowid = if is_taken {
+                elsewhere.next
             } else {
-                statement.bind(1, ValueRef::Integer(rowid))?;
-                first = 2;
+                Some(wanted)
+            };
+            if is_taken {
+                elsewhere.next = elsewhere.next.and_then(|next| next.checked_add(1));
+            }
+            match rowid {
+                Some(rowid) => {
+                    statement.bind(1, ValueRef::Integer(rowid))?;
+                    first = 2;
+                }
+                None => statement = &mut elsewhere.insert,
             }
         }
         let mut streamed = None;

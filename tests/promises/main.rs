@@ -10,7 +10,10 @@
 )]
 
 mod backend_contract;
+mod foreign_keys;
 mod layering;
 mod local_writes;
+mod restore_modes;
 mod source_target;
+mod stage;
 mod vfs_contract;

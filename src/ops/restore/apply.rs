@@ -162,7 +162,7 @@ fn fill(basis: &Basis<'_>, table: &TablePlan, progress: &mut dyn Progress) -> Re
         true => basis.schema,
         false => &basis.view.schema,
     };
-    let mut writer = LiveWriter::new(basis.live, schema, live, map)?;
+    let mut writer = LiveWriter::new(basis.live, schema, live, map, table.rowid_max)?;
     let mut matcher = match table.made || basis.mode == Mode::Replace {
         true => None,
         false => {

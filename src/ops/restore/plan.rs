@@ -165,6 +165,7 @@ fn plan_table(
         if let Some(matcher) = &matcher {
             references.note(at, row, matcher.fields())?;
         }
+        table.rowid_max = table.rowid_max.max(row.rowid.unwrap_or(0));
         let report = &mut table.report;
         match action {
             RowAction::Insert => match refusal(tried.as_mut(), row, content)? {

@@ -27,6 +27,8 @@ pub(super) struct TablePlan {
     pub keeps_checks_broken: bool,
     /// True if records without a key came: they are counted before the first one is written.
     pub counts_copies: bool,
+    /// The largest rowid among the records that were looked at.
+    pub rowid_max: i64,
     /// For each column of `map.dropped` the values that cannot be restored.
     pub lost: Vec<u64>,
 }
@@ -84,6 +86,7 @@ fn table_plan(basis: &Basis<'_>, stored: &Table, there: Option<&Table>) -> Table
         made: there.is_none(),
         keeps_checks_broken: there.is_none() || (basis.mode == Mode::Replace && same_text),
         counts_copies: false,
+        rowid_max: 0,
         stored: stored.clone(),
         live: live.clone(),
         map,
