@@ -6,6 +6,7 @@
 use crate::model::row::{Collation, RowRef};
 use crate::model::schema::{ColumnKind, KeyColumn, Table, TableKind};
 use crate::model::value::{LongClass, ValueRef};
+use crate::sqlite::SqliteError;
 use crate::sqlite::quote::{NameError, ident};
 
 /// Where a record holds a value.
@@ -131,22 +132,6 @@ impl ColumnMap {
         self.primary.is_none() && self.unique.is_empty()
     }
 
-    /// True if every record has a value in a key, whatever is in it.
-    pub fn always_has_key(&self, live: &Table) -> bool {
-        let never_null = |key: &Key| {
-            let is_set = |(at, _): &(usize, Collation)| {
-                let column = self.columns[*at].column;
-                live.rowid_alias() == Some(column) || live.columns[column].not_null
-            };
-            key.columns.iter().all(is_set)
-        };
-        let without_rowid = live.kind == TableKind::WithoutRowid;
-        self.primary
-            .as_ref()
-            .is_some_and(|key| without_rowid || never_null(key))
-            || self.unique.iter().any(never_null)
-    }
-
     /// Position among the mapped columns of a live column's name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns
@@ -223,6 +208,62 @@ pub(super) fn rowid_column(table: &Table) -> Option<&str> {
     match table.rowid_alias() {
         Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
         None => table.rowid_name(),
+    }
+}
+
+/// The columns whose values tell a table's rows apart.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) columns: Vec<String>,
+    pub(super) is_rowid: bool,
+}
+
+impl Identity {
+    pub(super) fn of(table: &Table) -> Self {
+        if let (true, Some(rowid)) = (
+            table.kind != TableKind::WithoutRowid,
+            rowid_column(table).map(str::to_owned),
+        ) {
+            return Self {
+                columns: vec![rowid],
+                is_rowid: true,
+            };
+        }
+        // Without a rowid the primary key; where its names are hidden, everything that is a key.
+        let unique = table.unique_keys.iter().map(|key| &key.columns);
+        let keys = std::iter::once(&table.primary_key).chain(unique);
+        let mut columns: Vec<String> = Vec::new();
+        for key in keys.flatten() {
+            let name = &table.columns[key.column as usize].name;
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+        if columns.is_empty() {
+            columns = table.columns.iter().map(|c| c.name.clone()).collect();
+        }
+        Self {
+            columns,
+            is_rowid: false,
+        }
+    }
+
+    /// `main."table" WHERE …`, its parameters from 1 on.
+    pub(super) fn place(&self, table: &Table) -> Result<String, SqliteError> {
+        Ok(format!(
+            "main.{} WHERE {}",
+            ident(&table.name)?,
+            self.terms(1)?
+        ))
+    }
+
+    /// The condition that a row is the one, its parameters from `first` on.
+    pub(super) fn terms(&self, first: usize) -> Result<String, SqliteError> {
+        let mut terms = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            terms.push(format!("{} IS ?{}", ident(column)?, first + at));
+        }
+        Ok(terms.join(" AND "))
     }
 }
 

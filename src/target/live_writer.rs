@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::columns::{ColumnMap, rowid_column};
+use super::columns::{ColumnMap, Identity, rowid_column};
 use super::error::TargetError;
 use super::live::LiveDatabase;
-use super::lookup::{Identity, RowId, Stop};
+use super::lookup::{RowId, Stop};
 use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly, load};
 use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table, TableKind};
@@ -223,11 +223,14 @@ impl<'d> LiveWriter<'d> {
                 cause,
             },
             Stop::Sqlite(cause) => match cause.kind {
-                ErrorKind::Constraint | ErrorKind::TooBig => TargetError::Constraint {
-                    table,
-                    row: name,
-                    cause,
-                },
+                // `Other`: a text where the rowid is due.
+                ErrorKind::Constraint | ErrorKind::TooBig | ErrorKind::Other => {
+                    TargetError::Constraint {
+                        table,
+                        row: name,
+                        cause,
+                    }
+                }
                 _ => TargetError::of(self.path, &format!("table {table}"), cause),
             },
         }

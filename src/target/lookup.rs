@@ -5,12 +5,12 @@
 
 use std::io::{self, Read};
 
-use super::columns::{ColumnMap, Key, equals, rowid_column};
+use super::columns::{ColumnMap, Identity, Key, equals};
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::writer::{SpilledContent, load};
 use crate::model::row::RowRef;
-use crate::model::schema::{Table, TableKind};
+use crate::model::schema::Table;
 use crate::model::value::{LongClass, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{ErrorKind, SqliteError, Statement};
@@ -140,7 +140,7 @@ impl<'d> Lookup<'d> {
             .map_err(Stop::from)
             .and_then(|()| self.compare_fast(id, row, content, fields));
         let lifted = self.live.db.limit_length(None).map_err(Stop::from);
-        let done = match done.and_then(|()| lifted) {
+        let done = match done.and(lifted) {
             Err(Stop::Sqlite(error)) if error.kind == ErrorKind::TooBig => {
                 fields.clear();
                 self.compare_slow(id, row, content, fields)
@@ -235,62 +235,6 @@ impl<'d> Lookup<'d> {
         let found = rows.next()?.ok_or_else(gone)?;
         let mut bytes = found.bytes(0)?.unwrap_or_default();
         Ok(same_bytes(&mut bytes, &mut *content.open(spilled)?)?)
-    }
-}
-
-/// The columns whose values tell a table's rows apart.
-#[derive(Debug, Clone)]
-pub(super) struct Identity {
-    pub(super) columns: Vec<String>,
-    pub(super) is_rowid: bool,
-}
-
-impl Identity {
-    pub(super) fn of(table: &Table) -> Self {
-        if let (true, Some(rowid)) = (
-            table.kind != TableKind::WithoutRowid,
-            rowid_column(table).map(str::to_owned),
-        ) {
-            return Self {
-                columns: vec![rowid],
-                is_rowid: true,
-            };
-        }
-        // Without a rowid the primary key; where its names are hidden, everything that is a key.
-        let unique = table.unique_keys.iter().map(|key| &key.columns);
-        let keys = std::iter::once(&table.primary_key).chain(unique);
-        let mut columns: Vec<String> = Vec::new();
-        for key in keys.flatten() {
-            let name = &table.columns[key.column as usize].name;
-            if !columns.contains(name) {
-                columns.push(name.clone());
-            }
-        }
-        if columns.is_empty() {
-            columns = table.columns.iter().map(|c| c.name.clone()).collect();
-        }
-        Self {
-            columns,
-            is_rowid: false,
-        }
-    }
-
-    /// `main."table" WHERE …`, its parameters from 1 on.
-    pub(super) fn place(&self, table: &Table) -> Result<String, SqliteError> {
-        Ok(format!(
-            "main.{} WHERE {}",
-            ident(&table.name)?,
-            self.terms(1)?
-        ))
-    }
-
-    /// The condition that a row is the one, its parameters from `first` on.
-    pub(super) fn terms(&self, first: usize) -> Result<String, SqliteError> {
-        let mut terms = Vec::new();
-        for (at, column) in self.columns.iter().enumerate() {
-            terms.push(format!("{} IS ?{}", ident(column)?, first + at));
-        }
-        Ok(terms.join(" AND "))
     }
 }
 

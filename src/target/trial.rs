@@ -44,13 +44,15 @@ impl Trial {
     }
 
     /// A writer for a copy of a live table, empty, with its UNIQUE indexes. `None` if the stored
-    /// table has the same text and keys, and no CHECK: what is stored fits it, then.
+    /// table has the same text and keys, and no CHECK or one that may be broken: what is stored
+    /// fits it, then. Only one writer may be in use.
     pub fn writer<'t>(
         &'t self,
         live: &Schema,
         table: &'t Table,
         map: &'t ColumnMap,
         stored: &Schema,
+        ignore_checks: bool,
     ) -> Result<Option<LiveWriter<'t>>, TargetError> {
         let text = |schema: &'_ Schema| {
             schema
@@ -66,7 +68,7 @@ impl Trial {
                     .all(|key| other.unique_keys.iter().any(|o| o.columns == key.columns))
         });
         let same = text(live) == text(stored) && same_keys;
-        if same && !mentions_check(live, &table.name) {
+        if same && (ignore_checks || !mentions_check(live, &table.name)) {
             return Ok(None);
         }
         let Some(sql) = text(live) else {
@@ -82,6 +84,9 @@ impl Trial {
                 let _ = self.db.create(sql);
             }
         }
+        self.db
+            .pragma("ignore_check_constraints", i64::from(ignore_checks))
+            .map_err(|e| TargetError::of(&self.path, "temporary database", e))?;
         LiveWriter::on(&self.db, &self.path, live, table, map).map(Some)
     }
 

@@ -127,6 +127,26 @@ fn replace_is_blocked_by_rows_that_would_lose_their_parents() {
     assert_eq!(content(&to), before);
 }
 
+/// A parent that the database lacks is made, and rows that waited for it are no obstacle.
+#[test]
+fn a_missing_parent_table_is_made() {
+    for mode in [Mode::Add, Mode::Replace] {
+        let mut stage = Stage::new();
+        let from = stage.make(
+            "from.db",
+            "CREATE TABLE p(id INTEGER PRIMARY KEY); INSERT INTO p VALUES(1)",
+        );
+        let to = stage.make(
+            "to.db",
+            "CREATE TABLE c(p REFERENCES p); INSERT INTO c VALUES(1), (2)",
+        );
+        let snapshot = stage.back_up(&from);
+        let done = stage.restore(&snapshot, &to, mode);
+        assert!(done.conflicts.is_empty(), "{:?}", done.conflicts);
+        assert_eq!(rows(&to, "p"), ["p(1)"]);
+    }
+}
+
 /// What the snapshot violates itself is restored as it was; what only the database forbids is not.
 #[test]
 fn only_new_violations_stop_a_restore() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use larder::error::Error;
-use larder::ops::restore::Mode;
+use larder::ops::restore::{Mode, TableReport};
 use larder::ops::select::SAFETY_TAG;
 use larder::progress::{NoProgress, Progress, Unit};
 use larder::target::TargetError;
@@ -331,6 +331,43 @@ fn a_record_that_a_constraint_refuses_is_a_conflict() {
     }
 }
 
+/// `replace` carries rows that broke a CHECK in the source; `add` brings no new ones in.
+#[test]
+fn rows_that_break_a_check_come_back_only_where_all_rows_do() {
+    let mut stage = Stage::new();
+    let schema = "CREATE TABLE t(id INTEGER PRIMARY KEY, a CHECK(a > 0));";
+    let from = stage.make(
+        "from.db",
+        &format!("{schema} PRAGMA ignore_check_constraints=1; INSERT INTO t VALUES(1, -1), (2, 2)"),
+    );
+    let to = stage.make("to.db", &format!("{schema} INSERT INTO t VALUES(2, 7)"));
+    let snapshot = stage.back_up(&from);
+    let done = stage.restore(&snapshot, &to, Mode::Add);
+    assert_eq!(table(&done, "t").conflicts, 1);
+    assert_eq!(rows(&to, "t"), ["t(2, 7)"]);
+    let done = stage.restore(&snapshot, &to, Mode::Replace);
+    assert!(done.conflicts.is_empty());
+    assert_eq!(rows(&to, "t"), rows(&from, "t"));
+}
+
+/// A text where the database wants a rowid is a conflict, not a failure.
+#[test]
+fn a_key_of_another_class_is_a_conflict() {
+    let mut stage = Stage::new();
+    let from = stage.make(
+        "from.db",
+        "CREATE TABLE t(id TEXT PRIMARY KEY, a); INSERT INTO t VALUES('7', 1), ('x', 2)",
+    );
+    let to = stage.make(
+        "to.db",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES(7, 1)",
+    );
+    let snapshot = stage.back_up(&from);
+    let done = stage.restore(&snapshot, &to, Mode::Add);
+    let t = table(&done, "t");
+    assert_eq!((t.skipped, t.conflicts), (1, 1), "{:?}", done.conflicts);
+}
+
 /// What only shows when it is written is taken back whole.
 #[test]
 fn a_failure_in_the_middle_leaves_the_database_as_it_was() {
@@ -560,6 +597,58 @@ fn virtual_tables_are_left_alone() {
     );
     assert_eq!(rows(&to, "notes"), [r#"notes("own")"#]);
     assert_eq!(rows(&to, "t"), ["t(1)"]);
+}
+
+/// Versions of real schemas over each other: a restore does what its plan says and can be taken
+/// back, or names what is in the way and writes nothing.
+#[test]
+fn real_versions_are_restored_over_each_other_or_not_at_all() {
+    for (then, now) in [
+        ("series/bake/day-00.db", "series/bake/day-15.db"),
+        ("series/bake/day-15.db", "series/bake/day-00.db"),
+        ("series/temoa-utopia/01.db", "series/temoa-utopia/11.db"),
+        ("series/temoa-utopia/11.db", "series/temoa-utopia/05.db"),
+        ("series/mendeleev/0.9.0.db", "series/mendeleev/1.2.0.db"),
+        ("series/mendeleev/1.2.0.db", "series/mendeleev/0.14.0.db"),
+        ("series/proj/2.4.0.db", "series/proj/3.3.0.db"),
+        ("chinook.db", "northwind.db"),
+    ] {
+        let (Some(original), Some(now)) = (corpus(then), corpus(now)) else {
+            return;
+        };
+        for mode in [Mode::Add, Mode::Augment, Mode::Replace] {
+            let mut stage = Stage::new();
+            let (from, to) = (
+                stage.borrow(&original, "from.db"),
+                stage.borrow(&now, "to.db"),
+            );
+            let pristine = stage.borrow(&now, "pristine.db");
+            let snapshot = stage.back_up(&from);
+            let done = stage.restore(&snapshot, &to, mode);
+            let sum = |of: fn(&TableReport) -> u64| done.tables.iter().map(of).sum::<u64>();
+            println!(
+                "{then} {mode:?}: {} inserted, {} filled, {} same, {} skipped, {} doubtful, {} conflicts {:?}; {} findings",
+                sum(|t| t.inserted),
+                sum(|t| t.filled),
+                sum(|t| t.same),
+                sum(|t| t.skipped),
+                sum(|t| t.doubtful),
+                sum(|t| t.conflicts),
+                done.conflicts.first(),
+                done.findings.len(),
+            );
+            if !done.conflicts.is_empty() {
+                assert_eq!(differences(&pristine, &to, "stats").unwrap_or_default(), "");
+            } else if let Some(safety) = &done.safety_snapshot {
+                let made = done.findings.iter().any(|f| f.text.contains("is made"));
+                let safety = stage.manifest(&safety.id);
+                let back = stage.restore(&safety, &to, Mode::Replace);
+                assert!(back.conflicts.is_empty(), "{:?}", back.conflicts);
+                let told = differences(&pristine, &to, "stats,sequence").unwrap_or_default();
+                assert!(made || told.is_empty(), "{told}");
+            }
+        }
+    }
 }
 
 /// Real databases: whatever a later state did to the rows, `replace` goes back to the snapshot.

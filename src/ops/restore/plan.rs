@@ -136,7 +136,8 @@ fn plan_table(
         return Ok(());
     };
     let (stored, live, map) = (table.stored.clone(), table.live.clone(), table.map.clone());
-    let mut tried = trial.writer(&basis.view.schema, &live, &map, basis.schema)?;
+    let ignore_checks = table.keeps_checks_broken;
+    let mut tried = trial.writer(&basis.view.schema, &live, &map, basis.schema, ignore_checks)?;
     let whole = basis.mode == Mode::Replace;
     if whole {
         table.report.deleted = basis.live.count(&live.name)?;
@@ -213,29 +214,36 @@ fn objects(basis: &Basis<'_>, tables: &[TablePlan]) -> Vec<SchemaObject> {
         .map(|table| table.stored.name.to_ascii_lowercase())
         .collect();
     let is_new = basis.view.schema.tables.is_empty();
+    let of_made = |object: &SchemaObject| {
+        let mut made = made.iter();
+        made.any(|name| object.table.eq_ignore_ascii_case(name))
+    };
+    let is_view_wanted = |view: &SchemaObject| {
+        let text = view.sql.as_deref().unwrap_or_default().to_ascii_lowercase();
+        is_new || made.iter().any(|name| text.contains(name))
+    };
+    let of_views = |trigger: &SchemaObject| {
+        basis
+            .schema
+            .objects_of(ObjectKind::View)
+            .any(|view| view.name.eq_ignore_ascii_case(&trigger.table) && is_view_wanted(view))
+    };
     let wanted = |object: &&SchemaObject| match object.kind {
         ObjectKind::Table => false,
-        ObjectKind::Index | ObjectKind::Trigger => made
-            .iter()
-            .any(|name| object.table.eq_ignore_ascii_case(name)),
-        ObjectKind::View => {
-            let text = object.sql.as_deref().unwrap_or_default();
-            let text = text.to_ascii_lowercase();
-            is_new || made.iter().any(|name| text.contains(name))
-        }
+        ObjectKind::Index => of_made(object),
+        ObjectKind::Trigger => of_made(object) || of_views(object),
+        ObjectKind::View => is_view_wanted(object),
     };
     let there = |object: &&SchemaObject| {
         let mut objects = basis.view.schema.objects.iter();
         objects.any(|o| o.name.eq_ignore_ascii_case(&object.name))
     };
-    // In an empty database triggers on views come along, too.
-    let of_views = |object: &&SchemaObject| is_new && object.kind == ObjectKind::Trigger;
     basis
         .schema
         .objects
         .iter()
         .filter(|object| object.sql.is_some())
-        .filter(|object| (wanted(object) || of_views(object)) && !there(object))
+        .filter(|object| wanted(object) && !there(object))
         .cloned()
         .collect()
 }

@@ -115,15 +115,10 @@ impl<'t> References<'t> {
         Ok(())
     }
 
-    fn check_table(
-        &mut self,
-        table: &TablePlan,
-        counted: &mut TablePlan,
-        conflicts: &mut Conflicts,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
+    /// The references of a table to keys that are wanted.
+    fn checks_of(&self, table: &TablePlan) -> Result<Vec<Check<'t>>, TargetError> {
         let (basis, tables) = (self.basis, self.tables);
-        let mut checks: Vec<Check<'_>> = Vec::new();
+        let mut checks = Vec::new();
         for (at, wanted) in self.wanted.iter().enumerate() {
             let parent = &tables[wanted.parent].live;
             for key in &table.live.foreign_keys {
@@ -144,6 +139,18 @@ impl<'t> References<'t> {
                 }
             }
         }
+        Ok(checks)
+    }
+
+    fn check_table(
+        &mut self,
+        table: &TablePlan,
+        counted: &mut TablePlan,
+        conflicts: &mut Conflicts,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let basis = self.basis;
+        let mut checks = self.checks_of(table)?;
         let Some(entity) = basis.entity(table).filter(|_| !checks.is_empty()) else {
             return Ok(());
         };
@@ -210,6 +217,10 @@ impl<'t> References<'t> {
                 let Some((at, columns)) = planned_parent(self.tables, key) else {
                     continue;
                 };
+                // Where the parent is missing, no row of it can be lost.
+                if self.tables[at].made {
+                    continue;
+                }
                 self.orphans_of(child, key, &self.tables[at], &columns, conflicts, progress)?;
             }
         }
