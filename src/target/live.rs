@@ -153,7 +153,7 @@ impl LiveDatabase {
     /// Number of rows of a table.
     pub fn count(&self, table: &str) -> Result<u64, TargetError> {
         let count = || -> Result<i64, SqliteError> {
-            let sql = format!("SELECT count(*) FROM main.{}", ident(table)?);
+            let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", ident(table)?);
             Ok(self.db.integer(&sql)?.unwrap_or(0))
         };
         let count = count().map_err(|e| self.at(&format!("table {table}"), e))?;

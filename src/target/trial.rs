@@ -90,6 +90,14 @@ impl Trial {
         LiveWriter::on(&self.db, &self.path, live, table, map).map(Some)
     }
 
+    /// An empty set of a live table's rows, each as [`super::RowId`] has it.
+    pub fn row_set(&self, table: &Table) -> Result<KeySet<'_>, TargetError> {
+        // The values come from the table: they are compared as they are.
+        let columns = super::columns::Identity::of(table).columns.len();
+        let untyped = vec![(usize::MAX, Collation::Binary); columns];
+        self.key_set(table, &untyped)
+    }
+
     /// An empty set of keys, with the affinities and collations of a table's columns.
     pub fn key_set(
         &self,

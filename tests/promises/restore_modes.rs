@@ -599,6 +599,112 @@ fn virtual_tables_are_left_alone() {
     assert_eq!(rows(&to, "t"), ["t(1)"]);
 }
 
+/// A row that two records mean is filled by neither, and the plan knows.
+#[test]
+fn two_records_that_mean_one_row_are_a_conflict() {
+    let mut stage = Stage::new();
+    let schema = "CREATE TABLE t(a UNIQUE, b UNIQUE, c);";
+    let from = stage.make(
+        "from.db",
+        &format!("{schema} INSERT INTO t VALUES(1, 5, 'x'), (6, 2, 'y')"),
+    );
+    let to = stage.make(
+        "to.db",
+        &format!("{schema} INSERT INTO t VALUES(1, 2, NULL)"),
+    );
+    let snapshot = stage.back_up(&from);
+    let done = stage.restore(&snapshot, &to, Mode::Augment);
+    assert_eq!(table(&done, "t").conflicts, 1);
+    assert_eq!(rows(&to, "t"), ["t(1, 2, NULL)"]);
+    let done = stage.restore(&snapshot, &to, Mode::Add);
+    assert_eq!(table(&done, "t").skipped, 2);
+}
+
+/// Long values are compared and written piece by piece, whatever kind of table holds them.
+#[test]
+fn long_values_are_compared_and_filled() {
+    let schema = "CREATE TABLE r(id INTEGER PRIMARY KEY, a BLOB, b TEXT);
+        CREATE TABLE w(k TEXT PRIMARY KEY, a, b) WITHOUT ROWID;
+        CREATE TABLE g(id INTEGER PRIMARY KEY, a, n AS (length(a)) STORED, b);";
+    let long = "zeroblob(2000000), printf('%.*c', 1500000, 'x')";
+    let all = |values: &str| {
+        format!(
+            "{schema} INSERT INTO r VALUES(1, {values}), (2, {values}); INSERT INTO w VALUES('1', {values}), ('2', {values});
+             INSERT INTO g(id, a, b) VALUES(1, {values}), (2, {values});"
+        )
+    };
+    let mut stage = Stage::new();
+    let from = stage.make("from.db", &all(long));
+    let to = stage.make(
+        "to.db",
+        &format!(
+            "{} UPDATE r SET a = NULL WHERE id = 2; UPDATE w SET b = NULL WHERE k = 2; UPDATE g SET b = NULL WHERE id = 2",
+            all(long)
+        ),
+    );
+    let other = stage.make(
+        "other.db",
+        &format!(
+            "{} UPDATE r SET a = CAST(substr(a, 2) || x'01' AS BLOB); UPDATE w SET a = zeroblob(5)",
+            all(long)
+        ),
+    );
+    let snapshot = stage.back_up(&from);
+    let done = stage.restore(&snapshot, &to, Mode::Augment);
+    for name in ["r", "w", "g"] {
+        let t = table(&done, name);
+        assert_eq!((t.same, t.filled), (1, 1), "{name}");
+        assert!(rows(&to, name) == rows(&from, name), "{name}");
+    }
+    let done = stage.restore(&snapshot, &other, Mode::Add);
+    assert_eq!(
+        (table(&done, "r").skipped, table(&done, "w").skipped),
+        (2, 2)
+    );
+    assert_eq!(table(&done, "g").same, 2);
+}
+
+/// Ctrl-C at any phase: nothing is written.
+#[test]
+fn a_restore_that_is_stopped_leaves_the_database_as_it_was() {
+    struct Stop(&'static str, bool);
+    impl Progress for Stop {
+        fn phase(&mut self, name: &str, _: u64, _: Unit) {
+            self.1 |= name == self.0;
+        }
+        fn cancelled(&self) -> bool {
+            self.1
+        }
+    }
+    let mut stage = Stage::new();
+    let schema = "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE u(a);";
+    let many = "WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)";
+    let from = stage.make(
+        "from.db",
+        &format!("{schema} INSERT INTO t {many} SELECT n, n FROM n; INSERT INTO u VALUES(1)"),
+    );
+    let to = stage.make("to.db", &format!("{schema} INSERT INTO t VALUES(7, 'own')"));
+    let before = content(&to);
+    let snapshot = stage.back_up(&from);
+    for mode in [Mode::Add, Mode::Replace] {
+        for phase in ["Planning", "Reading", "Restoring"] {
+            // Only what is replaced is read first, and without a CHECK nothing need be planned.
+            let reached = (mode == Mode::Add && phase != "Reading") || mode == Mode::Replace;
+            let mut stop = Stop(phase, false);
+            let done = stage.try_restore(&snapshot, &to, mode, false, &mut stop);
+            if reached {
+                assert!(matches!(done, Err(Error::Cancelled)), "{mode:?} {phase}");
+                assert_eq!(content(&to), before, "{mode:?} {phase}");
+            } else {
+                stage.make(
+                    "to.db",
+                    "DELETE FROM t; DELETE FROM u; INSERT INTO t VALUES(7, 'own')",
+                );
+            }
+        }
+    }
+}
+
 /// Versions of real schemas over each other: a restore does what its plan says and can be taken
 /// back, or names what is in the way and writes nothing.
 #[test]

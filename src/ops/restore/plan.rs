@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{RowAction, Skip};
+use super::decide::RowAction;
 use super::matcher::Matcher;
 use super::references::References;
 use super::scope::{self, TablePlan};
@@ -12,10 +12,11 @@ use crate::error::Error;
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::row::RowRef;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject};
-use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreReader;
-use crate::target::{LiveDatabase, LiveView, LiveWriter, SpilledContent, TargetError, Trial};
+use crate::target::{
+    KeySet, LiveDatabase, LiveView, LiveWriter, RowId, SpilledContent, TargetError, Trial,
+};
 
 /// Conflicts and examples that are named; the others are counted.
 const NAMED_MAX: usize = 10;
@@ -157,39 +158,45 @@ fn plan_table(
             map.is_keyless(),
         )?),
     };
+    // Where a table has several keys, two records may mean one row: only one can fill it.
+    let has_keys = usize::from(map.primary.is_some()) + map.unique.len() > 1;
+    let mut filled = match has_keys && basis.mode == Mode::Augment {
+        true => Some(trial.row_set(&live)?),
+        false => None,
+    };
     records::for_each(basis.reader, &stored, entity, progress, |row, content| {
         let decision = matcher
             .as_mut()
-            .map(|matcher| matcher.decide(row, content))
+            .map(|m| m.decide(row, content))
             .transpose()?;
-        let action = decision.map_or(RowAction::Insert, |decision| decision.action);
+        let (action, id) = decision.map_or((RowAction::Insert, None), |d| (d.action, d.id));
         if let Some(matcher) = &matcher {
             references.note(at, row, matcher.fields())?;
         }
-        table.rowid_max = table.rowid_max.max(row.rowid.unwrap_or(0));
-        let report = &mut table.report;
-        match action {
-            RowAction::Insert => match refusal(tried.as_mut(), row, content)? {
-                None => {
-                    report.inserted += 1;
-                    for (lost, (_, slot)) in table.lost.iter_mut().zip(&map.dropped) {
-                        *lost += u64::from(slot.of(row) != ValueRef::Null);
-                    }
-                }
-                Some(why) => conflicts.add(&live.name, map.name_of(row), why),
-            },
-            RowAction::Fill(_) => report.filled += 1,
-            RowAction::Same => report.same += 1,
-            RowAction::Skip(why) => {
-                report.skipped += 1;
-                report.doubtful += u64::from(why == Skip::Doubtful);
-            }
-            RowAction::Conflict(why) => conflicts.add(&live.name, map.name_of(row), why),
+        let refused = match (&action, &mut filled, id) {
+            (RowAction::Insert, _, _) => refusal(tried.as_mut(), row, content)?,
+            (RowAction::Fill(_), Some(filled), Some(id)) => filled_twice(filled, &id)?,
+            _ => None,
+        };
+        match refused {
+            Some(why) => conflicts.add(&live.name, map.name_of(row), why),
+            None => table.count(action, row, conflicts),
         }
         Ok(())
     })?;
     table.counts_copies = matcher.is_some_and(|matcher| matcher.counted_copies());
     Ok(())
+}
+
+/// Why a row is not filled by a second record.
+fn filled_twice(filled: &mut KeySet<'_>, id: &RowId) -> Result<Option<String>, TargetError> {
+    if filled.has(&id.0)? {
+        return Ok(Some(
+            "its row is filled by another record already: its keys name the same row".to_owned(),
+        ));
+    }
+    filled.add(&id.0)?;
+    Ok(None)
 }
 
 /// Why the live table would refuse a record; `None` if it would not, or that was not to be tried.

@@ -2,10 +2,13 @@
 //! is worth saying.
 
 use super::TableReport;
+use super::decide::{RowAction, Skip};
 use super::plan::{Basis, Conflicts};
 use super::{Mode, new_file};
 use crate::error::Error;
+use crate::model::row::RowRef;
 use crate::model::schema::{ObjectKind, Schema, Table, TableKind};
+use crate::model::value::ValueRef;
 use crate::progress::Finding;
 use crate::target::{ColumnMap, is_ordinary};
 
@@ -105,6 +108,29 @@ impl TablePlan {
     pub(super) fn is_touched(&self) -> bool {
         let report = &self.report;
         self.made || report.inserted + report.filled + report.deleted > 0
+    }
+
+    /// Counts what happens to a record.
+    pub(super) fn count(&mut self, action: RowAction, row: RowRef<'_>, conflicts: &mut Conflicts) {
+        self.rowid_max = self.rowid_max.max(row.rowid.unwrap_or(0));
+        let report = &mut self.report;
+        match action {
+            RowAction::Insert => {
+                report.inserted += 1;
+                for (lost, (_, slot)) in self.lost.iter_mut().zip(&self.map.dropped) {
+                    *lost += u64::from(slot.of(row) != ValueRef::Null);
+                }
+            }
+            RowAction::Fill(_) => report.filled += 1,
+            RowAction::Same => report.same += 1,
+            RowAction::Skip(why) => {
+                report.skipped += 1;
+                report.doubtful += u64::from(why == Skip::Doubtful);
+            }
+            RowAction::Conflict(why) => {
+                conflicts.add(&self.live.name, self.map.name_of(row), why);
+            }
+        }
     }
 
     /// What about this table is worth saying, once it is counted.
