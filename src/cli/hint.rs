@@ -67,6 +67,13 @@ fn source(error: &SourceError) -> Option<String> {
 fn target(error: &TargetError) -> Option<String> {
     let next = match error {
         TargetError::Exists { .. } => "Give a file that does not exist yet, or move this one away.",
+        TargetError::Busy { .. } | TargetError::Changed { .. } => {
+            "Nothing was written. Try again when it is quieter, or raise --deadline."
+        }
+        TargetError::NotADatabase { .. } => "Give a database, or a file that does not exist yet.",
+        TargetError::OtherApplication { .. } => {
+            "Nothing was written: it belongs to another application. Restore into a new file instead."
+        }
         TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
         TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
         _ => return None,

@@ -92,6 +92,11 @@ fn sidecars(path: &Path) -> [PathBuf; 3] {
     })
 }
 
+/// True if anything is at a path that a database is meant for, a link to nowhere too.
+pub fn is_present(path: &Path) -> bool {
+    exists(path)
+}
+
 /// True for a symbolic link to nowhere, too.
 fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()

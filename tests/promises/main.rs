@@ -10,14 +10,17 @@
 )]
 
 mod backend_contract;
+mod foreign_keys;
 mod format_spec;
 mod independent_reader;
 mod layering;
 mod local_writes;
 mod old_stores;
+mod restore_modes;
 mod round_trip;
 mod small_growth;
 mod source_target;
+mod stage;
 mod tree;
 mod tree_damage;
 mod tree_rows;
