@@ -193,7 +193,7 @@ mod tests {
         let unknown = Error::Select(SelectError::NoSnapshot {
             word: "lastest".into(),
             store: "./backups".into(),
-            nearest: None,
+            nearest: Some("latest".into()),
         });
         let advice = advise(&unknown, &look);
         assert_eq!(
