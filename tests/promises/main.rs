@@ -10,15 +10,18 @@
 )]
 
 mod backend_contract;
+mod commit_protocol;
 mod format_spec;
 mod independent_reader;
 mod layering;
 mod local_writes;
 mod round_trip;
+mod sandbox;
 mod small_growth;
 mod source_target;
 mod tree;
 mod tree_damage;
 mod tree_rows;
+mod usable_copies;
 mod vfs_contract;
 mod workshop;
