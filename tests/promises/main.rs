@@ -11,6 +11,7 @@
 
 mod backend_contract;
 mod commit_protocol;
+mod corruption;
 mod crash;
 mod format_spec;
 mod independent_reader;
