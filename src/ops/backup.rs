@@ -114,6 +114,7 @@ fn attempt(
     let capture_options = CaptureOptions {
         busy: options.busy_timeout,
         temp_dir,
+        vfs: world.vfs.clone(),
     };
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::cache::{Cache, Copy};
 use super::check::pack_damage;
 use super::error::StoreError;
-use crate::backend::{Backend, BackendErrorKind};
+use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
 use crate::format::delta::DELTA_DEPTH_MAX;
@@ -102,8 +102,6 @@ pub struct Index {
     excluded: Excluded,
     packs: HashMap<PackId, u64>,
     unreadable: Vec<UnreadablePack>,
-    /// Objects under `packs/` that are not named as packs are.
-    foreign: Vec<String>,
 }
 
 impl Index {
@@ -115,7 +113,7 @@ impl Index {
         excluded: Excluded,
         cache_file: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
-        let (packs, foreign) = list_packs(&*backend)?;
+        let packs = list_packs(&*backend)?;
         let (cache, temporary) = match cache_file.as_deref().map(|file| Cache::open(Some(file))) {
             Some(Ok(cache)) => (cache, false),
             // A cache file that cannot be used costs time, not the run.
@@ -130,7 +128,6 @@ impl Index {
             excluded,
             packs,
             unreadable: Vec::new(),
-            foreign,
         };
         index.guarded(Self::refresh)?;
         Ok(index)
@@ -160,7 +157,7 @@ impl Index {
             return Ok(false);
         }
         self.listed_again = true;
-        (self.packs, self.foreign) = list_packs(&*self.backend)?;
+        self.packs = list_packs(&*self.backend)?;
         self.guarded(Self::refresh)?;
         Ok(true)
     }
@@ -296,24 +293,13 @@ impl Index {
     pub fn unreadable(&self) -> &[UnreadablePack] {
         &self.unreadable
     }
-
-    /// Objects under `packs/` that are no packs.
-    pub fn foreign(&self) -> &[String] {
-        &self.foreign
-    }
 }
 
-/// The packs that a listing shows, with their lengths, and what is no pack.
-fn list_packs(backend: &dyn Backend) -> Result<(HashMap<PackId, u64>, Vec<String>), StoreError> {
-    let mut packs = HashMap::new();
-    let mut foreign = Vec::new();
-    for object in backend.list(name::PACKS)? {
-        match name::parse_pack(&object.name) {
-            Some(id) => drop(packs.insert(id, object.bytes)),
-            None => foreign.push(object.name),
-        }
-    }
-    Ok((packs, foreign))
+/// The packs that a listing shows, with their lengths.
+fn list_packs(backend: &dyn Backend) -> Result<HashMap<PackId, u64>, StoreError> {
+    let listed = backend.list(name::PACKS)?;
+    let pack = |object: &ObjectInfo| Some((name::parse_pack(&object.name)?, object.bytes));
+    Ok(listed.iter().filter_map(pack).collect())
 }
 
 /// Reads a stored footer. The inner result tells damage; the outer one that it could not be read.

@@ -177,7 +177,6 @@ impl Store {
         let state = PackState {
             packs,
             unreadable: index.unreadable().to_vec(),
-            foreign: index.foreign().to_vec(),
             unreadable_records,
         };
         Ok((
@@ -211,9 +210,14 @@ impl Store {
         Ok(self.objects()?.iter().map(|object| object.bytes).sum())
     }
 
-    /// Entries in its place that are no objects: named to the user, never read.
+    /// Whatever lies in its place and is none of its objects: named to the user, never read, never
+    /// deleted.
     pub fn foreign(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.backend.foreign()?)
+        let mut foreign = self.backend.foreign()?;
+        let objects = self.objects()?.into_iter().map(|object| object.name);
+        foreign.extend(objects.filter(|name| !name::is_known(name)));
+        foreign.sort_unstable();
+        Ok(foreign)
     }
 
     /// Reads a pack whole and compares it with its name. `None`: good; else what is wrong.
@@ -229,8 +233,6 @@ pub struct PackState {
     pub packs: Vec<(PackId, u64)>,
     /// Packs whose footers cannot be read.
     pub unreadable: Vec<UnreadablePack>,
-    /// Objects under `packs/` that are no packs.
-    pub foreign: Vec<String>,
     /// Objects under `gc/` that cannot be read, and why.
     pub unreadable_records: Vec<(String, FormatError)>,
 }

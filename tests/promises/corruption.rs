@@ -68,7 +68,7 @@ impl Backend for Frozen {
         Ok(bytes.clone())
     }
     fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
-        let end = offset.checked_add(bytes).unwrap_or(u64::MAX);
+        let end = offset.saturating_add(bytes);
         let range = usize::try_from(offset).unwrap()..usize::try_from(end).unwrap();
         let short = || BackendError::new(BackendErrorKind::Other, "read", name, "too short");
         let held = self.existing(name)?;

@@ -183,7 +183,8 @@ fn a_delta_over_a_whole_base_is_usable_also_through_others() {
 
 #[test]
 fn a_delta_is_as_usable_as_its_base() {
-    let condemn = |case: &Case, pack: PackId| {
+    type Loss = fn(&Case, PackId);
+    let condemn: Loss = |case, pack| {
         let record = GcRecord {
             condemned: vec![pack],
         };
@@ -191,13 +192,12 @@ fn a_delta_is_as_usable_as_its_base() {
         let name = format!("gc/{:032x}", 1);
         case.backend.put_new(&name, &bytes).unwrap();
     };
-    let mark = |case: &Case, pack: PackId| {
+    let mark: Loss = |case, pack| {
         let name = format!("damaged/{pack}");
         case.backend.put_new(&name, b"").unwrap();
     };
-    let remove = |case: &Case, pack: PackId| case.backend.delete(&name::pack(&pack)).unwrap();
-    let losses: [&dyn Fn(&Case, PackId); 3] = [&condemn, &mark, &remove];
-    for lose in losses {
+    let remove: Loss = |case, pack| case.backend.delete(&name::pack(&pack)).unwrap();
+    for lose in [condemn, mark, remove] {
         // A second whole copy of the base elsewhere keeps the delta usable.
         let twice: [&[Copy]; 3] = [&[whole(1)], &[delta_of(2, 1)], &[whole(1)]];
         let (with_twin, packs) = case(&twice);

@@ -112,7 +112,7 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut outcome = new_file::run(store, manifest, options, progress)?;
+    let mut outcome = new_file::run(store, world, manifest, options, progress)?;
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)

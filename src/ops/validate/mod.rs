@@ -135,10 +135,7 @@ pub fn run(
         }
     }
     let blobs = checker.blobs();
-    let mut foreign = names.foreign;
-    foreign.extend(packs.foreign);
-    foreign.extend(store.foreign()?);
-    for name in foreign {
+    for name in store.foreign()? {
         found.note(name, "is no object of this store; it was not read");
     }
     let packs_good = packs
