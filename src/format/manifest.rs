@@ -174,7 +174,16 @@ impl Manifest {
                 what: "the id in a manifest",
             });
         }
-        for entity in self.entities.iter().chain(&self.internal) {
+        let sum = |of: fn(&Entity) -> u64| {
+            self.all_tables()
+                .try_fold(0_u64, |sum, entity| sum.checked_add(of(entity)))
+        };
+        if sum(|entity| entity.records).is_none() || sum(|entity| entity.bytes).is_none() {
+            return Err(FormatError::Invalid {
+                what: "the counts of a manifest",
+            });
+        }
+        for entity in self.all_tables() {
             let level = entity.root.map_or(0, |root| root.level);
             super::bytes::check_limit(
                 "levels of a tree",

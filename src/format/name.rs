@@ -19,6 +19,27 @@ pub const FORGOTTEN: &str = "forgotten/";
 /// Prefix of the marks of damaged packs.
 pub const DAMAGED: &str = "damaged/";
 
+/// Whether an object may bear this name. Whatever else lies in a store is somebody else's.
+pub fn is_known(name: &str) -> bool {
+    let under = |prefix| name.strip_prefix(prefix);
+    let snapshot = |id: &str| id.parse::<SnapshotId>().is_ok();
+    let without_final = |id| str::strip_suffix(id, GC_FINAL_ENDING).unwrap_or(id);
+    let clean_up = |id: &str| {
+        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        id.len() == 32 && id.bytes().all(hex)
+    };
+    name == CONFIG
+        || parse_snapshot(name).is_some()
+        || parse_pack(name).is_some()
+        || under(WRITERS).is_some_and(snapshot)
+        || under(GC).is_some_and(|id| clean_up(without_final(id)))
+        || under(FORGOTTEN).is_some_and(|id| snapshot(without_final(id)))
+        || under(DAMAGED).is_some_and(|id| id.parse::<PackId>().is_ok())
+        // Reserved: key slots, parity.
+        || name.starts_with("keys/")
+        || name.starts_with("parity/")
+}
+
 /// Where a snapshot's manifest is.
 pub fn snapshot(id: &SnapshotId) -> String {
     format!("{SNAPSHOTS}{id}")

@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::format::config::FormatMark;
 use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest, Source};
 use crate::format::{blob::BlobKind, blob::BlobSink, schema};
-use crate::model::id::BlobId;
+use crate::model::id::{BlobId, SnapshotId};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress};
 use crate::source::{Capture, CaptureOptions};
-use crate::store::{StoreError, StoreWriter};
+use crate::store::{Committed, StoreError, StoreWriter};
 use naming::Lineage;
 
 /// What to back up, and under which names.
@@ -114,10 +114,12 @@ fn attempt(
     let capture_options = CaptureOptions {
         busy: options.busy_timeout,
         temp_dir,
+        vfs: world.vfs.clone(),
     };
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();
     let lineage = naming::read(store, options, time_ms)?;
+    let snapshots = lineage.snapshots;
     let capture = Capture::begin(&options.database, &capture_options)?;
     let mut writer = store.writer()?;
     let written = write(&capture, &mut writer, progress);
@@ -134,7 +136,16 @@ fn attempt(
             progress,
         )
     });
-    let (manifest, parent) = match done {
+    let done = done.and_then(|(manifest, parent)| {
+        let before = Before::read(store, &manifest.id, snapshots)?;
+        // `Changed` if another file took the database's place meanwhile.
+        capture.finish()?;
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        Ok((manifest, parent, before))
+    });
+    let (manifest, parent, before) = match done {
         Ok(done) => done,
         Err(error) => {
             // The first error says what went wrong; a record that stays is fenced by a prune.
@@ -142,18 +153,37 @@ fn attempt(
             return Err(error);
         }
     };
-    // A file that was replaced meanwhile is found before anything is committed.
-    let ready = match capture.finish() {
-        Ok(()) if progress.cancelled() => Err(Error::Cancelled),
-        done => done.map_err(Error::from),
-    };
-    if let Err(error) = ready {
-        let _ = writer.abandon();
-        return Err(error);
-    }
     let committed = writer.commit(&manifest)?;
-    let stored_bytes = committed.pack_bytes + committed.manifest_bytes;
-    outcome(store, &manifest, parent.as_ref(), stored_bytes)
+    // From here on nothing may fail: the snapshot is there, whatever is said.
+    Ok(outcome(&manifest, parent.as_ref(), before, committed))
+}
+
+/// What a store is before the commit, for the report.
+struct Before {
+    ids: Vec<SnapshotId>,
+    snapshots: u64,
+    /// Bytes of its objects, writer records of this run apart.
+    bytes: u64,
+}
+
+impl Before {
+    fn read(store: &Store, own: &SnapshotId, snapshots: u64) -> Result<Self, Error> {
+        let mut ids = store.snapshot_names()?.ids;
+        let at = ids.partition_point(|id| id < own);
+        ids.insert(at, own.clone());
+        let own_record = crate::format::name::writer(own);
+        let objects = store.objects()?;
+        let bytes = objects
+            .iter()
+            .filter(|object| object.name != own_record)
+            .map(|object| object.bytes)
+            .sum();
+        Ok(Self {
+            ids,
+            snapshots,
+            bytes,
+        })
+    }
 }
 
 /// What was read and put into packs.
@@ -272,12 +302,11 @@ fn conclude(
 }
 
 fn outcome(
-    store: &Store,
     manifest: &Manifest,
     parent: Option<&Manifest>,
-    stored_bytes: u64,
-) -> Result<BackupOutcome, Error> {
-    let ids = store.snapshot_names()?.ids;
+    before: Before,
+    committed: Committed,
+) -> BackupOutcome {
     let entities = manifest
         .entities
         .iter()
@@ -300,17 +329,17 @@ fn outcome(
             .collect()
     });
     let is_wal = manifest.settings.journal_mode == "wal";
-    Ok(BackupOutcome {
-        snapshot: summary(manifest, &ids),
+    BackupOutcome {
+        snapshot: summary(manifest, &before.ids),
         parent: parent.map(|parent| parent.name.clone()),
         entities,
         dropped,
         findings: manifest.findings.clone(),
         journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
         source_bytes: manifest.source.bytes,
-        stored_bytes,
-        store_bytes: store.bytes()?,
-        store_snapshots: ids.len() as u64,
+        stored_bytes: committed.pack_bytes + committed.manifest_bytes,
+        store_bytes: before.bytes + committed.manifest_bytes,
+        store_snapshots: before.snapshots + 1,
         elapsed_ms: 0,
-    })
+    }
 }

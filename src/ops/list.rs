@@ -86,7 +86,7 @@ fn short_id(id: &SnapshotId, ids: &[SnapshotId]) -> String {
 pub fn run(store: &Store) -> Result<ListOutcome, Error> {
     let names = store.snapshot_names()?;
     let mut findings: Vec<Finding> = Vec::new();
-    for name in names.foreign.into_iter().chain(store.foreign()?) {
+    for name in store.foreign()? {
         findings.push(Finding::note(
             name,
             "is no object of this store; it was not read",

@@ -5,6 +5,7 @@
 //! a private file, the source is released, and the copy is read. Never by file copy.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::carried::{NotCarried, not_carried};
@@ -14,6 +15,7 @@ use super::table::hides_rowid;
 use crate::model::schema::{Schema, Settings, Table};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::{Connection, SqliteError, schema};
+use crate::vfs::Vfs;
 
 /// How to capture.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct CaptureOptions {
     pub busy: Duration,
     /// Where a private copy may lie: room for one database.
     pub temp_dir: PathBuf,
+    /// Through which the file is looked at before SQLite opens it.
+    pub vfs: Arc<dyn Vfs>,
 }
 
 /// A database at one moment. It does not change while it is read.
@@ -44,7 +48,7 @@ impl Capture {
     ///
     /// Errors: `Busy` if a lock was not had in time; `Unsupported` for UTF-16.
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
-        let looked = files::look(path)?;
+        let looked = files::look(path, &*options.vfs)?;
         let path = looked.path;
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
         let live = Connection::open_live(&path, options.busy).map_err(at)?;

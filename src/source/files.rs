@@ -1,11 +1,10 @@
-//! The few plain file calls on a source, all of them before a connection to it exists: closing a
-//! file drops every lock that this process holds on it (howtocorrupt.html section 2.2).
+//! The few file calls on a source, all of them before a connection to it exists: closing a file
+//! drops every lock that this process holds on it (howtocorrupt.html section 2.2).
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
+use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
 
 /// What every database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -20,29 +19,51 @@ pub(super) struct Looked {
 }
 
 /// Resolves the path and tells files that are no databases.
-pub(super) fn look(given: &Path) -> Result<Looked, SourceError> {
-    let path = std::fs::canonicalize(given).map_err(|e| SourceError::file("find", given, e))?;
-    let status = std::fs::metadata(&path).map_err(|e| SourceError::file("read", &path, e))?;
+pub(super) fn look(given: &Path, vfs: &dyn Vfs) -> Result<Looked, SourceError> {
+    let path = resolve(given)?;
+    let failed = |error| of_file("read", &path, error);
     let not = |found: &str| SourceError::NotADatabase {
         path: path.clone(),
         found: found.to_owned(),
     };
-    if status.is_dir() {
-        return Err(not("it is a directory"));
-    }
-    if !status.is_file() {
-        return Err(not("it is not a regular file"));
-    }
-    let mut head = Vec::new();
-    let file = File::open(&path).map_err(|e| SourceError::file("read", &path, e))?;
-    file.take(MAGIC.len() as u64)
-        .read_to_end(&mut head)
-        .map_err(|e| SourceError::file("read", &path, e))?;
+    let bytes = match vfs.entry(&path).map_err(failed)? {
+        None => return Err(SourceError::NotFound { path }),
+        Some(entry) => match entry.kind {
+            EntryKind::File => entry.bytes,
+            EntryKind::Folder => return Err(not("it is a directory")),
+            EntryKind::Foreign => return Err(not("it is not a regular file")),
+        },
+    };
+    let head_bytes = bytes.min(MAGIC.len() as u64);
+    let head = vfs.read_at(&path, 0, head_bytes).map_err(failed)?;
     let is_empty = head.is_empty();
     if !is_empty && head != MAGIC {
-        return Err(not(&describe(&head, status.len())));
+        return Err(not(&describe(&head, bytes)));
     }
     Ok(Looked { path, is_empty })
+}
+
+/// Absolute, symbolic links resolved.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Vfs follows no links; this only makes the path under which SQLite opens the file"
+)]
+fn resolve(given: &Path) -> Result<PathBuf, SourceError> {
+    std::fs::canonicalize(given).map_err(|e| SourceError::file("find", given, e))
+}
+
+/// The answer of the Vfs about a file.
+fn of_file(op: &'static str, path: &Path, error: VfsError) -> SourceError {
+    match error.kind {
+        VfsErrorKind::NotFound => SourceError::NotFound {
+            path: path.to_owned(),
+        },
+        VfsErrorKind::Denied => SourceError::Denied {
+            path: path.to_owned(),
+            cause: error.cause.to_string(),
+        },
+        _ => SourceError::file(op, path, error.cause),
+    }
 }
 
 /// What a file begins with, for a person.
@@ -59,13 +80,18 @@ fn describe(head: &[u8], bytes: u64) -> String {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files to look at are made here"
+)]
 mod tests {
     use super::*;
+    use crate::vfs::os::OsVfs;
 
     fn told(content: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        look(file.path()).unwrap_err().to_string()
+        look(file.path(), &OsVfs).unwrap_err().to_string()
     }
 
     #[test]
@@ -79,15 +105,15 @@ mod tests {
     #[test]
     fn missing_files_and_directories_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let missing = look(&dir.path().join("shop.db"));
+        let missing = look(&dir.path().join("shop.db"), &OsVfs);
         assert!(matches!(missing, Err(SourceError::NotFound { .. })));
-        let error = look(dir.path()).unwrap_err();
+        let error = look(dir.path(), &OsVfs).unwrap_err();
         assert!(error.to_string().ends_with("it is a directory"), "{error}");
     }
 
     #[test]
     fn an_empty_file_is_an_empty_database() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(look(file.path()).unwrap().is_empty);
+        assert!(look(file.path(), &OsVfs).unwrap().is_empty);
     }
 }

@@ -8,19 +8,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cache::{Cache, Copy};
+use super::check::pack_damage;
 use super::error::StoreError;
-use crate::backend::{Backend, BackendErrorKind};
+use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
+use crate::format::delta::DELTA_DEPTH_MAX;
 use crate::format::footer::{Footer, TRAILER_BYTES, Trailer};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::pack::PACK_HEAD_BYTES;
 use crate::format::protocol::{GcFinal, GcRecord};
 use crate::format::{FormatError, limits, name, pack};
 use crate::model::id::{BlobId, PackId};
-
-/// Deltas between a blob and a whole copy; a longer chain is not followed. store-format.md §4.3.
-const DEPTH_MAX: u8 = 32;
 
 /// Packs that no copy may be taken from, and why.
 #[derive(Debug, Default, Clone)]
@@ -31,35 +30,24 @@ pub struct Excluded {
     pub dead: HashSet<PackId>,
     /// Marked in `damaged/`.
     pub damaged: HashSet<PackId>,
+    /// Objects under `gc/` that are not what they should be: a writer must stop at them, a reader
+    /// need not, for it may try every copy.
+    pub unreadable: Vec<(String, FormatError)>,
 }
 
 impl Excluded {
     /// W2: lists and reads the records of clean-ups, then the marks of damaged packs.
     pub fn read(backend: &dyn Backend, hash: StoreHash) -> Result<Self, StoreError> {
         let mut excluded = Self::default();
-        let listed: HashSet<String> = backend
-            .list(name::GC)?
-            .into_iter()
-            .map(|object| object.name)
-            .collect();
-        for object in &listed {
-            let bytes = match backend.get(object, limits::OBJECT_BYTES_MAX) {
+        for object in backend.list(name::GC)? {
+            let bytes = match backend.get(&object.name, limits::OBJECT_BYTES_MAX) {
                 Ok(bytes) => bytes,
                 // A clean-up ended meanwhile; its seal stays.
                 Err(error) if error.kind == BackendErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            let wrong = |cause| StoreError::of_object(object.clone(), cause);
-            if object.ends_with(name::GC_FINAL_ENDING) {
-                let verdict: GcFinal =
-                    frame::decode(hash, ObjectKind::GcFinal, &bytes, "a verdict").map_err(wrong)?;
-                if let GcFinal::Sealed { dead } = verdict {
-                    excluded.dead.extend(dead);
-                }
-            } else {
-                let record: GcRecord =
-                    frame::decode(hash, ObjectKind::Gc, &bytes, "a clean-up").map_err(wrong)?;
-                excluded.condemned.extend(record.condemned);
+            if let Err(cause) = excluded.take(hash, &object.name, &bytes) {
+                excluded.unreadable.push((object.name, cause));
             }
         }
         for object in backend.list(name::DAMAGED)? {
@@ -71,6 +59,20 @@ impl Excluded {
             );
         }
         Ok(excluded)
+    }
+
+    /// Takes what one object under `gc/` says.
+    fn take(&mut self, hash: StoreHash, object: &str, bytes: &[u8]) -> Result<(), FormatError> {
+        if object.ends_with(name::GC_FINAL_ENDING) {
+            let verdict = frame::decode(hash, ObjectKind::GcFinal, bytes, "a verdict")?;
+            if let GcFinal::Sealed { dead } = verdict {
+                self.dead.extend(dead);
+            }
+        } else {
+            let record: GcRecord = frame::decode(hash, ObjectKind::Gc, bytes, "a clean-up")?;
+            self.condemned.extend(record.condemned);
+        }
+        Ok(())
     }
 
     fn contains(&self, pack: &PackId) -> bool {
@@ -91,13 +93,15 @@ pub struct UnreadablePack {
 #[derive(Debug)]
 pub struct Index {
     cache: Cache,
+    /// The cache is a temporary one already.
+    temporary: bool,
+    /// The packs were listed once more already.
+    listed_again: bool,
     backend: Arc<dyn Backend>,
     hash: StoreHash,
     excluded: Excluded,
     packs: HashMap<PackId, u64>,
     unreadable: Vec<UnreadablePack>,
-    /// Objects under `packs/` that are not named as packs are.
-    foreign: Vec<String>,
 }
 
 impl Index {
@@ -109,39 +113,53 @@ impl Index {
         excluded: Excluded,
         cache_file: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
-        let mut packs = HashMap::new();
-        let mut foreign = Vec::new();
-        for object in backend.list(name::PACKS)? {
-            match name::parse_pack(&object.name) {
-                Some(id) => drop(packs.insert(id, object.bytes)),
-                None => foreign.push(object.name),
-            }
-        }
-        let temporary = cache_file.is_none();
-        let cache = match Cache::open(cache_file.as_deref()) {
-            Ok(cache) => cache,
+        let packs = list_packs(&*backend)?;
+        let (cache, temporary) = match cache_file.as_deref().map(|file| Cache::open(Some(file))) {
+            Some(Ok(cache)) => (cache, false),
             // A cache file that cannot be used costs time, not the run.
-            Err(_) if !temporary => Cache::open(None)?,
-            Err(error) => return Err(error.into()),
+            Some(Err(_)) | None => (Cache::open(None)?, true),
         };
         let mut index = Self {
             cache,
+            temporary,
+            listed_again: false,
             backend,
             hash,
             excluded,
             packs,
             unreadable: Vec::new(),
-            foreign,
         };
-        match index.refresh() {
-            Err(StoreError::Cache(_)) if !temporary => {
-                index.cache = Cache::open(None)?;
-                index.unreadable.clear();
-                index.refresh()?;
-            }
-            done => done?,
-        }
+        index.guarded(Self::refresh)?;
         Ok(index)
+    }
+
+    /// Does what needs the cache. Where its file fails, it is done once more with a temporary one,
+    /// made from the stored footers: a damaged or full cache costs time, not the run.
+    fn guarded<T>(
+        &mut self,
+        work: impl Fn(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match work(self) {
+            Err(StoreError::Cache(_)) if !self.temporary => {
+                self.cache = Cache::open(None)?;
+                self.temporary = true;
+                self.refresh()?;
+                work(self)
+            }
+            done => done,
+        }
+    }
+
+    /// Lists the packs once more, for a blob that was not found: it may have come meanwhile, or
+    /// another process may have taken its pack out of the cache. `false`: that was done before.
+    pub fn list_again(&mut self) -> Result<bool, StoreError> {
+        if self.listed_again {
+            return Ok(false);
+        }
+        self.listed_again = true;
+        self.packs = list_packs(&*self.backend)?;
+        self.guarded(Self::refresh)?;
+        Ok(true)
     }
 
     /// Makes the cache hold exactly the packs that were listed.
@@ -161,6 +179,7 @@ impl Index {
             .map(|(id, bytes)| (*id, *bytes))
             .collect();
         new.sort_unstable();
+        self.unreadable.clear();
         for (id, bytes) in new {
             self.read_footer_of(id, bytes)?;
         }
@@ -168,12 +187,24 @@ impl Index {
     }
 
     fn read_footer_of(&mut self, id: PackId, bytes: u64) -> Result<(), StoreError> {
-        match read_footer(&*self.backend, self.hash, &id, bytes)? {
+        let read = match read_footer(&*self.backend, self.hash, &id, bytes) {
+            // It vanished between the listing and the reading.
+            Err(error) if error.backend_kind() == Some(BackendErrorKind::NotFound) => {
+                self.packs.remove(&id);
+                return Ok(());
+            }
+            read => read?,
+        };
+        match read {
             Ok(footer) => {
                 self.cache
                     .transaction(|| self.cache.add_pack(&id, bytes, &footer))?;
             }
-            Err(cause @ FormatError::Version { .. }) => {
+            // The head is covered by the pack's name alone: a flipped bit there is damage of this
+            // pack and no reason to refuse the store.
+            Err(cause @ FormatError::Version { .. })
+                if pack_damage(&*self.backend, &id, bytes)?.is_none() =>
+            {
                 return Err(StoreError::Unsupported {
                     location: name::pack(&id),
                     cause,
@@ -186,25 +217,28 @@ impl Index {
 
     /// Reads a pack's stored footer again, in place of what the cache said.
     pub fn reread(&mut self, id: &PackId) -> Result<(), StoreError> {
-        if let Some(bytes) = self.packs.get(id).copied() {
-            self.cache.transaction(|| self.cache.remove_pack(id))?;
-            self.unreadable.retain(|pack| pack.id != *id);
-            self.read_footer_of(*id, bytes)?;
-        }
-        Ok(())
+        let Some(bytes) = self.packs.get(id).copied() else {
+            return Ok(());
+        };
+        self.guarded(|index| {
+            index.cache.transaction(|| index.cache.remove_pack(id))?;
+            index.unreadable.retain(|pack| pack.id != *id);
+            index.read_footer_of(*id, bytes)
+        })
     }
 
     /// Makes a pack known that was just published.
     pub fn add(&mut self, id: PackId, bytes: u64, footer: &Footer) -> Result<(), StoreError> {
         self.packs.insert(id, bytes);
-        Ok(self
-            .cache
-            .transaction(|| self.cache.add_pack(&id, bytes, footer))?)
+        self.guarded(|index| {
+            let cache = &index.cache;
+            Ok(cache.transaction(|| cache.add_pack(&id, bytes, footer))?)
+        })
     }
 
     /// All copies of a blob, usable ones first: a reader tries every one.
-    pub fn copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, StoreError> {
-        let mut copies = self.cache.copies(kind, id)?;
+    pub fn copies(&mut self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, StoreError> {
+        let mut copies = self.guarded(|index| Ok(index.cache.copies(kind, id)?))?;
         copies.sort_by_key(|copy| {
             (
                 self.excluded.contains(&copy.pack),
@@ -219,8 +253,8 @@ impl Index {
     ///
     /// Two deltas may be each other's base; the least fixpoint counts, so a copy that leads back
     /// to a blob on its own path does not make it usable.
-    pub fn usable(&self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
-        self.usable_beyond(kind, id, &mut Vec::new())
+    pub fn usable(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
+        self.guarded(|index| index.usable_beyond(kind, id, &mut Vec::new()))
     }
 
     fn usable_beyond(
@@ -229,7 +263,7 @@ impl Index {
         id: &BlobId,
         path: &mut Vec<BlobId>,
     ) -> Result<bool, StoreError> {
-        if path.contains(id) || path.len() > usize::from(DEPTH_MAX) {
+        if path.contains(id) || path.len() > usize::from(DELTA_DEPTH_MAX) {
             return Ok(false);
         }
         for copy in self.cache.copies(kind, id)? {
@@ -259,11 +293,13 @@ impl Index {
     pub fn unreadable(&self) -> &[UnreadablePack] {
         &self.unreadable
     }
+}
 
-    /// Objects under `packs/` that are no packs.
-    pub fn foreign(&self) -> &[String] {
-        &self.foreign
-    }
+/// The packs that a listing shows, with their lengths.
+fn list_packs(backend: &dyn Backend) -> Result<HashMap<PackId, u64>, StoreError> {
+    let listed = backend.list(name::PACKS)?;
+    let pack = |object: &ObjectInfo| Some((name::parse_pack(&object.name)?, object.bytes));
+    Ok(listed.iter().filter_map(pack).collect())
 }
 
 /// Reads a stored footer. The inner result tells damage; the outer one that it could not be read.

@@ -28,7 +28,7 @@ use crate::env::{Env, random_16};
 use crate::format::config::{Config, FormatMark};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
-use crate::format::{limits, name};
+use crate::format::{FormatError, limits, name};
 use crate::model::id::{PackId, SnapshotId, StoreId};
 use index::{Excluded, Index};
 
@@ -113,7 +113,8 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         let hash = StoreHash::unkeyed();
-        let wrong = |cause| StoreError::of_object(backend.location(), cause);
+        let wrong =
+            |cause| StoreError::of_object(format!("config of {}", backend.location()), cause);
         let config: Config =
             frame::decode(hash, ObjectKind::Config, &bytes, "config").map_err(wrong)?;
         config.format.check(&config.features).map_err(wrong)?;
@@ -161,6 +162,7 @@ impl Store {
     /// As [`Store::reader`], but believing no cache: every footer is read from the store.
     pub fn fresh_reader(&self) -> Result<(StoreReader, PackState), StoreError> {
         let excluded = Excluded::read(&*self.backend, self.hash)?;
+        let unreadable_records = excluded.unreadable.clone();
         let index = Index::load(self.backend.clone(), self.hash, excluded, None)?;
         let mut packs: Vec<(PackId, u64)> = index
             .packs()
@@ -171,7 +173,7 @@ impl Store {
         let state = PackState {
             packs,
             unreadable: index.unreadable().to_vec(),
-            foreign: index.foreign().to_vec(),
+            unreadable_records,
         };
         Ok((
             StoreReader::new(self.backend.clone(), self.hash, index),
@@ -204,9 +206,14 @@ impl Store {
         Ok(self.objects()?.iter().map(|object| object.bytes).sum())
     }
 
-    /// Entries in its place that are no objects: named to the user, never read.
+    /// Whatever lies in its place and is none of its objects: named to the user, never read, never
+    /// deleted.
     pub fn foreign(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.backend.foreign()?)
+        let mut foreign = self.backend.foreign()?;
+        let objects = self.objects()?.into_iter().map(|object| object.name);
+        foreign.extend(objects.filter(|name| !name::is_known(name)));
+        foreign.sort_unstable();
+        Ok(foreign)
     }
 
     /// Reads a pack whole and compares it with its name. `None`: good; else what is wrong.
@@ -222,6 +229,6 @@ pub struct PackState {
     pub packs: Vec<(PackId, u64)>,
     /// Packs whose footers cannot be read.
     pub unreadable: Vec<UnreadablePack>,
-    /// Objects under `packs/` that are no packs.
-    pub foreign: Vec<String>,
+    /// Objects under `gc/` that cannot be read, and why.
+    pub unreadable_records: Vec<(String, FormatError)>,
 }

@@ -70,7 +70,7 @@ impl StoreReader {
     pub fn packs_of(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<PackId>, StoreError> {
         Ok(self
             .index
-            .borrow()
+            .borrow_mut()
             .copies(kind, id)?
             .into_iter()
             .map(|copy| copy.pack)
@@ -84,7 +84,7 @@ impl StoreReader {
         kind: BlobKind,
         id: &BlobId,
     ) -> Result<Option<(PackId, u64, u64)>, StoreError> {
-        let copies = self.index.borrow().copies(kind, id)?;
+        let copies = self.index.borrow_mut().copies(kind, id)?;
         Ok(copies.first().map(|copy| {
             let share =
                 copy.frame_stored.saturating_mul(copy.encoded_bytes) / copy.frame_plain.max(1);
@@ -94,7 +94,7 @@ impl StoreReader {
 
     /// True if a usable copy of the blob is known; nothing is read.
     pub fn usable(&self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
-        self.index.borrow().usable(kind, id)
+        self.index.borrow_mut().usable(kind, id)
     }
 
     fn read_copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError> {
@@ -104,26 +104,16 @@ impl StoreReader {
             id: *id,
             cause: Box::new(error),
         };
-        let mut failed: Option<CopyError> = None;
-        for again in [false, true] {
-            let copies = self.index.borrow().copies(kind, id).map_err(unavailable)?;
-            for copy in &copies {
-                match self.read_copy(kind, id, copy) {
-                    Ok(canonical) => return Ok(canonical),
-                    Err(CopyError::Store(error)) => return Err(unavailable(error)),
-                    Err(error) => failed = Some(error),
-                }
+        let mut failed = None;
+        loop {
+            let tried = self.try_copies(kind, id, &mut failed);
+            if let Some(canonical) = tried.map_err(unavailable)? {
+                return Ok(canonical);
             }
-            if again || copies.is_empty() {
+            let damaged = matches!(failed, Some(CopyError::Damaged(..)));
+            let mut index = self.index.borrow_mut();
+            if damaged || !index.list_again().map_err(unavailable)? {
                 break;
-            }
-            // The cache may be wrong: read the stored footers, and try once more.
-            for copy in &copies {
-                self.frames.borrow_mut().clear();
-                match self.index.borrow_mut().reread(&copy.pack) {
-                    Err(error) if error.backend_kind() == Some(BackendErrorKind::NotFound) => {}
-                    done => done.map_err(unavailable)?,
-                }
             }
         }
         let damaged = |why, cause| BlobError {
@@ -139,6 +129,36 @@ impl StoreReader {
             Some(error) => damaged(BlobErrorKind::Missing, Box::new(error)),
             None => damaged(BlobErrorKind::Missing, "it is in no pack".into()),
         })
+    }
+
+    /// The blob from the first copy that is good; `None` without one, and `failed` says why.
+    fn try_copies(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        failed: &mut Option<CopyError>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        for again in [false, true] {
+            let copies = self.index.borrow_mut().copies(kind, id)?;
+            for copy in &copies {
+                match self.read_copy(kind, id, copy) {
+                    Ok(canonical) => return Ok(Some(canonical)),
+                    Err(CopyError::Store(error)) => return Err(error),
+                    // Damage of one copy says more than that another is gone.
+                    Err(CopyError::Gone(_)) if matches!(failed, Some(CopyError::Damaged(..))) => {}
+                    Err(error) => *failed = Some(error),
+                }
+            }
+            if again || copies.is_empty() {
+                break;
+            }
+            // The cache may be wrong: read the stored footers, and try once more.
+            for copy in &copies {
+                self.frames.borrow_mut().clear();
+                self.index.borrow_mut().reread(&copy.pack)?;
+            }
+        }
+        Ok(None)
     }
 
     fn read_copy(&self, kind: BlobKind, id: &BlobId, copy: &Copy) -> Result<Vec<u8>, CopyError> {

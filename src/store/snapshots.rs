@@ -13,18 +13,14 @@ use crate::model::id::SnapshotId;
 pub struct SnapshotNames {
     /// Snapshots and abort markers, oldest first.
     pub ids: Vec<SnapshotId>,
-    /// Objects that are not named as snapshots are: never read.
-    pub foreign: Vec<String>,
 }
 
 /// Lists what is under `snapshots/`.
 pub fn list(backend: &dyn Backend) -> Result<SnapshotNames, StoreError> {
     let mut names = SnapshotNames::default();
     for object in backend.list(name::SNAPSHOTS)? {
-        match name::parse_snapshot(&object.name) {
-            Some(id) => names.ids.push(id),
-            None => names.foreign.push(object.name),
-        }
+        // What is named otherwise is never read; `Store::foreign` names it.
+        names.ids.extend(name::parse_snapshot(&object.name));
     }
     names.ids.sort_unstable();
     Ok(names)

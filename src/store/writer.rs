@@ -12,7 +12,7 @@ use super::index::{Excluded, Index};
 use super::pack_builder::PackBuilder;
 use super::reader::StoreReader;
 use super::{Store, commit, writer_record::WriterMark};
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::env::{Env, random_16};
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink};
@@ -42,8 +42,6 @@ pub struct StoreWriter {
     /// Blobs of the pack being filled; those of published packs are in the index.
     pending: HashMap<(BlobKind, BlobId), ()>,
     pack_bytes: u64,
-    /// Bytes of blobs that were put, known or not.
-    seen_bytes: u64,
 }
 
 impl StoreWriter {
@@ -52,9 +50,15 @@ impl StoreWriter {
         let started = store.env.monotonic();
         // W1
         let mark = WriterMark::create(store.backend.clone(), store.env.clone(), store.hash)?;
-        // W2, then W3
-        let excluded = Excluded::read(&*store.backend, store.hash)?;
-        let index = store.load_index(excluded)?;
+        let prepared = Self::prepare(store, compression);
+        let (index, builder) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // The first error says what went wrong; a record that stays is fenced by a prune.
+                let _ = mark.remove();
+                return Err(error);
+            }
+        };
         Ok(Self {
             backend: store.backend.clone(),
             env: store.env.clone(),
@@ -62,11 +66,20 @@ impl StoreWriter {
             index,
             mark,
             started,
-            builder: PackBuilder::new(store.hash, compression)?,
+            builder,
             pending: HashMap::new(),
             pack_bytes: 0,
-            seen_bytes: 0,
         })
+    }
+
+    /// W2, then W3.
+    fn prepare(store: &Store, compression: i32) -> Result<(Index, PackBuilder), StoreError> {
+        let excluded = Excluded::read(&*store.backend, store.hash)?;
+        if let Some((object, cause)) = excluded.unreadable.first() {
+            return Err(StoreError::of_object(object.clone(), cause.clone()));
+        }
+        let index = store.load_index(excluded)?;
+        Ok((index, PackBuilder::new(store.hash, compression)?))
     }
 
     /// The snapshot that this writer may commit.
@@ -86,7 +99,8 @@ impl StoreWriter {
 
     fn keep(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, StoreError> {
         let id = self.hash.blob_id(kind as u8, canonical);
-        self.seen_bytes += canonical.len() as u64;
+        // Here, not where packs are published: hours may pass in which every blob is known.
+        self.mark.refresh_if_due()?;
         // A blob that exists but is not usable is stored again, whole.
         if self.pending.contains_key(&(kind, id)) || self.index.usable(kind, &id)? {
             return Ok(id);
@@ -103,7 +117,6 @@ impl StoreWriter {
 
     /// W4: publishes the pack being filled.
     fn publish(&mut self) -> Result<(), StoreError> {
-        self.mark.refresh_if_due()?;
         let Some(pack) = self.builder.finish()? else {
             return Ok(());
         };
@@ -124,15 +137,22 @@ impl StoreWriter {
     /// W6, W7: commits the snapshot. On return it is durable, and so is all that it needs.
     ///
     /// Errors: `Fenced` if a prune took this writer for dead; another writer may then try again.
+    /// `OutcomeUnknown` leaves the writer record: whether S exists is then for a prune to settle.
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
-        self.publish()?;
-        let age = self.env.monotonic().saturating_sub(self.started);
-        let manifest_bytes = commit::commit(&*self.backend, self.hash, manifest, age)?;
-        // W7. The snapshot stands; a record that stays is fenced in vain by the next prune.
-        self.mark.remove()?;
+        let committed = self.publish().and_then(|()| {
+            let age = self.env.monotonic().saturating_sub(self.started);
+            commit::commit(&*self.backend, self.hash, manifest, age)
+        });
+        let unknown =
+            |error: &StoreError| error.backend_kind() == Some(BackendErrorKind::OutcomeUnknown);
+        if !committed.as_ref().is_err_and(unknown) {
+            // W7. If the snapshot stands, it does so with its record as well, and the first error
+            // is the one to report: a record that stays is fenced in vain by the next prune.
+            let _ = self.mark.remove();
+        }
         Ok(Committed {
             pack_bytes: self.pack_bytes,
-            manifest_bytes,
+            manifest_bytes: committed?,
         })
     }
 

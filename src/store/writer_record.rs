@@ -56,10 +56,16 @@ impl WriterMark {
             record,
             refreshed,
         };
-        mark.backend
-            .put_new(&name::writer(mark.snapshot()), &mark.encode()?)?;
-        mark.backend.barrier()?;
-        Ok(mark)
+        let bytes = mark.encode()?;
+        let put = mark.backend.put_new(&name::writer(mark.snapshot()), &bytes);
+        match put.and_then(|()| mark.backend.barrier()) {
+            Ok(()) => Ok(mark),
+            Err(error) => {
+                // It may be there all the same.
+                let _ = mark.remove();
+                Err(error.into())
+            }
+        }
     }
 
     /// The snapshot that may be committed.

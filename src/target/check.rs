@@ -123,6 +123,9 @@ pub(super) fn foreign_keys(
 fn described(check: &ForeignKeyCheck) -> String {
     match &check.defect {
         Some(defect) => format!("(unknown: {defect})"),
-        None => check.violations.values().sum::<u64>().to_string(),
+        None => {
+            let sum = |sum: u64, count: &u64| sum.saturating_add(*count);
+            check.violations.values().fold(0, sum).to_string()
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::check::{self, CheckLevel, Expected};
 use super::error::TargetError;
@@ -14,6 +15,7 @@ use super::writer::TableWriter;
 use crate::model::schema::{Schema, Settings, Table, TableKind};
 use crate::progress::Finding;
 use crate::sqlite::{Connection, SqliteError};
+use crate::vfs::Vfs;
 
 /// A database being built. Dropped unfinished, it leaves nothing behind.
 #[derive(Debug)]
@@ -41,12 +43,13 @@ impl NewDatabase {
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken.
     pub fn create(
+        vfs: &Arc<dyn Vfs>,
         place: &Path,
         settings: &Settings,
         schema: &Schema,
         skipped: impl IntoIterator<Item = String>,
     ) -> Result<Self, TargetError> {
-        let file = Unpublished::create(place)?;
+        let file = Unpublished::create(vfs.clone(), place)?;
         let at = |cause: SqliteError| TargetError::of(place, "", cause);
         let db = Connection::open_scratch(file.temp()).map_err(at)?;
         let mut skipped: BTreeSet<String> = skipped.into_iter().collect();

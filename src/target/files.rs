@@ -1,12 +1,16 @@
 //! The few file calls that a new database needs: a name beside its place, sync, publish.
 
-use std::fs::File;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::sync::Arc;
 
 use super::error::TargetError;
+use crate::vfs::{Vfs, VfsError, VfsErrorKind, folder_of};
+
+/// Before the umask, as of any file that a program makes.
+const MODE: u32 = 0o666;
 
 /// What SQLite keeps beside a database.
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -14,19 +18,17 @@ const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// A file being built, beside its place; it goes with this value unless it is published.
 #[derive(Debug)]
 pub(super) struct Unpublished {
+    vfs: Arc<dyn Vfs>,
     temp: tempfile::TempPath,
     place: PathBuf,
     folder: PathBuf,
 }
 
 impl Unpublished {
-    /// Makes an empty file `.<name>.larder-<random>` in the folder of `place`, readable by its
-    /// owner only. Refuses if `place` or a sidecar of it exists.
-    pub(super) fn create(place: &Path) -> Result<Self, TargetError> {
-        let folder = match place.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+    /// Makes an empty file `.<name>.larder-<random>` in the folder of `place`. Refuses if `place`
+    /// or a sidecar of it exists.
+    pub(super) fn create(vfs: Arc<dyn Vfs>, place: &Path) -> Result<Self, TargetError> {
+        let folder = folder_of(place).to_owned();
         let Some(name) = place.file_name() else {
             return Err(TargetError::NoFolder {
                 path: place.to_owned(),
@@ -35,16 +37,18 @@ impl Unpublished {
         if !folder.is_dir() {
             return Err(TargetError::NoFolder { path: folder });
         }
-        ensure_absent(place)?;
+        ensure_absent(&*vfs, place)?;
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);
         prefix.push(".larder-");
         let temp = tempfile::Builder::new()
             .prefix(&prefix)
+            .permissions(Permissions::from_mode(MODE))
             .tempfile_in(&folder)
             .map_err(|cause| TargetError::file("make a file in", &folder, cause))?
             .into_temp_path();
         Ok(Self {
+            vfs,
             temp,
             place: place.to_owned(),
             folder,
@@ -62,16 +66,29 @@ impl Unpublished {
     }
 
     /// Makes the file durable, gives it its name without replacing anything, and makes that durable.
-    pub(super) fn publish(self) -> Result<(), TargetError> {
-        if let Some(sidecar) = sidecars(&self.temp).into_iter().find(|path| exists(path)) {
-            let cause = io::Error::other("SQLite left it behind");
-            return Err(TargetError::file("finish", &sidecar, cause));
+    pub(super) fn publish(mut self) -> Result<(), TargetError> {
+        for sidecar in sidecars(&self.temp) {
+            if is_present(&*self.vfs, &sidecar)? {
+                let cause = io::Error::other("SQLite left it behind");
+                return Err(TargetError::file("finish", &sidecar, cause));
+            }
         }
-        sync(&self.temp).map_err(|e| TargetError::file("sync", &self.temp, e))?;
-        ensure_absent(&self.place)?;
-        rename_new(&self.temp, &self.place)
-            .map_err(|e| TargetError::file("publish", &self.place, e))?;
-        sync(&self.folder).map_err(|e| TargetError::file("sync", &self.folder, e))
+        let failed = |op, path: &Path| {
+            let path = path.to_owned();
+            move |error| of_file(op, &path, error)
+        };
+        self.vfs
+            .sync_file(&self.temp)
+            .map_err(failed("sync", &self.temp))?;
+        ensure_absent(&*self.vfs, &self.place)?;
+        self.vfs
+            .publish_no_replace(&self.temp, &self.place)
+            .map_err(failed("publish", &self.place))?;
+        // The name is free again: whoever takes it now keeps it.
+        self.temp.disable_cleanup(true);
+        self.vfs
+            .sync_dir(&self.folder)
+            .map_err(failed("sync", &self.folder))
     }
 }
 
@@ -79,7 +96,7 @@ impl Drop for Unpublished {
     fn drop(&mut self) {
         // The file itself goes with `temp`; nothing is left to report a failure to.
         for sidecar in sidecars(&self.temp) {
-            let _ = std::fs::remove_file(sidecar);
+            let _ = self.vfs.unlink(&sidecar);
         }
     }
 }
@@ -92,38 +109,32 @@ fn sidecars(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// True if anything is at a path that a database is meant for, a link to nowhere too.
-pub fn is_present(path: &Path) -> bool {
-    exists(path)
+/// The answer of the Vfs about a file.
+fn of_file(op: &'static str, path: &Path, error: VfsError) -> TargetError {
+    let path = path.to_owned();
+    match error.kind {
+        VfsErrorKind::Exists => TargetError::Exists { path },
+        VfsErrorKind::NoSpace => TargetError::NoSpace { path },
+        VfsErrorKind::Denied => TargetError::Denied {
+            path,
+            cause: error.cause.to_string(),
+        },
+        _ => TargetError::file(op, &path, error.cause),
+    }
 }
 
-/// True for a symbolic link to nowhere, too.
-fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+/// True if anything is at a path that a database is meant for, a symbolic link to nowhere too.
+pub fn is_present(vfs: &dyn Vfs, path: &Path) -> Result<bool, TargetError> {
+    let entry = vfs.entry(path).map_err(|e| of_file("look at", path, e))?;
+    Ok(entry.is_some())
 }
 
 /// An old `-wal` beside a new database would be replayed into it.
-fn ensure_absent(place: &Path) -> Result<(), TargetError> {
-    let in_the_way = std::iter::once(place.to_owned())
-        .chain(sidecars(place))
-        .find(|path| exists(path));
-    match in_the_way {
-        Some(path) => Err(TargetError::Exists { path }),
-        None => Ok(()),
-    }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system without it: a second name is refused just so, then the first goes.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            std::fs::hard_link(from, to)?;
-            std::fs::remove_file(from)
+fn ensure_absent(vfs: &dyn Vfs, place: &Path) -> Result<(), TargetError> {
+    for path in std::iter::once(place.to_owned()).chain(sidecars(place)) {
+        if is_present(vfs, &path)? {
+            return Err(TargetError::Exists { path });
         }
-        done => Ok(done?),
     }
+    Ok(())
 }

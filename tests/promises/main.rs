@@ -10,6 +10,9 @@
 )]
 
 mod backend_contract;
+mod commit_protocol;
+mod corruption;
+mod crash;
 mod foreign_keys;
 mod format_spec;
 mod independent_reader;
@@ -18,11 +21,13 @@ mod local_writes;
 mod old_stores;
 mod restore_modes;
 mod round_trip;
+mod sandbox;
 mod small_growth;
 mod source_target;
 mod stage;
 mod tree;
 mod tree_damage;
 mod tree_rows;
+mod usable_copies;
 mod vfs_contract;
 mod workshop;

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::model::id::BlobId;
@@ -19,6 +20,8 @@ use larder::source::{Capture, CaptureOptions, RowSink, SourceError, rows};
 use larder::target::{
     CheckLevel, Expected, NewDatabase, Restored, SpilledContent, TableWriter, TargetError,
 };
+use larder::vfs::Vfs;
+use larder::vfs::os::OsVfs;
 
 /// Keeps large values as files: the test must not need their memory itself.
 struct Values {
@@ -68,10 +71,15 @@ impl RowSink for Copy<'_> {
     }
 }
 
+fn files() -> Arc<dyn Vfs> {
+    Arc::new(OsVfs)
+}
+
 fn options(temp_dir: &Path) -> CaptureOptions {
     CaptureOptions {
         busy: Duration::from_millis(200),
         temp_dir: temp_dir.to_owned(),
+        vfs: Arc::new(OsVfs),
     }
 }
 
@@ -79,7 +87,7 @@ fn options(temp_dir: &Path) -> CaptureOptions {
 fn copy(from: &Path, to: &Path, temp_dir: &Path) -> Result<Restored, TargetError> {
     let capture = Capture::begin(from, &options(temp_dir)).unwrap();
     let skipped = capture.not_carried().iter().map(|o| o.name.clone());
-    let target = NewDatabase::create(to, capture.settings(), capture.schema(), skipped)?;
+    let target = NewDatabase::create(&files(), to, capture.settings(), capture.schema(), skipped)?;
     let mut values = Values {
         folder: temp_dir.to_owned(),
         count: 0,
@@ -460,7 +468,8 @@ fn nothing_is_replaced_and_nothing_is_left_behind() {
         "CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES(1)",
     ));
     let capture = Capture::begin(&from, &options(dir.path())).unwrap();
-    let create = |to: &Path| NewDatabase::create(to, capture.settings(), capture.schema(), []);
+    let create =
+        |to: &Path| NewDatabase::create(&files(), to, capture.settings(), capture.schema(), []);
     for taken in ["to.db", "to.db-wal", "to.db-journal", "to.db-shm"] {
         let folder = tempfile::tempdir().unwrap();
         File::create(folder.path().join(taken)).unwrap();
@@ -522,7 +531,7 @@ fn hostile_schema_texts_are_refused() {
         let mut schema = capture.schema().clone();
         schema.objects[0].sql = Some(text.to_owned());
         let to = dir.path().join("to.db");
-        let made = NewDatabase::create(&to, capture.settings(), &schema, [])
+        let made = NewDatabase::create(&files(), &to, capture.settings(), &schema, [])
             .and_then(|database| database.finish(CheckLevel::Full, &Expected::default()));
         assert!(made.is_err(), "{text}");
         assert!(!to.exists());

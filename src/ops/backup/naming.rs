@@ -14,6 +14,8 @@ use crate::ops::select::{SAFETY_TAG, newest_first};
 pub(super) struct Lineage {
     /// The name; not taken when it was looked at.
     pub name: String,
+    /// Snapshots there are, damaged ones included.
+    pub snapshots: u64,
     /// Newest snapshot of every source, newest first.
     newest: Vec<Manifest>,
 }
@@ -25,9 +27,11 @@ pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Resu
     }
     let mut names = HashSet::new();
     let mut newest: Vec<Manifest> = Vec::new();
+    let snapshots = std::cell::Cell::new(0);
     newest_first(
         store,
         |manifest| {
+            snapshots.set(snapshots.get() + 1);
             names.insert(manifest.name.clone());
             let known = newest
                 .iter()
@@ -38,7 +42,10 @@ pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Resu
             Ok(true)
         },
         // It is no parent; `list` and `validate` name it.
-        |_, _| Ok(()),
+        |_, _| {
+            snapshots.set(snapshots.get() + 1);
+            Ok(())
+        },
     )?;
     let name = match &options.name {
         Some(name) if names.contains(name) => {
@@ -52,7 +59,11 @@ pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Resu
         Some(name) => name.clone(),
         None => free_name(&default_name(time_ms), &names),
     };
-    Ok(Lineage { name, newest })
+    Ok(Lineage {
+        name,
+        snapshots: snapshots.get(),
+        newest,
+    })
 }
 
 /// `backup_YYYYMMDD_HHMMSS` in local time, as the ancestor named its folders.

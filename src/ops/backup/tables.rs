@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::error::Error;
-use crate::format::blob::BlobError;
+use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::file_name::entity_file;
 use crate::model::id::BlobId;
@@ -193,7 +193,17 @@ pub(super) fn count_changes(
     let parent_schema = if parent.schema == schema_id {
         schema.clone()
     } else {
-        read_schema(&reader, &parent.schema)?
+        match read_schema(&reader, &parent.schema) {
+            Ok(schema) => schema,
+            // As below: damage in the parent must not stop a backup.
+            Err(Error::Store(StoreError::Damaged { .. })) => return Ok(()),
+            Err(Error::Store(StoreError::Blob(error)))
+                if error.why != BlobErrorKind::Unavailable =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
     };
     for entity in entities.iter_mut().filter(|entity| differs(entity)) {
         let before = parent.entity(&entity.entity).and_then(|before| {
@@ -223,7 +233,7 @@ pub(super) fn count_changes(
         // Damage in the parent must not stop a backup: nothing depends on the report.
         entity.changes = match changes {
             Ok(changes) => (!changes.is_empty()).then_some(changes),
-            Err(error) if error.why == crate::format::blob::BlobErrorKind::Unavailable => {
+            Err(error) if error.why == BlobErrorKind::Unavailable => {
                 return Err(Error::Store(error.into()));
             }
             Err(_) => None,

@@ -124,10 +124,10 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut outcome = if is_present(&options.target) {
+    let mut outcome = if is_present(&*world.vfs, &options.target)? {
         existing::run(store, world, manifest, options, progress)?
     } else {
-        new_file::run(store, manifest, options, progress)?
+        new_file::run(store, world, manifest, options, progress)?
     };
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::schema::{Schema, Table};
 use crate::ops::list::summary;
-use crate::ops::open::Store;
+use crate::ops::open::{Store, World};
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
@@ -16,6 +16,7 @@ use crate::target::{CheckLevel, Expected, ForeignKeyCheck, NewDatabase, TableWri
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
     store: &Store,
+    world: &World,
     manifest: &Manifest,
     options: &RestoreOptions,
     progress: &mut dyn Progress,
@@ -39,7 +40,7 @@ pub(super) fn run(
         elapsed_ms: 0,
     };
     if !options.dry_run {
-        let found = build(&reader, manifest, &schema, options, progress)?;
+        let found = build(&reader, world, manifest, &schema, options, progress)?;
         outcome.findings.extend(found);
         outcome.checked = match options.check {
             CheckLevel::None => vec!["counts", "foreign keys"],
@@ -74,6 +75,7 @@ pub(super) fn left_out(manifest: &Manifest) -> Vec<Finding> {
 
 fn build(
     reader: &StoreReader,
+    world: &World,
     manifest: &Manifest,
     schema: &Schema,
     options: &RestoreOptions,
@@ -85,7 +87,13 @@ fn build(
         .iter()
         .filter(|t| !carried(t))
         .map(|t| t.name.clone());
-    let database = NewDatabase::create(&options.target, &manifest.settings, schema, skipped)?;
+    let database = NewDatabase::create(
+        &world.vfs,
+        &options.target,
+        &manifest.settings,
+        schema,
+        skipped,
+    )?;
     let total = manifest.all_tables().map(|e| e.records).sum();
     progress.phase("Restoring", total, Unit::Records);
     for table in database.tables() {

@@ -36,12 +36,12 @@ impl Findings {
     /// Packs whose table of contents cannot be read.
     pub(super) fn unreadable_packs(&mut self, packs: &[UnreadablePack]) {
         for pack in packs {
-            self.pack(pack_object(&pack.id), pack.cause.to_string());
+            self.object(pack_object(&pack.id), pack.cause.to_string());
         }
     }
 
-    /// A pack that is not what its name says. What of it affects whom is told blob by blob.
-    pub(super) fn pack(&mut self, object: String, cause: String) {
+    /// An object that is not what its name says. What of a pack affects whom is told blob by blob.
+    pub(super) fn object(&mut self, object: String, cause: String) {
         if !self.damage.iter().any(|damage| damage.object == object) {
             self.damage.push(Damage {
                 object,

@@ -113,6 +113,9 @@ pub fn run(
     let (reader, packs) = store.fresh_reader()?;
     let mut found = Findings::default();
     found.unreadable_packs(&packs.unreadable);
+    for (object, cause) in &packs.unreadable_records {
+        found.object(object.clone(), cause.to_string());
+    }
     let pack_bytes = packs.packs.iter().map(|(_, bytes)| bytes).sum();
     if !options.quick {
         read_packs(store, &packs, &mut found, progress)?;
@@ -132,10 +135,7 @@ pub fn run(
         }
     }
     let blobs = checker.blobs();
-    let mut foreign = names.foreign;
-    foreign.extend(packs.foreign);
-    foreign.extend(store.foreign()?);
-    for name in foreign {
+    for name in store.foreign()? {
         found.note(name, "is no object of this store; it was not read");
     }
     let packs_good = packs
@@ -176,7 +176,7 @@ fn read_packs(
             return Err(Error::Cancelled);
         }
         if let Some(cause) = store.pack_damage(id, *bytes)? {
-            found.pack(pack_object(id), cause);
+            found.object(pack_object(id), cause);
         }
         progress.advance(*bytes);
     }
