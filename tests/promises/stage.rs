@@ -1,47 +1,22 @@
 //! A store in a folder, and databases that are backed up into it and restored from it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use larder::env::SystemEnv;
 use larder::error::Error;
 use larder::format::manifest::Manifest;
 use larder::ops::backup::{self, BackupOptions};
-use larder::ops::open::{self, Store, StoreOptions, World};
 use larder::ops::restore::{self, Mode, RestoreOptions, RestoreOutcome, TableReport};
-use larder::ops::select::{self, SourceChoice};
 use larder::progress::{NoProgress, Progress};
 use larder::target::CheckLevel;
-use larder::vfs::os::OsVfs;
 
-pub struct Stage {
-    pub dir: tempfile::TempDir,
-    pub world: World,
-    pub store: Store,
-}
+pub use crate::workshop::{Workshop, differences};
+use crate::workshop::{copy_database, real_databases};
 
-impl Stage {
-    pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let world = World {
-            env: Arc::new(SystemEnv),
-            vfs: Arc::new(OsVfs),
-        };
-        let options = StoreOptions {
-            location: dir.path().join("store"),
-            cache_dir: None,
-            compression: 3,
-        };
-        let store = open::create(&options, &world).unwrap();
-        Self { dir, world, store }
-    }
+/// A workshop in which databases are restored into.
+pub type Stage = Workshop;
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
+impl Workshop {
     /// Makes a database from SQL, or goes on with one.
     pub fn make(&self, name: &str, sql: &str) -> PathBuf {
         let path = self.path(name);
@@ -54,12 +29,7 @@ impl Stage {
     /// Copies a database of the corpus, its `-wal` with it.
     pub fn borrow(&self, original: &Path, name: &str) -> PathBuf {
         let to = self.path(name);
-        for suffix in ["", "-wal"] {
-            let beside = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-            if beside(original).exists() {
-                std::fs::copy(beside(original), beside(&to)).unwrap();
-            }
-        }
+        copy_database(original, &to);
         to
     }
 
@@ -74,10 +44,6 @@ impl Stage {
         };
         let done = backup::run(&mut self.store, &self.world, &options, &mut NoProgress).unwrap();
         self.manifest(&done.snapshot.id)
-    }
-
-    pub fn manifest(&self, word: &str) -> Manifest {
-        select::one(&self.store, word, &SourceChoice::Any).unwrap()
     }
 
     pub fn try_restore(
@@ -172,32 +138,9 @@ pub fn number(path: &Path, sql: &str) -> i64 {
     db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// What the comparing script says; `None` if it is not to be had here.
-pub fn differences(a: &Path, b: &Path, ignored: &str) -> Option<String> {
-    let python = std::env::var_os("LARDER_TEST_PYTHON")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/dbdiff.py");
-    let out = Command::new(python)
-        .arg(script)
-        .args([a, b])
-        .args(["--ignore", ignored])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-    Some(match out.status.code() {
-        Some(0) => String::new(),
-        code => format!("exit {code:?}: {text}"),
-    })
-}
-
 /// A database of the corpus; `None`, said aloud, where there is none.
 pub fn corpus(name: &str) -> Option<PathBuf> {
-    match std::env::var_os("LARDER_TEST_DATA") {
-        Some(data) => Some(Path::new(&data).join(name)),
-        None => {
-            println!("not run: LARDER_TEST_DATA is not set");
-            None
-        }
-    }
+    real_databases().map(|data| data.join(name))
 }
 
 /// The report of a table.
