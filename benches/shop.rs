@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[allow(
+    dead_code,
+    reason = "each bench is a program of its own; not all change the shop"
+)]
 /// Changes that are made to a shop, as `mutate_shop.py` calls them.
 pub const CHANGES: [&str; 3] = ["update1pct", "day", "append1pct"];
 
@@ -29,15 +33,22 @@ pub fn databases(rows: u64, scratch: &Path) -> Vec<PathBuf> {
     asked
 }
 
+#[allow(
+    dead_code,
+    reason = "each bench is a program of its own; not all change the shop"
+)]
 /// A shop after each of [`CHANGES`]; nothing for another database.
 pub fn changed(shop: &Path, scratch: &Path) -> Vec<(&'static str, PathBuf)> {
-    let db = rusqlite::Connection::open_with_flags(
-        shop,
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
-    )
-    .unwrap();
-    let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('orders','order_items','events')";
-    if db.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap() != 3 {
+    let db =
+        rusqlite::Connection::open_with_flags(shop, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .unwrap();
+    let tables =
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('orders','order_items','events')";
+    if db
+        .query_row(tables, [], |row| row.get::<_, i64>(0))
+        .unwrap()
+        != 3
+    {
         return Vec::new();
     }
     CHANGES
