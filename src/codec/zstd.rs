@@ -49,26 +49,38 @@ impl Compressor {
     }
 }
 
-/// Decompresses one frame that must give exactly `plain_bytes` bytes.
-///
-/// The caller has checked `plain_bytes` against its limit: so much is allocated.
-pub fn decompress_exact(frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, ZstdError> {
-    let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
-    let mut decompressor = zstd::bulk::Decompressor::new().map_err(damaged)?;
-    decompressor
-        .window_log_max(WINDOW_LOG_MAX)
-        .map_err(damaged)?;
-    let plain = decompressor
-        .decompress(frame, plain_bytes)
-        .map_err(damaged)?;
-    if plain.len() == plain_bytes {
-        Ok(plain)
-    } else {
-        Err(ZstdError::Length {
-            expected: plain_bytes,
-            actual: plain.len(),
-        })
+/// A decompressor whose working memory serves many frames.
+#[derive(Default)]
+pub struct Decompressor(zstd::bulk::Decompressor<'static>);
+
+impl std::fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decompressor")
     }
+}
+
+impl Decompressor {
+    /// Decompresses one frame that must give exactly `plain_bytes` bytes.
+    ///
+    /// The caller has checked `plain_bytes` against its limit: so much is allocated.
+    pub fn exact(&mut self, frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, ZstdError> {
+        let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
+        self.0.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
+        let plain = self.0.decompress(frame, plain_bytes).map_err(damaged)?;
+        if plain.len() == plain_bytes {
+            Ok(plain)
+        } else {
+            Err(ZstdError::Length {
+                expected: plain_bytes,
+                actual: plain.len(),
+            })
+        }
+    }
+}
+
+/// Decompresses one frame that must give exactly `plain_bytes` bytes; see [`Decompressor::exact`].
+pub fn decompress_exact(frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, ZstdError> {
+    Decompressor::default().exact(frame, plain_bytes)
 }
 
 /// Decompresses one frame of unknown plain length, refusing more than `bytes_max` bytes.

@@ -5,7 +5,7 @@
 
 use super::error::StoreError;
 use crate::codec::hash::{StoreHash, pack_id};
-use crate::codec::zstd::{self, Compressor};
+use crate::codec::zstd::{Compressor, Decompressor};
 use crate::format::blob::{self, BlobKind, Encoding};
 use crate::format::bytes::length_u32;
 use crate::format::footer::{BlobEntry, Footer, FrameEntry};
@@ -39,6 +39,7 @@ pub struct FinishedPack {
 pub struct PackBuilder {
     hash: StoreHash,
     compressor: Compressor,
+    decompressor: Decompressor,
     bytes: Vec<u8>,
     footer: Footer,
     frame: Vec<u8>,
@@ -54,6 +55,7 @@ impl PackBuilder {
         Ok(Self {
             hash,
             compressor,
+            decompressor: Decompressor::default(),
             bytes: Vec::new(),
             footer: Footer::default(),
             frame: Vec::new(),
@@ -167,13 +169,15 @@ impl PackBuilder {
     }
 
     /// Decodes what was encoded: every blob must come back to its id.
-    fn verify(&self, stored: &[u8]) -> Result<(), StoreError> {
+    fn verify(&mut self, stored: &[u8]) -> Result<(), StoreError> {
         let wrong = |id: &BlobId, cause: &dyn std::fmt::Display| StoreError::Encoding {
             what: format!("blob {id}: {cause}"),
         };
         let first = self.waiting.first().map_or(BlobId([0; 32]), |blob| blob.id);
-        let plain =
-            zstd::decompress_exact(stored, self.frame.len()).map_err(|e| wrong(&first, &e))?;
+        let plain = self
+            .decompressor
+            .exact(stored, self.frame.len())
+            .map_err(|e| wrong(&first, &e))?;
         for blob in &self.waiting {
             let canonical = pack::read_item(&plain, blob.offset as usize)
                 .and_then(|(item, _)| {

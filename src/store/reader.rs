@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::index::Index;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
-use crate::codec::zstd;
+use crate::codec::zstd::Decompressor;
 use crate::format::blob::{self, BlobError, BlobErrorKind, BlobKind, BlobSource};
 use crate::format::bytes::check_limit;
 use crate::format::{FormatError, limits, name, pack};
@@ -42,6 +42,7 @@ pub struct StoreReader {
     hash: StoreHash,
     index: RefCell<Index>,
     frames: RefCell<VecDeque<DecodedFrame>>,
+    decompressor: RefCell<Decompressor>,
     blobs_read: Cell<u64>,
 }
 
@@ -52,6 +53,7 @@ impl StoreReader {
             hash,
             index: RefCell::new(index),
             frames: RefCell::default(),
+            decompressor: RefCell::default(),
             blobs_read: Cell::new(0),
         }
     }
@@ -215,8 +217,8 @@ impl StoreReader {
                 what: "the length of a frame",
             })
         })?;
-        let plain = zstd::decompress_exact(&stored, plain_bytes).map_err(|e| damaged(e.into()))?;
-        let plain = Arc::new(plain);
+        let decompressed = self.decompressor.borrow_mut().exact(&stored, plain_bytes);
+        let plain = Arc::new(decompressed.map_err(|e| damaged(e.into()))?);
         let mut frames = self.frames.borrow_mut();
         frames.push_back((key, plain.clone()));
         while frames.iter().map(|(_, frame)| frame.len()).sum::<usize>() > FRAMES_BYTES_MAX

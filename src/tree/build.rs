@@ -10,7 +10,7 @@ use crate::format::leaf::{self, LeafBuilder};
 use crate::format::node::{Child, Node, NodeKey, ROW_WEIGHT, Span, key_canonical};
 use crate::model::row::RowRef;
 
-use super::split;
+use super::split::{self, LeafWeights};
 
 /// A level of nodes being filled.
 #[derive(Debug, Default)]
@@ -25,6 +25,7 @@ struct Level {
 pub struct TreeBuilder<'a> {
     shape: &'a TreeShape,
     hash: StoreHash,
+    weights: LeafWeights,
     leaf: LeafBuilder,
     leaf_weight: u64,
     /// Last row's rowid, and its key in canonical form.
@@ -40,9 +41,15 @@ pub struct TreeBuilder<'a> {
 impl<'a> TreeBuilder<'a> {
     /// A builder of trees of this shape.
     pub fn new(shape: &'a TreeShape, hash: StoreHash) -> Self {
+        Self::with_weights(shape, hash, LeafWeights::FORMAT)
+    }
+
+    /// A builder of trees that no store may hold, unless the weights are those of the format.
+    pub fn with_weights(shape: &'a TreeShape, hash: StoreHash, weights: LeafWeights) -> Self {
         Self {
             shape,
             hash,
+            weights,
             leaf: LeafBuilder::new(shape.columns),
             leaf_weight: 0,
             last_rowid: 0,
@@ -81,12 +88,11 @@ impl<'a> TreeBuilder<'a> {
                 self.last_digest = self.hash.split_digest(&self.split_input);
             }
         }
-        if split::leaf_ends(
-            &self.last_digest,
-            weight,
-            self.leaf_weight,
-            self.leaf.rows(),
-        ) {
+        let rows = self.leaf.rows();
+        if self
+            .weights
+            .leaf_ends(&self.last_digest, weight, self.leaf_weight, rows)
+        {
             self.close_leaf(sink)?;
         }
         Ok(())

@@ -144,10 +144,26 @@ struct Canonical {
 
 impl Canonical {
     fn append(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
-        let length = self.bytes.len() as u64 + bytes.len() as u64;
-        check_limit("a decoded leaf", length, self.max as u64)?;
+        self.check_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Appends numbers: room is checked once for all of them.
+    fn append_all<const N: usize>(
+        &mut self,
+        numbers: impl ExactSizeIterator<Item = [u8; N]>,
+    ) -> Result<(), FormatError> {
+        self.check_room(numbers.len().saturating_mul(N))?;
+        for number in numbers {
+            self.bytes.extend_from_slice(&number);
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, more: usize) -> Result<(), FormatError> {
+        let length = self.bytes.len() as u64 + more as u64;
+        check_limit("a decoded leaf", length, self.max as u64)
     }
 }
 
@@ -167,9 +183,7 @@ fn decode_rowids(
         }
     };
     out.append(&[1])?;
-    rowids
-        .iter()
-        .try_for_each(|rowid| out.append(&rowid.to_le_bytes()))
+    out.append_all(rowids.iter().map(|rowid| rowid.to_le_bytes()))
 }
 
 fn decode_column(
@@ -178,11 +192,11 @@ fn decode_column(
     out: &mut Canonical,
 ) -> Result<(), FormatError> {
     let all;
-    let classes = match fields.u8()? {
-        CLASSES_LISTED => fields.bytes(rows)?,
+    let (only, classes) = match fields.u8()? {
+        CLASSES_LISTED => (None, fields.bytes(rows)?),
         class => {
             all = vec![class; rows];
-            &all
+            (Some(class), &all[..])
         }
     };
     out.append(classes)?;
@@ -191,60 +205,81 @@ fn decode_column(
         counts[usize::from(*class)] += 1;
     }
     let count = |class: u8| counts[usize::from(class)];
-    let integer_values = integers::decode(fields, count(class::INTEGER))?;
-    let real_values = reals::decode(fields, count(class::REAL))?;
-    let lengths = integers::decode(fields, count(class::TEXT) + count(class::BLOB))?;
-    let mut long_total = 0_usize;
-    for length in &lengths {
-        let length = u64::try_from(*length).map_err(|_| FormatError::Invalid {
+    let integers = integers::decode(fields, count(class::INTEGER))?;
+    let reals = reals::decode(fields, count(class::REAL))?;
+    let lengths = decode_lengths(fields, count(class::TEXT) + count(class::BLOB))?;
+    out.append_all(lengths.iter().map(|length| length.to_le_bytes()))?;
+    // At most 65,536 values of 16 KiB.
+    let long = fields.bytes(lengths.iter().map(|length| *length as usize).sum())?;
+    let spilled_count = count(class::SPILLED_TEXT) + count(class::SPILLED_BLOB);
+    let spilled = fields.bytes(spilled_count * SPILLED_BYTES)?;
+    match only {
+        Some(class::INTEGER) => out.append_all(integers.iter().map(|v| v.to_le_bytes())),
+        Some(class::REAL) => out.append_all(reals.iter().map(|v| v.to_bits().to_le_bytes())),
+        Some(class::TEXT | class::BLOB) => out.append(long),
+        _ => {
+            let parts = Parts {
+                integers: integers.iter(),
+                reals: reals.iter(),
+                lengths: lengths.iter(),
+                long: Fields::new(long, "bytes of a column"),
+                spilled: Fields::new(spilled, "spilled values"),
+            };
+            parts.interleave(classes, out)
+        }
+    }
+}
+
+/// Lengths of texts and blobs, none over what stands in a row.
+fn decode_lengths(fields: &mut Fields<'_>, count: usize) -> Result<Vec<u32>, FormatError> {
+    let lengths = integers::decode(fields, count)?;
+    let length = |length: i64| {
+        let length = u32::try_from(length).map_err(|_| FormatError::Invalid {
             what: "the length of a value",
         })?;
-        check_limit("a value in a leaf", length, SPILL_BYTES_OVER as u64)?;
-        #[expect(clippy::cast_possible_truncation, reason = "at most 16 KiB")]
-        out.append(&(length as u32).to_le_bytes())?;
-        #[expect(clippy::cast_possible_truncation, reason = "at most 16 KiB")]
-        {
-            // At most 65,536 values of 16 KiB.
-            long_total += length as usize;
-        }
-    }
-    let mut long = Fields::new(fields.bytes(long_total)?, "bytes of a column");
-    let spilled_count = count(class::SPILLED_TEXT) + count(class::SPILLED_BLOB);
-    let mut spilled = Fields::new(
-        fields.bytes(spilled_count * SPILLED_BYTES)?,
-        "spilled values",
-    );
-    let (mut integer_values, mut real_values) = (integer_values.iter(), real_values.iter());
-    let mut lengths = lengths.iter();
-    for class in classes {
-        match *class {
-            class::NULL => {}
-            class::INTEGER => {
-                out.append(
-                    &integer_values
-                        .next()
-                        .copied()
-                        .unwrap_or_default()
-                        .to_le_bytes(),
-                )?;
-            }
-            class::REAL => {
-                let real = real_values.next().copied().unwrap_or_default();
-                out.append(&real.to_bits().to_le_bytes())?;
-            }
-            class::TEXT | class::BLOB => {
-                let length = lengths.next().copied().unwrap_or_default();
-                out.append(long.bytes(usize::try_from(length).unwrap_or(usize::MAX))?)?;
-            }
-            class::SPILLED_TEXT | class::SPILLED_BLOB => {
-                out.append(spilled.bytes(SPILLED_BYTES)?)?
-            }
-            _ => {
-                return Err(FormatError::Invalid {
-                    what: "a value's class",
-                });
+        check_limit("a value in a leaf", length.into(), SPILL_BYTES_OVER as u64)?;
+        Ok(length)
+    };
+    lengths.into_iter().map(length).collect()
+}
+
+/// The values of a column by class, each class in row order.
+struct Parts<'a> {
+    integers: std::slice::Iter<'a, i64>,
+    reals: std::slice::Iter<'a, f64>,
+    lengths: std::slice::Iter<'a, u32>,
+    long: Fields<'a>,
+    spilled: Fields<'a>,
+}
+
+impl Parts<'_> {
+    /// Appends the values in row order. There are as many of each class as `classes` says.
+    fn interleave(mut self, classes: &[u8], out: &mut Canonical) -> Result<(), FormatError> {
+        for class in classes {
+            match *class {
+                class::NULL => {}
+                class::INTEGER => {
+                    let integer = self.integers.next().copied().unwrap_or_default();
+                    out.append(&integer.to_le_bytes())?;
+                }
+                class::REAL => {
+                    let real = self.reals.next().copied().unwrap_or_default();
+                    out.append(&real.to_bits().to_le_bytes())?;
+                }
+                class::TEXT | class::BLOB => {
+                    let length = self.lengths.next().copied().unwrap_or_default();
+                    out.append(self.long.bytes(length as usize)?)?;
+                }
+                class::SPILLED_TEXT | class::SPILLED_BLOB => {
+                    out.append(self.spilled.bytes(SPILLED_BYTES)?)?;
+                }
+                _ => {
+                    return Err(FormatError::Invalid {
+                        what: "a value's class",
+                    });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
