@@ -10,10 +10,14 @@
 )]
 
 mod backend_contract;
+mod bad_input;
+mod bad_sources;
 mod commit_protocol;
 mod corruption;
 mod crash;
+mod forged_pack;
 mod format_spec;
+mod hostile_store;
 mod independent_reader;
 mod layering;
 mod local_writes;
