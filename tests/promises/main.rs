@@ -21,6 +21,7 @@ mod hostile_store;
 mod independent_reader;
 mod layering;
 mod local_writes;
+mod restore_faults;
 mod round_trip;
 mod sandbox;
 mod small_growth;
