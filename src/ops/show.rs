@@ -43,7 +43,8 @@ pub fn blobs(store: &Store, manifest: &Manifest) -> Result<Vec<BlobLine>, Error>
     newest_first(
         store,
         |other| {
-            if other.id < manifest.id {
+            // As snapshots are listed: of one second, the time decides, not the random bits.
+            if (&other.time, &other.id) < (&manifest.time, &manifest.id) {
                 older.push(other);
             }
             Ok(true)
