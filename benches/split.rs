@@ -142,6 +142,7 @@ fn weigh(database: &Path, weights: LeafWeights, scale: &mut Scale) -> (Counted, 
     let options = CaptureOptions {
         busy: Duration::from_secs(1),
         temp_dir: std::env::temp_dir(),
+        vfs: std::sync::Arc::new(larder::vfs::os::OsVfs),
     };
     let capture = Capture::begin(database, &options).unwrap();
     let begun = Instant::now();

@@ -43,6 +43,7 @@ pub fn blobs(store: &Store, manifest: &Manifest) -> Result<Vec<BlobLine>, Error>
     newest_first(
         store,
         |other| {
+            // As snapshots are listed: of one second, the time decides, not the random bits.
             if (&other.time, &other.id) < (&manifest.time, &manifest.id) {
                 older.push(other);
             }

@@ -96,7 +96,8 @@ impl NewDatabase {
     /// Completes, checks and publishes the database. On return it is durable.
     ///
     /// Errors leave the place untouched: `Damaged`, `Count`, `SchemaDiffers`, `Exists` if the place
-    /// was taken meanwhile.
+    /// was taken meanwhile. Only where the folder cannot be synced, the complete file is there and
+    /// may be gone after a power cut.
     pub fn finish(self, level: CheckLevel, expected: &Expected) -> Result<Restored, TargetError> {
         let Self {
             db,

@@ -6,6 +6,7 @@
 )]
 
 mod backup;
+mod bad_input;
 mod exit_codes;
 mod help_golden;
 mod json_output;

@@ -10,15 +10,20 @@
 )]
 
 mod backend_contract;
+mod bad_input;
+mod bad_sources;
 mod commit_protocol;
 mod corruption;
 mod crash;
 mod foreign_keys;
+mod forged_pack;
 mod format_spec;
+mod hostile_store;
 mod independent_reader;
 mod layering;
 mod local_writes;
 mod old_stores;
+mod restore_faults;
 mod restore_modes;
 mod round_trip;
 mod sandbox;

