@@ -387,5 +387,4 @@ fn write_manifest(
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests look at what was written")]
 mod tests;
