@@ -121,7 +121,7 @@ fn attempt(
     let lineage = naming::read(store, options, time_ms)?;
     let snapshots = lineage.snapshots;
     let capture = Capture::begin(&options.database, &capture_options)?;
-    let mut writer = store.writer()?;
+    let mut writer = store.writer(time_ms)?;
     let written = write(&capture, &mut writer, progress);
     let done = written.and_then(|written| {
         conclude(

@@ -181,9 +181,9 @@ impl Store {
         ))
     }
 
-    /// Begins to write a snapshot (W1 to W3).
-    pub fn writer(&self) -> Result<StoreWriter, StoreError> {
-        StoreWriter::begin(self, self.compression)
+    /// Begins to write a snapshot (W1 to W3). `time_ms` since 1970: the time in its id.
+    pub fn writer(&self, time_ms: i64) -> Result<StoreWriter, StoreError> {
+        StoreWriter::begin(self, self.compression, time_ms)
     }
 
     /// The snapshots and abort markers by name, oldest first.

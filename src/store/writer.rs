@@ -46,10 +46,15 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// W1 to W3: registers the writer, reads what is condemned, then lists the packs.
-    pub(super) fn begin(store: &Store, compression: i32) -> Result<Self, StoreError> {
+    pub(super) fn begin(store: &Store, compression: i32, time_ms: i64) -> Result<Self, StoreError> {
         let started = store.env.monotonic();
         // W1
-        let mark = WriterMark::create(store.backend.clone(), store.env.clone(), store.hash)?;
+        let mark = WriterMark::create(
+            store.backend.clone(),
+            store.env.clone(),
+            store.hash,
+            time_ms,
+        )?;
         let prepared = Self::prepare(store, compression);
         let (index, builder) = match prepared {
             Ok(prepared) => prepared,

@@ -38,14 +38,14 @@ impl WriterMark {
         backend: Arc<dyn Backend>,
         env: Arc<dyn Env>,
         hash: StoreHash,
+        time_ms: i64,
     ) -> Result<Self, StoreError> {
-        let now = env.unix_ms();
-        let snapshot = SnapshotId::new(now.div_euclid(1000), random_16(&*env));
+        let snapshot = SnapshotId::new(time_ms.div_euclid(1000), random_16(&*env));
         let record = WriterRecord {
             format: FormatMark::CURRENT,
             snapshot,
             host: env.host(),
-            started: super::rfc3339(now),
+            started: super::rfc3339(time_ms),
             beat: 0,
         };
         let refreshed = env.monotonic();

@@ -331,7 +331,7 @@ fn the_writer_record_is_refreshed_every_five_minutes_of_monotonic_time() {
     let sandbox = Sandbox::new();
     let backend = Arc::new(MemoryBackend::new());
     let store = sandbox.create(backend.clone());
-    let mut writer = store.writer().unwrap();
+    let mut writer = store.writer(0).unwrap();
     let id = writer.snapshot().clone();
     let mut beats = Vec::new();
     for minutes in [0, 4, 2, 1, 5, 60] {
@@ -360,7 +360,7 @@ fn nothing_is_committed_thirty_days_after_the_start() {
         let sandbox = Sandbox::new();
         let (backend, _) = backed_up(&sandbox);
         let store = sandbox.open(backend.clone());
-        let writer = store.writer().unwrap();
+        let writer = store.writer(0).unwrap();
         let manifest = manifest_for(&store, writer.snapshot());
         sandbox.env.advance(age);
         match writer.commit(&manifest) {

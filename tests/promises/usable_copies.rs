@@ -98,7 +98,7 @@ impl Case {
 
     /// Whether a writer stores the blob again.
     fn stored_again(&self, content: u32) -> bool {
-        let mut writer = self.store.writer().unwrap();
+        let mut writer = self.store.writer(0).unwrap();
         writer.put(KIND, &canonical(content)).unwrap();
         let bytes = writer.flush().unwrap();
         writer.abandon().unwrap();
