@@ -3,9 +3,9 @@
 //! Each layer stays its own variant: a source error may be passed over by who reads, a store error
 //! never is. Exit codes and advice for people are added in `cli` only.
 
-pub use crate::backend::BackendErrorKind;
+use std::path::PathBuf;
+
 pub use crate::format::blob::{BlobError, BlobErrorKind};
-pub use crate::ops::export::ExportError;
 pub use crate::source::SourceError;
 pub use crate::store::StoreError;
 pub use crate::target::TargetError;
@@ -31,6 +31,60 @@ pub enum Error {
     Select(#[from] SelectError),
     /// The work was asked to stop, and did before it changed anything that counts.
     #[error("stopped")]
+    Cancelled,
+}
+
+/// Why an export failed. Nothing of it is visible then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// Something is at the destination.
+    #[error("{} exists already; nothing was written", path.display())]
+    Exists {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The destination is a folder that holds something.
+    #[error("{} is not empty; nothing was written", path.display())]
+    NotEmpty {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// The output could not be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Records could not be read.
+    #[error("cannot read {entity}: {cause}")]
+    Blob {
+        /// The entity.
+        entity: String,
+        /// The blob, and what was found.
+        #[source]
+        cause: BlobError,
+    },
+    /// The snapshot has no such entity.
+    #[error("no entity {entity:?} in {snapshot}")]
+    NoEntity {
+        /// The name that was asked for.
+        entity: String,
+        /// The snapshot's name.
+        snapshot: String,
+    },
+    /// Manifest and schema do not fit each other.
+    #[error("snapshot {snapshot}: {what}")]
+    Misfit {
+        /// The snapshot's name.
+        snapshot: String,
+        /// What does not fit.
+        what: String,
+    },
+    /// It was asked to stop.
+    #[error("cancelled")]
     Cancelled,
 }
 

@@ -134,6 +134,9 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// `NotFound`. The folder itself may be reached through a link.
     fn list(&self, dir: &Path) -> Result<Vec<Entry>, VfsError>;
 
+    /// Lists a folder's own entries, as `list` does, without entering folders: V9 holds.
+    fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError>;
+
     /// What is at a path; `None`: nothing. V10: neither this nor any other operation follows a
     /// link in the last part of a path; reading through one is an error of kind `Other`.
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError>;

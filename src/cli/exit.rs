@@ -150,7 +150,11 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
 
 fn target_code(error: &TargetError) -> Code {
     match error {
-        TargetError::Exists { .. }
+        TargetError::Busy { .. } | TargetError::Changed { .. } => Code::Busy,
+        TargetError::NotADatabase { .. }
+        | TargetError::OtherApplication { .. }
+        | TargetError::PlanDiffers { .. }
+        | TargetError::Exists { .. }
         | TargetError::NoFolder { .. }
         | TargetError::Denied { .. }
         | TargetError::NoSpace { .. }

@@ -13,6 +13,7 @@ use crate::error::SelectError;
 use crate::error::SourceError;
 use crate::error::StoreError;
 use crate::error::TargetError;
+use crate::ops::select::nearest as nearest_of;
 
 /// What a person is told of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,13 @@ fn source(error: &SourceError) -> Option<String> {
 fn target(error: &TargetError) -> Option<String> {
     let next = match error {
         TargetError::Exists { .. } => "Give a file that does not exist yet, or move this one away.",
+        TargetError::Busy { .. } | TargetError::Changed { .. } => {
+            "Nothing was written. Try again when it is quieter, or raise --deadline."
+        }
+        TargetError::NotADatabase { .. } => "Give a database, or a file that does not exist yet.",
+        TargetError::OtherApplication { .. } => {
+            "Nothing was written: it belongs to another application. Restore into a new file instead."
+        }
         TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
         TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
         _ => return None,
@@ -151,19 +159,12 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
 /// The nearest thing that exists, for the words that name nothing.
 fn nearest(error: &SelectError) -> Option<String> {
     match error {
-        SelectError::NoSnapshot { word, nearest, .. } => {
-            // `latest` is no name that the store knows, but the word most often meant.
-            if distance(word, "latest") <= 2 {
-                return Some("latest".to_owned());
-            }
+        SelectError::NoSnapshot { nearest, .. } | SelectError::NoEntity { nearest, .. } => {
             nearest.clone()
         }
-        SelectError::NoEntity { nearest, .. } => nearest.clone(),
-        SelectError::NoSource { name, sources, .. } => sources
-            .iter()
-            .min_by_key(|source| distance(name, source))
-            .filter(|source| distance(name, source) <= 1 + name.chars().count() / 3)
-            .cloned(),
+        SelectError::NoSource { name, sources, .. } => {
+            nearest_of(name, sources.iter().map(String::as_str))
+        }
         SelectError::Empty { .. }
         | SelectError::Ambiguous { .. }
         | SelectError::SeveralSources { .. }
@@ -172,43 +173,9 @@ fn nearest(error: &SelectError) -> Option<String> {
     }
 }
 
-/// How many characters must be added, left out, changed or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped {
-                    rows[i - 2][j - 2] + 1
-                } else {
-                    change
-                };
-                change
-                    .min(swap)
-                    .min(rows[i - 1][j] + 1)
-                    .min(rows[i][j - 1] + 1)
-            };
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_words_are_near() {
-        assert_eq!(distance("lastest", "latest"), 1);
-        assert_eq!(distance("latset", "latest"), 1);
-        assert_eq!(distance("", "ab"), 2);
-        assert_eq!(distance("orders", "orders"), 0);
-    }
 
     #[test]
     fn an_error_says_what_and_what_now() {
@@ -226,7 +193,7 @@ mod tests {
         let unknown = Error::Select(SelectError::NoSnapshot {
             word: "lastest".into(),
             store: "./backups".into(),
-            nearest: None,
+            nearest: Some("latest".into()),
         });
         let advice = advise(&unknown, &look);
         assert_eq!(

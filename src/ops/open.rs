@@ -150,17 +150,17 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     if is_store(path).map_err(failed)? {
         return Ok(PathKind::Store);
     }
-    let listed = match world.vfs.list(path) {
+    let listed = match world.vfs.list_folder(path) {
         Ok(listed) => listed,
         Err(error) if error.kind == VfsErrorKind::NotFound => return Ok(PathKind::Absent),
         Err(error) => return Err(failed(error)),
     };
-    if listed.iter().all(|found| found.path.starts_with("tmp")) {
+    if listed.iter().all(|found| found.path.as_os_str() == "tmp") {
         return Ok(PathKind::EmptyFolder);
     }
     let mut stores = Vec::new();
     for found in &listed {
-        if found.kind == EntryKind::Folder && found.path.components().count() == 1 {
+        if found.kind == EntryKind::Folder {
             let dir = path.join(&found.path);
             if is_store(&dir).map_err(failed)? {
                 stores.push(dir);

@@ -281,6 +281,21 @@ impl Connection {
         Ok(moved != 0)
     }
 
+    /// True if the database was opened without permission to write it.
+    pub fn is_readonly(&self) -> Result<bool, SqliteError> {
+        Ok(self.db.is_readonly(rusqlite::MAIN_DB)?)
+    }
+
+    /// Rows that the last INSERT, UPDATE or DELETE changed.
+    pub fn changes(&self) -> u64 {
+        self.db.changes()
+    }
+
+    /// Rowid of the row inserted last.
+    pub fn last_insert_rowid(&self) -> i64 {
+        self.db.last_insert_rowid()
+    }
+
     /// Closes the connection, so that an error on the way is seen.
     pub fn close(self) -> Result<(), SqliteError> {
         self.db.close().map_err(|(_, error)| error.into())

@@ -104,11 +104,7 @@ impl Store {
         let bytes = match backend.get(name::CONFIG, limits::OBJECT_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if error.kind == BackendErrorKind::NotFound => {
-                let found = if backend.list("").is_ok_and(|objects| !objects.is_empty()) {
-                    "there is no config in it"
-                } else {
-                    "nothing is there"
-                };
+                let found = "no config is there";
                 return Err(StoreError::NoStore {
                     location: backend.location(),
                     found,

@@ -42,6 +42,11 @@ const OF_VALUES: [&str; 7] = [
     "non-TEXT value in ",
 ];
 
+/// True if a line of SQLite's check speaks of a value that breaks a constraint, not of damage.
+pub fn of_values(line: &str) -> bool {
+    OF_VALUES.iter().any(|start| line.starts_with(start))
+}
+
 /// Runs SQLite's check. Damage is an error; values that break a constraint are findings.
 pub(super) fn integrity(
     db: &Connection,
@@ -54,9 +59,8 @@ pub(super) fn integrity(
     }
     let lines = check::integrity(db, level == CheckLevel::Full)
         .map_err(|cause| TargetError::of(path, "check", cause))?;
-    let (of_values, lines): (Vec<String>, Vec<String>) = lines
-        .into_iter()
-        .partition(|line| OF_VALUES.iter().any(|start| line.starts_with(start)));
+    let (of_values, lines): (Vec<String>, Vec<String>) =
+        lines.into_iter().partition(|line| of_values(line));
     findings.extend(
         of_values
             .into_iter()

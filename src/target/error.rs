@@ -28,6 +28,50 @@ pub enum TargetError {
         /// What the system or SQLite said.
         cause: String,
     },
+    /// Not a SQLite database, or an encrypted one.
+    #[error("{path} is not a SQLite database")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Locked by others for longer than the wait allowed.
+    #[error("{path} is busy: {cause}")]
+    Busy {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        cause: SqliteError,
+    },
+    /// Others wrote to the database whenever a plan was about to be carried out.
+    #[error("{path} was written to while the plan was made, {tries} times in a row")]
+    Changed {
+        /// The database.
+        path: PathBuf,
+        /// Plans that were made.
+        tries: u32,
+    },
+    /// The database and the snapshot carry different application ids.
+    #[error("{path} has application id {live}, the snapshot has {stored}")]
+    OtherApplication {
+        /// The database.
+        path: PathBuf,
+        /// Its id.
+        live: i32,
+        /// The snapshot's.
+        stored: i32,
+    },
+    /// Carrying out the plan did not come to what the plan says.
+    #[error("table {table}: {done} {what} where the plan says {planned} (a bug)")]
+    PlanDiffers {
+        /// The table.
+        table: String,
+        /// What was counted: `rows inserted`.
+        what: &'static str,
+        /// What the plan says.
+        planned: u64,
+        /// What was done.
+        done: u64,
+    },
     /// No space left.
     #[error("no space left to write {path}")]
     NoSpace {
@@ -135,6 +179,12 @@ impl TargetError {
         let path = path.to_owned();
         match cause.kind {
             ErrorKind::Full => Self::NoSpace { path },
+            ErrorKind::Busy => Self::Busy { path, cause },
+            ErrorKind::NotADatabase => Self::NotADatabase { path },
+            ErrorKind::Corrupt => Self::Damaged {
+                path,
+                lines: vec![cause.to_string()],
+            },
             ErrorKind::ReadOnly | ErrorKind::CannotOpen => Self::Denied {
                 path,
                 cause: cause.to_string(),

@@ -68,7 +68,7 @@ impl Unpublished {
     /// Makes the file durable, gives it its name without replacing anything, and makes that durable.
     pub(super) fn publish(mut self) -> Result<(), TargetError> {
         for sidecar in sidecars(&self.temp) {
-            if exists(&*self.vfs, &sidecar)? {
+            if is_present(&*self.vfs, &sidecar)? {
                 let cause = io::Error::other("SQLite left it behind");
                 return Err(TargetError::file("finish", &sidecar, cause));
             }
@@ -123,8 +123,8 @@ fn of_file(op: &'static str, path: &Path, error: VfsError) -> TargetError {
     }
 }
 
-/// True for a symbolic link to nowhere, too.
-fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool, TargetError> {
+/// True if anything is at a path that a database is meant for, a symbolic link to nowhere too.
+pub fn is_present(vfs: &dyn Vfs, path: &Path) -> Result<bool, TargetError> {
     let entry = vfs.entry(path).map_err(|e| of_file("look at", path, e))?;
     Ok(entry.is_some())
 }
@@ -132,7 +132,7 @@ fn exists(vfs: &dyn Vfs, path: &Path) -> Result<bool, TargetError> {
 /// An old `-wal` beside a new database would be replayed into it.
 fn ensure_absent(vfs: &dyn Vfs, place: &Path) -> Result<(), TargetError> {
     for path in std::iter::once(place.to_owned()).chain(sidecars(place)) {
-        if exists(vfs, &path)? {
+        if is_present(vfs, &path)? {
             return Err(TargetError::Exists { path });
         }
     }

@@ -1,14 +1,28 @@
-//! What is restored into: a new database file, built beside its place and published whole.
+//! What is restored into: a new database file, built beside its place and published whole; or a
+//! database that exists, written in one transaction.
 
 mod check;
+mod columns;
+mod copies;
 mod database;
 mod error;
 mod files;
+mod live;
+mod live_writer;
+mod lookup;
 mod schema;
+mod trial;
 mod writer;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
-pub use check::{CheckLevel, Expected};
+pub use check::{CheckLevel, Expected, of_values};
+pub use columns::{ColumnMap, Key, Mapped, Slot};
+pub use copies::Copies;
 pub use database::{NewDatabase, Restored};
 pub use error::TargetError;
+pub use files::is_present;
+pub use live::{Header, LiveDatabase, LiveView, is_ordinary};
+pub use live_writer::LiveWriter;
+pub use lookup::{Field, Lookup, Matches, RowId};
+pub use trial::{KeySet, Targets, Trial, parent_columns};
 pub use writer::{SpilledContent, TableWriter};

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use super::columns::rowid_column;
 use super::error::TargetError;
 use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, Table, TableKind};
@@ -15,7 +16,7 @@ use crate::sqlite::quote::idents;
 use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
 
 /// Bytes copied at a time into a streamed blob.
-const STREAM_BYTES: usize = 256 * 1024;
+pub(super) const STREAM_BYTES: usize = 256 * 1024;
 
 /// The longest value SQLite can hold; a longer one is refused before any of it is read.
 const VALUE_BYTES_MAX: u64 = 1_000_000_000;
@@ -240,14 +241,6 @@ impl<'d> TableWriter<'d> {
     }
 }
 
-/// The column through which the rowid is given.
-fn rowid_column(table: &Table) -> Option<&str> {
-    match table.rowid_alias() {
-        Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
-        None => table.rowid_name(),
-    }
-}
-
 /// The leaf column whose blobs can be written piece by piece: the last stored one of a rowid table
 /// without generated columns, in no key. (Other indexes do not exist yet while rows are written.)
 fn streamed_column(table: &Table, leaf: &[usize]) -> Option<usize> {
@@ -263,7 +256,7 @@ fn streamed_column(table: &Table, leaf: &[usize]) -> Option<usize> {
 }
 
 /// Reads a large value whole.
-fn load(spilled: &Spilled, content: &mut dyn SpilledContent) -> io::Result<Value> {
+pub(super) fn load(spilled: &Spilled, content: &mut dyn SpilledContent) -> io::Result<Value> {
     if spilled.bytes > VALUE_BYTES_MAX {
         return Err(io::Error::other(format!(
             "{} bytes are too many for SQLite",
@@ -285,7 +278,7 @@ fn load(spilled: &Spilled, content: &mut dyn SpilledContent) -> io::Result<Value
 }
 
 /// Copies a value piece by piece; exactly its length.
-fn copy_exactly(
+pub(super) fn copy_exactly(
     spilled: &Spilled,
     content: &mut dyn SpilledContent,
     out: &mut dyn Write,

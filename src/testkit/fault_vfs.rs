@@ -138,6 +138,10 @@ impl Vfs for FaultVfs {
         self.run("list", dir, |vfs| vfs.list(dir))
     }
 
+    fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
+        self.run("list", dir, |vfs| vfs.list_folder(dir))
+    }
+
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError> {
         self.run("look at", path, |vfs| vfs.entry(path))
     }

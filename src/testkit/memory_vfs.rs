@@ -340,6 +340,12 @@ impl Vfs for MemoryVfs {
         Ok(out)
     }
 
+    fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
+        let mut entries = self.list(dir)?;
+        entries.retain(|entry| entry.path.components().count() == 1);
+        Ok(entries)
+    }
+
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError> {
         let disk = self.disk();
         Ok(disk

@@ -182,6 +182,11 @@ pub fn v9_listing_shows_everything_and_follows_nothing(place: &VfsPlace) {
         entry("sub/link", EntryKind::Foreign, 0),
     ];
     assert_eq!(place.vfs.list(&place.dir).unwrap(), expected, "V9");
+    assert_eq!(
+        place.vfs.list_folder(&place.dir).unwrap(),
+        expected[..2],
+        "V9"
+    );
     let absent = place.vfs.list(&place.dir.join("none"));
     assert_eq!(kind(absent), Some(VfsErrorKind::NotFound), "V9");
 }

@@ -122,6 +122,36 @@ impl VfsFile for OsFile {
     }
 }
 
+/// Entries beneath a folder, so many levels down.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+fn walk(vfs: &OsVfs, dir: &Path, depth_max: usize) -> Result<Vec<Entry>, VfsError> {
+    let mut entries = Vec::new();
+    for found in walkdir::WalkDir::new(dir).min_depth(1).max_depth(depth_max) {
+        match found {
+            Ok(found) => {
+                let relative = found.path().strip_prefix(dir).unwrap_or(found.path());
+                entries.extend(vfs.entry(found.path())?.map(|entry| Entry {
+                    path: relative.to_owned(),
+                    ..entry
+                }));
+            }
+            Err(error) => {
+                let deep = error.depth() > 0;
+                let path = error.path().unwrap_or(dir).to_owned();
+                // Without an error of the system: a loop of links, which we never follow.
+                let cause = error.into_io_error().unwrap_or(io::ErrorKind::Other.into());
+                let error = failed("list", &path, cause);
+                // Another process removed it while we walked: then it is not there.
+                if !(deep && error.kind == VfsErrorKind::NotFound) {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
 impl Vfs for OsVfs {
     fn create_new(&self, path: &Path) -> Result<Box<dyn VfsFile>, VfsError> {
         let flags =
@@ -197,33 +227,12 @@ impl Vfs for OsVfs {
         Ok(out)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     fn list(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
-        let mut entries = Vec::new();
-        for found in walkdir::WalkDir::new(dir).min_depth(1) {
-            match found {
-                Ok(found) => {
-                    let relative = found.path().strip_prefix(dir).unwrap_or(found.path());
-                    entries.extend(self.entry(found.path())?.map(|entry| Entry {
-                        path: relative.to_owned(),
-                        ..entry
-                    }));
-                }
-                Err(error) => {
-                    let deep = error.depth() > 0;
-                    let path = error.path().unwrap_or(dir).to_owned();
-                    // Without an error of the system: a loop of links, which we never follow.
-                    let cause = error.into_io_error().unwrap_or(io::ErrorKind::Other.into());
-                    let error = failed("list", &path, cause);
-                    // Another process removed it while we walked: then it is not there.
-                    if !(deep && error.kind == VfsErrorKind::NotFound) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        entries.sort();
-        Ok(entries)
+        walk(self, dir, usize::MAX)
+    }
+
+    fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
+        walk(self, dir, 1)
     }
 
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError> {

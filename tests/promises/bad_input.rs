@@ -184,6 +184,9 @@ impl Vfs for ReadOnly {
     fn list(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
         self.0.list(dir)
     }
+    fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
+        self.0.list_folder(dir)
+    }
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError> {
         self.0.entry(path)
     }

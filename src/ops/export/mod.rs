@@ -21,7 +21,7 @@ use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
 use self::json::Values;
 use self::out::{Digested, Out};
 use self::text::TextEncoding;
-use crate::error::{Error, SelectError};
+use crate::error::{Error, ExportError, SelectError};
 use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::file_name::{MANIFEST_FILE, entity_file};
@@ -61,60 +61,6 @@ pub struct ExportOutcome {
     pub records: u64,
     /// Bytes of all files, `manifest.json` included; in a zip before compression.
     pub bytes: u64,
-}
-
-/// Why an export failed. Nothing of it is visible then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExportError {
-    /// Something is at the destination.
-    #[error("{} exists already; nothing was written", path.display())]
-    Exists {
-        /// The destination.
-        path: PathBuf,
-    },
-    /// The destination is a folder that holds something.
-    #[error("{} is not empty; nothing was written", path.display())]
-    NotEmpty {
-        /// The destination.
-        path: PathBuf,
-    },
-    /// The output could not be written.
-    #[error("cannot write {}: {cause}", path.display())]
-    Output {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Records could not be read.
-    #[error("cannot read {entity}: {cause}")]
-    Blob {
-        /// The entity.
-        entity: String,
-        /// The blob, and what was found.
-        #[source]
-        cause: BlobError,
-    },
-    /// The snapshot has no such entity.
-    #[error("no entity {entity:?} in {snapshot}")]
-    NoEntity {
-        /// The name that was asked for.
-        entity: String,
-        /// The snapshot's name.
-        snapshot: String,
-    },
-    /// Manifest and schema do not fit each other.
-    #[error("snapshot {snapshot}: {what}")]
-    Misfit {
-        /// The snapshot's name.
-        snapshot: String,
-        /// What does not fit.
-        what: String,
-    },
-    /// It was asked to stop.
-    #[error("cancelled")]
-    Cancelled,
 }
 
 /// Why records could not be written, before it is known of which entity and where to.
@@ -441,4 +387,5 @@ fn write_manifest(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at what was written")]
 mod tests;

@@ -1,7 +1,15 @@
 //! Puts records back: into a new file exactly as they were, or into a database that exists.
 
+mod apply;
 mod content;
+mod decide;
+mod existing;
+mod matcher;
 mod new_file;
+mod plan;
+mod records;
+mod references;
+mod scope;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +20,7 @@ use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress};
 pub use crate::target::CheckLevel;
+use crate::target::is_present;
 
 /// What happens to rows that exist already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +62,8 @@ pub struct TableReport {
     pub same: u64,
     /// Records left out because a row with their key is there with other values.
     pub skipped: u64,
+    /// Of those skipped: records whose row has another UNIQUE key, so that it may be another thing.
+    pub doubtful: u64,
     /// Rows deleted.
     pub deleted: u64,
     /// Records that contradict the database; any stops the restore.
@@ -91,7 +102,8 @@ pub struct RestoreOutcome {
     pub tables: Vec<TableReport>,
     /// The first conflicts; any: nothing was written (exit code 5).
     pub conflicts: Vec<Conflict>,
-    /// The snapshot of the target that was taken first.
+    /// The snapshot of the target that was taken first, where rows are deleted; restoring it into
+    /// the target with `Replace` goes back.
     pub safety_snapshot: Option<SnapshotSummary>,
     /// Notes and warnings.
     pub findings: Vec<Finding>,
@@ -112,7 +124,11 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut outcome = new_file::run(store, world, manifest, options, progress)?;
+    let mut outcome = if is_present(&*world.vfs, &options.target)? {
+        existing::run(store, world, manifest, options, progress)?
+    } else {
+        new_file::run(store, world, manifest, options, progress)?
+    };
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)

@@ -2,23 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::content::StoredContent;
-use super::{Mode, RestoreOptions, RestoreOutcome, TableReport};
+use super::{Mode, RestoreOptions, RestoreOutcome, TableReport, records};
 use crate::error::Error;
-use crate::format::blob::BlobError;
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::schema::{Schema, Table};
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
-use crate::ops::stored::{read_schema, root_of};
+use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity, Unit};
-use crate::store::{StoreError, StoreReader};
+use crate::store::StoreReader;
 use crate::target::{CheckLevel, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError};
-use crate::tree::TreeShape;
-use crate::tree::cursor::Cursor;
-
-/// Rows between two looks at Ctrl-C.
-const ROWS_A_STEP: u64 = 4096;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
@@ -70,7 +63,7 @@ fn report(entity: &Entity) -> TableReport {
 }
 
 /// What the backup could not carry is missing from the restored database, too.
-fn left_out(manifest: &Manifest) -> Vec<Finding> {
+pub(super) fn left_out(manifest: &Manifest) -> Vec<Finding> {
     let is_warning = |f: &&Finding| f.severity == Severity::Warning;
     manifest
         .findings
@@ -129,19 +122,6 @@ fn build(
         .collect())
 }
 
-/// Why a row could not be written.
-enum Stop {
-    Blob(BlobError),
-    Target(TargetError),
-    Cancelled,
-}
-
-impl From<BlobError> for Stop {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
-    }
-}
-
 fn fill(
     reader: &StoreReader,
     table: &Table,
@@ -149,32 +129,9 @@ fn fill(
     writer: &mut TableWriter<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let shape = TreeShape::of(table);
-    let root = root_of(entity);
-    let mut content = StoredContent::new(reader);
-    let mut untold = 0;
-    let done = Cursor::new(reader, &shape, root.as_ref()).for_each(|row| {
-        writer.row(row, &mut content).map_err(Stop::Target)?;
-        untold += 1;
-        if untold == ROWS_A_STEP {
-            progress.advance(std::mem::take(&mut untold));
-            if progress.cancelled() {
-                return Err(Stop::Cancelled);
-            }
-        }
-        Ok(())
-    });
-    progress.advance(untold);
-    match done {
-        Ok(()) => {}
-        Err(Stop::Cancelled) => return Err(Error::Cancelled),
-        Err(Stop::Blob(error)) => return Err(StoreError::from(error).into()),
-        // A large value that cannot be read is the store's failure, not the target's.
-        Err(Stop::Target(error)) => match content.failure() {
-            Some(blob) => return Err(StoreError::from(blob).into()),
-            None => return Err(error.into()),
-        },
-    }
+    records::for_each(reader, table, entity, progress, |row, content| {
+        writer.row(row, content)
+    })?;
     match writer.generated_differ() {
         0 => Ok(()),
         rows => Err(TargetError::Damaged {

@@ -1,0 +1,66 @@
+//! The records of a snapshot's table, in order, with a look at Ctrl-C now and then.
+
+use super::content::StoredContent;
+use crate::error::Error;
+use crate::format::blob::BlobError;
+use crate::format::manifest::Entity;
+use crate::model::row::RowRef;
+use crate::model::schema::Table;
+use crate::ops::stored::root_of;
+use crate::progress::Progress;
+use crate::store::{StoreError, StoreReader};
+use crate::target::{SpilledContent, TargetError};
+use crate::tree::TreeShape;
+use crate::tree::cursor::Cursor;
+
+/// Records between two looks at Ctrl-C.
+const RECORDS_A_STEP: u64 = 4096;
+
+/// Why the records ended early.
+enum Stop {
+    Blob(BlobError),
+    Target(TargetError),
+    Cancelled,
+}
+
+impl From<BlobError> for Stop {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
+}
+
+/// Calls `each` for every record. Memory: one leaf of the tree.
+pub(super) fn for_each(
+    reader: &StoreReader,
+    table: &Table,
+    entity: &Entity,
+    progress: &mut dyn Progress,
+    mut each: impl FnMut(RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+) -> Result<(), Error> {
+    let shape = TreeShape::of(table);
+    let root = root_of(entity);
+    let mut content = StoredContent::new(reader);
+    let mut untold = 0;
+    let done = Cursor::new(reader, &shape, root.as_ref()).for_each(|row| {
+        each(row, &mut content).map_err(Stop::Target)?;
+        untold += 1;
+        if untold == RECORDS_A_STEP {
+            progress.advance(std::mem::take(&mut untold));
+            if progress.cancelled() {
+                return Err(Stop::Cancelled);
+            }
+        }
+        Ok(())
+    });
+    progress.advance(untold);
+    match done {
+        Ok(()) => Ok(()),
+        Err(Stop::Cancelled) => Err(Error::Cancelled),
+        Err(Stop::Blob(error)) => Err(StoreError::from(error).into()),
+        // A large value that cannot be read is the store's failure, not the target's.
+        Err(Stop::Target(error)) => match content.failure() {
+            Some(blob) => Err(StoreError::from(blob).into()),
+            None => Err(error.into()),
+        },
+    }
+}

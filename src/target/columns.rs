@@ -1,0 +1,317 @@
+//! The columns and keys of a stored table over those of the live one.
+//!
+//! Columns are mapped by name (SQLite compares names without ASCII case), never by position. Keys
+//! are the live table's: what counts as the same row is decided by the database that is written.
+
+use crate::model::row::{Collation, RowRef};
+use crate::model::schema::{ColumnKind, KeyColumn, Table, TableKind};
+use crate::model::value::{LongClass, ValueRef};
+use crate::sqlite::SqliteError;
+use crate::sqlite::quote::{NameError, ident};
+
+/// Where a record holds a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// The value is the rowid.
+    Rowid,
+    /// One of the leaf columns.
+    Leaf(usize),
+}
+
+impl Slot {
+    /// The value that a record has there.
+    pub fn of<'a>(self, row: RowRef<'a>) -> ValueRef<'a> {
+        match self {
+            Self::Rowid => row.rowid.map_or(ValueRef::Null, ValueRef::Integer),
+            Self::Leaf(at) => row.values.get(at).copied().unwrap_or(ValueRef::Null),
+        }
+    }
+}
+
+/// A column that both tables have.
+#[derive(Debug, Clone)]
+pub struct Mapped {
+    /// Where the record holds its value.
+    pub slot: Slot,
+    /// Its position in the live table.
+    pub column: usize,
+    /// Its name in the live table.
+    pub name: String,
+    /// True if it belongs to the primary key or a UNIQUE key of the live table: never filled.
+    pub in_key: bool,
+}
+
+/// A key of the live table, in terms of [`ColumnMap::columns`].
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its columns, for people: `lang, code`.
+    pub name: String,
+    /// Its columns with their collations.
+    pub columns: Vec<(usize, Collation)>,
+}
+
+impl Key {
+    /// True if the record has no NULL in it: with one it matches nothing.
+    pub fn is_whole(&self, map: &ColumnMap, row: RowRef<'_>) -> bool {
+        let is_null =
+            |(at, _): &(usize, Collation)| map.columns[*at].slot.of(row) == ValueRef::Null;
+        !self.columns.iter().any(is_null)
+    }
+}
+
+/// A stored table over a live one.
+#[derive(Debug, Clone)]
+pub struct ColumnMap {
+    /// Columns that both have, in the live table's order.
+    pub columns: Vec<Mapped>,
+    /// Columns that only the live table has: new rows get their defaults.
+    pub added: Vec<String>,
+    /// Columns that only the record has: their values cannot be restored.
+    pub dropped: Vec<(String, Slot)>,
+    /// True if a rowid that is no column is carried over.
+    pub keeps_rowid: bool,
+    /// The primary key, if the record has all its columns.
+    pub primary: Option<Key>,
+    /// The UNIQUE keys of which the record has all columns.
+    pub unique: Vec<Key>,
+}
+
+impl ColumnMap {
+    /// Maps a stored table to the live one of its name.
+    pub fn of(stored: &Table, live: &Table) -> Self {
+        let fields = fields(stored);
+        let slot_of = |name: &str| {
+            let named = |(field, _): &&(String, Slot)| field.eq_ignore_ascii_case(name);
+            fields.iter().find(named).map(|(_, slot)| *slot)
+        };
+        let keys = live.unique_keys.iter().map(|key| &key.columns);
+        let key_columns: Vec<u32> = keys
+            .chain([&live.primary_key])
+            .flatten()
+            .map(|key| key.column)
+            .collect();
+        let (mut columns, mut added) = (Vec::new(), Vec::new());
+        for (at, column) in live.columns.iter().enumerate() {
+            match (column.kind, slot_of(&column.name)) {
+                (ColumnKind::Ordinary, Some(slot)) => columns.push(Mapped {
+                    slot,
+                    column: at,
+                    name: column.name.clone(),
+                    in_key: key_columns.contains(&(u32::try_from(at).unwrap_or(u32::MAX))),
+                }),
+                (ColumnKind::Ordinary, None) => added.push(column.name.clone()),
+                // SQLite computes it.
+                _ => {}
+            }
+        }
+        let dropped = fields
+            .iter()
+            .filter(|(name, _)| live.column_at(name).is_none())
+            .cloned()
+            .collect();
+        let key = |key: &[KeyColumn]| mapped_key(key, &columns);
+        let (primary, unique) = (
+            key(&live.primary_key),
+            live.unique_keys
+                .iter()
+                .filter_map(|unique| key(&unique.columns))
+                .collect(),
+        );
+        Self {
+            columns,
+            added,
+            dropped,
+            keeps_rowid: has_free_rowid(stored) && has_free_rowid(live),
+            primary,
+            unique,
+        }
+    }
+
+    /// True if no key can tell one record from another: the rows are a multiset.
+    pub fn is_keyless(&self) -> bool {
+        self.primary.is_none() && self.unique.is_empty()
+    }
+
+    /// Position among the mapped columns of a live column's name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A record's name for people: its key's columns and values.
+    pub fn name_of(&self, row: RowRef<'_>) -> String {
+        let whole = |key: &&Key| key.is_whole(self, row);
+        let key = self.primary.iter().chain(&self.unique).find(whole);
+        match (key, row.rowid) {
+            (Some(key), _) => {
+                let part = |(at, _): &(usize, Collation)| {
+                    let column = &self.columns[*at];
+                    format!("{} {}", column.name, shown(column.slot.of(row)))
+                };
+                let parts: Vec<String> = key.columns.iter().map(part).collect();
+                parts.join(", ")
+            }
+            (None, Some(rowid)) => format!("row {rowid}"),
+            (None, None) => {
+                let values = row.values.iter().take(4).map(|value| shown(*value));
+                format!("({})", values.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// Names and places of what a record holds, stored generated columns left out.
+fn fields(stored: &Table) -> Vec<(String, Slot)> {
+    let alias = stored.rowid_alias().map(|at| (at, Slot::Rowid));
+    let leaf = stored.leaf_columns().enumerate();
+    alias
+        .into_iter()
+        .chain(leaf.map(|(at, column)| (column, Slot::Leaf(at))))
+        .filter(|(column, _)| stored.columns[*column].kind == ColumnKind::Ordinary)
+        .map(|(column, slot)| (stored.columns[column].name.clone(), slot))
+        .collect()
+}
+
+fn mapped_key(key: &[KeyColumn], columns: &[Mapped]) -> Option<Key> {
+    let part = |key: &KeyColumn| {
+        let at = columns
+            .iter()
+            .position(|column| column.column == key.column as usize)?;
+        Some((at, key.collation.clone()))
+    };
+    let parts: Option<Vec<_>> = key.iter().map(part).collect();
+    let parts = parts.filter(|parts| !parts.is_empty())?;
+    let names: Vec<&str> = parts
+        .iter()
+        .map(|(at, _)| columns[*at].name.as_str())
+        .collect();
+    Some(Key {
+        name: names.join(", "),
+        columns: parts,
+    })
+}
+
+/// True for a rowid table whose rowid is no column and has a name.
+fn has_free_rowid(table: &Table) -> bool {
+    matches!(
+        &table.kind,
+        TableKind::Rowid {
+            alias: None,
+            rowid_name: Some(_)
+        }
+    )
+}
+
+/// The column through which a table's rowid is reached.
+pub(super) fn rowid_column(table: &Table) -> Option<&str> {
+    match table.rowid_alias() {
+        Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
+        None => table.rowid_name(),
+    }
+}
+
+/// The columns whose values tell a table's rows apart.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) columns: Vec<String>,
+    pub(super) is_rowid: bool,
+}
+
+impl Identity {
+    pub(super) fn of(table: &Table) -> Self {
+        if let (true, Some(rowid)) = (
+            table.kind != TableKind::WithoutRowid,
+            rowid_column(table).map(str::to_owned),
+        ) {
+            return Self {
+                columns: vec![rowid],
+                is_rowid: true,
+            };
+        }
+        // Without a rowid the primary key; where its names are hidden, everything that is a key.
+        let unique = table.unique_keys.iter().map(|key| &key.columns);
+        let keys = std::iter::once(&table.primary_key).chain(unique);
+        let mut columns: Vec<String> = Vec::new();
+        for key in keys.flatten() {
+            let name = &table.columns[key.column as usize].name;
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+        if columns.is_empty() {
+            columns = table.columns.iter().map(|c| c.name.clone()).collect();
+        }
+        Self {
+            columns,
+            is_rowid: false,
+        }
+    }
+
+    /// `main."table" WHERE …`, its parameters from 1 on.
+    pub(super) fn place(&self, table: &Table) -> Result<String, SqliteError> {
+        Ok(format!(
+            "main.{} WHERE {}",
+            ident(&table.name)?,
+            self.terms(1)?
+        ))
+    }
+
+    /// The condition that a row is the one, its parameters from `first` on.
+    pub(super) fn terms(&self, first: usize) -> Result<String, SqliteError> {
+        let mut terms = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            terms.push(format!("{} IS ?{}", ident(column)?, first + at));
+        }
+        Ok(terms.join(" AND "))
+    }
+}
+
+/// A value for people, cut short.
+pub(super) fn shown(value: ValueRef<'_>) -> String {
+    const CHARS_MAX: usize = 40;
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(v) => v.to_string(),
+        ValueRef::Real(v) => v.to_string(),
+        ValueRef::Text(v) => {
+            let text = String::from_utf8_lossy(v);
+            let mut cut: String = text.chars().take(CHARS_MAX).collect();
+            if cut.len() < text.len() {
+                cut.push('…');
+            }
+            format!("{cut:?}")
+        }
+        ValueRef::Blob(v) => format!("a blob of {} bytes", v.len()),
+        ValueRef::Spilled(s) => {
+            let class = match s.class {
+                LongClass::Text => "text",
+                LongClass::Blob => "blob",
+            };
+            format!("a {class} of {} bytes", s.bytes)
+        }
+    }
+}
+
+/// `"a" = ?1 COLLATE "NOCASE"`: the comparison of a key's own index, so that SQLite can use it.
+pub(super) fn equals(
+    name: &str,
+    parameter: usize,
+    collation: &Collation,
+) -> Result<String, NameError> {
+    Ok(format!(
+        "{} = ?{parameter} COLLATE {}",
+        ident(name)?,
+        ident(collation_name(collation))?
+    ))
+}
+
+/// SQLite's name of a collation.
+pub(super) fn collation_name(collation: &Collation) -> &str {
+    match collation {
+        Collation::Binary => "BINARY",
+        Collation::Nocase => "NOCASE",
+        Collation::Rtrim => "RTRIM",
+        Collation::Unknown(name) => name,
+    }
+}

@@ -1,0 +1,307 @@
+//! Records into one table of a live database: INSERT, and UPDATE of what is NULL. Never REPLACE,
+//! never IGNORE: what the table refuses is an error, and the transaction is taken back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::columns::{ColumnMap, Identity, rowid_column};
+use super::error::TargetError;
+use super::live::LiveDatabase;
+use super::lookup::{RowId, Stop};
+use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly, load};
+use crate::model::row::RowRef;
+use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table, TableKind};
+use crate::model::value::{LongClass, Spilled, ValueRef};
+use crate::sqlite::quote::{ident, idents};
+use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
+
+/// Kinds of UPDATE that stay prepared.
+const UPDATES_MAX: usize = 64;
+
+/// Blobs up to this length are bound whole.
+const WHOLE_BYTES_MAX: u64 = 1 << 20;
+
+/// Writes records to one table.
+pub struct LiveWriter<'d> {
+    db: &'d Connection,
+    path: &'d Path,
+    table: &'d Table,
+    map: &'d ColumnMap,
+    identity: Identity,
+    insert: Statement<'d>,
+    elsewhere: Option<Elsewhere<'d>>,
+    updates: BTreeMap<Vec<usize>, Statement<'d>>,
+    /// The mapped column whose long blobs are streamed.
+    streamed: Option<usize>,
+}
+
+/// How a row whose rowid is taken gets another.
+struct Elsewhere<'d> {
+    /// Is this rowid taken?
+    taken: Statement<'d>,
+    /// INSERT without a rowid: SQLite gives one.
+    insert: Statement<'d>,
+    /// The next rowid that neither the table nor the snapshot has; `None` at the end of integers.
+    next: Option<i64>,
+}
+
+impl<'d> Elsewhere<'d> {
+    fn new(
+        db: &'d Connection,
+        table: &Table,
+        map: &ColumnMap,
+        rowid: &str,
+    ) -> Result<Self, SqliteError> {
+        let (rowid, name) = (ident(rowid)?, ident(&table.name)?);
+        let last = db.integer(&format!(
+            "SELECT coalesce(max({rowid}), 0) FROM main.{name}"
+        ))?;
+        Ok(Self {
+            taken: db.prepare(&format!("SELECT 1 FROM main.{name} WHERE {rowid} = ?1"))?,
+            insert: db.prepare(&insert_sql(table, map, None)?)?,
+            next: last.unwrap_or(0).max(0).checked_add(1),
+        })
+    }
+}
+
+impl<'d> LiveWriter<'d> {
+    /// A writer for a table of a live database. `rowid_max`: the largest rowid among the records;
+    /// where one of them must give way to a row, it goes behind all of these.
+    pub fn new(
+        live: &'d LiveDatabase,
+        schema: &Schema,
+        table: &'d Table,
+        map: &'d ColumnMap,
+        rowid_max: i64,
+    ) -> Result<Self, TargetError> {
+        let mut writer = Self::on(&live.db, &live.path, schema, table, map)?;
+        if let Some(elsewhere) = &mut writer.elsewhere {
+            let behind = rowid_max.checked_add(1);
+            elsewhere.next = elsewhere.next.zip(behind).map(|(a, b)| a.max(b));
+        }
+        Ok(writer)
+    }
+
+    pub(super) fn on(
+        db: &'d Connection,
+        path: &'d Path,
+        schema: &Schema,
+        table: &'d Table,
+        map: &'d ColumnMap,
+    ) -> Result<Self, TargetError> {
+        let at =
+            |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
+        let rowid = rowid_column(table).filter(|_| map.keeps_rowid);
+        let insert = insert_sql(table, map, rowid).and_then(|sql| db.prepare(&sql));
+        let elsewhere = rowid.map(|rowid| Elsewhere::new(db, table, map, rowid));
+        let elsewhere = elsewhere.transpose().map_err(at)?;
+        Ok(Self {
+            db,
+            path,
+            table,
+            map,
+            identity: Identity::of(table),
+            insert: insert.map_err(at)?,
+            elsewhere,
+            updates: BTreeMap::new(),
+            streamed: streamed_column(schema, table, map),
+        })
+    }
+
+    /// Inserts a record. A rowid that is no column is kept if it is free.
+    ///
+    /// Errors: `Constraint` if the table refuses it, `Content` if a long value cannot be had.
+    pub fn insert(
+        &mut self,
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        self.insert_row(row, content)
+            .map_err(|stop| self.refused(row, stop))
+    }
+
+    fn insert_row(
+        &mut self,
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), Stop> {
+        let mut first = 1;
+        let mut statement = &mut self.insert;
+        if let (Some(elsewhere), Some(wanted)) = (&mut self.elsewhere, row.rowid) {
+            elsewhere.taken.bind(1, ValueRef::Integer(wanted))?;
+            let is_taken = elsewhere.taken.rows().next()?.is_some();
+            let rowid = if is_taken {
+                elsewhere.next
+            } else {
+                Some(wanted)
+            };
+            if is_taken {
+                elsewhere.next = elsewhere.next.and_then(|next| next.checked_add(1));
+            }
+            match rowid {
+                Some(rowid) => {
+                    statement.bind(1, ValueRef::Integer(rowid))?;
+                    first = 2;
+                }
+                None => statement = &mut elsewhere.insert,
+            }
+        }
+        let mut streamed = None;
+        for (at, column) in self.map.columns.iter().enumerate() {
+            let parameter = first + at;
+            match column.slot.of(row) {
+                ValueRef::Spilled(s)
+                    if self.streamed == Some(at)
+                        && s.class == LongClass::Blob
+                        && s.bytes > WHOLE_BYTES_MAX =>
+                {
+                    streamed = Some((column.name.as_str(), s));
+                    statement.bind_zeros(parameter, s.bytes)?;
+                }
+                ValueRef::Spilled(s) => statement.bind(parameter, load(&s, content)?.as_ref())?,
+                value => statement.bind(parameter, value)?,
+            }
+        }
+        statement.run()?;
+        if let Some((column, spilled)) = streamed {
+            stream(self.db, &self.table.name, column, &spilled, content)?;
+        }
+        Ok(())
+    }
+
+    /// Fills columns (positions among the mapped ones) of a row with the record's values.
+    ///
+    /// Errors: as [`LiveWriter::insert`].
+    pub fn fill(
+        &mut self,
+        id: &RowId,
+        columns: &[usize],
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        self.fill_row(id, columns, row, content)
+            .map_err(|stop| self.refused(row, stop))
+    }
+
+    fn fill_row(
+        &mut self,
+        id: &RowId,
+        columns: &[usize],
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), Stop> {
+        if !self.updates.contains_key(columns) {
+            if self.updates.len() == UPDATES_MAX {
+                self.updates.clear();
+            }
+            let sql = update_sql(self.table, self.map, &self.identity, columns)?;
+            self.updates
+                .insert(columns.to_vec(), self.db.prepare(&sql)?);
+        }
+        let Some(update) = self.updates.get_mut(columns) else {
+            return Ok(());
+        };
+        for (n, at) in columns.iter().enumerate() {
+            match self.map.columns[*at].slot.of(row) {
+                ValueRef::Spilled(s) => update.bind(n + 1, load(&s, content)?.as_ref())?,
+                value => update.bind(n + 1, value)?,
+            }
+        }
+        for (n, value) in id.0.iter().enumerate() {
+            update.bind(columns.len() + n + 1, value.as_ref())?;
+        }
+        update.run()?;
+        Ok(())
+    }
+
+    fn refused(&self, row: RowRef<'_>, stop: Stop) -> TargetError {
+        let (table, name) = (self.table.name.clone(), self.map.name_of(row));
+        match stop {
+            Stop::Content(cause) => TargetError::Content {
+                table,
+                row: name,
+                cause,
+            },
+            Stop::Sqlite(cause) => match cause.kind {
+                // `Other`: a text where the rowid is due.
+                ErrorKind::Constraint | ErrorKind::TooBig | ErrorKind::Other => {
+                    TargetError::Constraint {
+                        table,
+                        row: name,
+                        cause,
+                    }
+                }
+                _ => TargetError::of(self.path, &format!("table {table}"), cause),
+            },
+        }
+    }
+}
+
+fn insert_sql(table: &Table, map: &ColumnMap, rowid: Option<&str>) -> Result<String, SqliteError> {
+    let mapped = map.columns.iter().map(|column| column.name.as_str());
+    let columns: Vec<&str> = rowid.into_iter().chain(mapped).collect();
+    let name = ident(&table.name)?;
+    if columns.is_empty() {
+        return Ok(format!("INSERT INTO main.{name} DEFAULT VALUES"));
+    }
+    let marks: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+    Ok(format!(
+        "INSERT INTO main.{name}({}) VALUES({})",
+        idents(columns)?,
+        marks.join(", ")
+    ))
+}
+
+fn update_sql(
+    table: &Table,
+    map: &ColumnMap,
+    identity: &Identity,
+    columns: &[usize],
+) -> Result<String, SqliteError> {
+    let mut set = Vec::new();
+    for (n, at) in columns.iter().enumerate() {
+        set.push(format!("{} = ?{}", ident(&map.columns[*at].name)?, n + 1));
+    }
+    Ok(format!(
+        "UPDATE main.{} SET {} WHERE {}",
+        ident(&table.name)?,
+        set.join(", "),
+        identity.terms(columns.len() + 1)?
+    ))
+}
+
+/// The mapped column whose blobs can be written as zeros first: the last one of a rowid table that
+/// nothing looks at meanwhile, neither an index nor a CHECK nor a generated column.
+fn streamed_column(schema: &Schema, table: &Table, map: &ColumnMap) -> Option<usize> {
+    let last = map.columns.last()?;
+    let of_table = |name: &str| name.eq_ignore_ascii_case(&table.name);
+    let is_plain = table.columns.iter().all(|c| c.kind == ColumnKind::Ordinary)
+        && matches!(table.kind, TableKind::Rowid { .. })
+        && last.column + 1 == table.columns.len();
+    let has_index = schema
+        .objects_of(ObjectKind::Index)
+        .any(|index| of_table(&index.table));
+    (is_plain && !has_index && !mentions_check(schema, &table.name)).then(|| map.columns.len() - 1)
+}
+
+/// True if a table's text may hold a CHECK.
+pub(super) fn mentions_check(schema: &Schema, table: &str) -> bool {
+    let text = schema
+        .objects_of(ObjectKind::Table)
+        .find(|object| object.name.eq_ignore_ascii_case(table))
+        .and_then(|object| object.sql.as_deref());
+    text.is_none_or(|sql| sql.to_ascii_lowercase().contains("check"))
+}
+
+/// Fills the zeros of the row inserted last with a blob's content.
+fn stream(
+    db: &Connection,
+    table: &str,
+    column: &str,
+    spilled: &Spilled,
+    content: &mut dyn SpilledContent,
+) -> Result<(), Stop> {
+    let mut blob = db.blob(table, column, db.last_insert_rowid(), true)?;
+    let mut buffer = vec![0; STREAM_BYTES];
+    Ok(copy_exactly(spilled, content, &mut blob, &mut buffer)?)
+}
