@@ -188,6 +188,31 @@ impl MemoryVfs {
         Self::of(disk)
     }
 
+    /// As [`MemoryVfs::after_power_cut`], but the unsynced names for which `survives` says so are
+    /// there: a file system may write names in any order, and early. Their bytes are those synced.
+    pub fn after_power_cut_with(&self, survives: &dyn Fn(&Path) -> bool) -> Self {
+        let cut = self.after_power_cut();
+        {
+            let (before, mut after) = (self.disk(), cut.disk());
+            let mut open = vec![(ROOT, PathBuf::from("/"))];
+            while let Some((folder, path)) = open.pop() {
+                let Node::Folder { names, .. } = &before.nodes[folder] else {
+                    continue;
+                };
+                for (name, node) in names {
+                    let path = path.join(name);
+                    if let Node::Folder { names, .. } = &mut after.nodes[folder]
+                        && survives(&path)
+                    {
+                        names.insert(name.clone(), *node);
+                    }
+                    open.push((*node, path));
+                }
+            }
+        }
+        cut
+    }
+
     /// A copy that shares nothing with this one.
     pub fn copy(&self) -> Self {
         Self::of(self.disk().clone())

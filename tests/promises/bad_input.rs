@@ -184,7 +184,6 @@ impl Vfs for ReadOnly {
     fn list(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
         self.0.list(dir)
     }
-
     fn list_folder(&self, dir: &Path) -> Result<Vec<Entry>, VfsError> {
         self.0.list_folder(dir)
     }

@@ -366,3 +366,28 @@ fn an_object_of_another_kind_under_a_name_is_found_and_named() {
         scene.examine(&frozen, &[place], &Named::Object, true, &what);
     }
 }
+
+/// What changed is only reported: a parent that cannot be read must not stop the next backup.
+#[test]
+fn damage_in_the_parent_does_not_stop_a_backup() {
+    let scene = scene();
+    let database = scene.sandbox.path("a.db");
+    sql(&database, "ALTER TABLE b ADD COLUMN w; UPDATE a SET n = 0");
+    for (object, bytes) in &*scene.objects {
+        if !object.starts_with(name::PACKS) {
+            continue;
+        }
+        let backend = larder::backend::memory::MemoryBackend::new();
+        for (other, bytes) in &*scene.objects {
+            if other != object {
+                backend.put_new(other, bytes).unwrap();
+            }
+        }
+        // Its footer is whole, its frames are not.
+        let mut altered = bytes.clone();
+        altered[32..48].fill(0xa5);
+        backend.put_new(object, &altered).unwrap();
+        let mut store = scene.sandbox.open(Arc::new(backend));
+        scene.sandbox.backup(&mut store, &database);
+    }
+}

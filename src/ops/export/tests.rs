@@ -1,4 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "tests look at what was written")]
 use super::*;
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobErrorKind, BlobKind, BlobSink};
