@@ -387,4 +387,5 @@ fn write_manifest(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at what was written")]
 mod tests;
