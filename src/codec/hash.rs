@@ -37,9 +37,14 @@ impl StoreHash {
         BlobId(*self.hasher(kind).update(canonical).finalize().as_bytes())
     }
 
-    /// The digest of an object's payload (not of a pack's); `kind` is the object's letter.
-    pub fn object_digest(self, kind: u8, payload: &[u8]) -> [u8; 32] {
-        *self.hasher(kind).update(payload).finalize().as_bytes()
+    /// The digest of an object (not of a pack): of its kind, a letter, its version, its payload.
+    pub fn object_digest(self, kind: u8, version: u8, payload: &[u8]) -> [u8; 32] {
+        *self
+            .hasher(kind)
+            .update(&[version])
+            .update(payload)
+            .finalize()
+            .as_bytes()
     }
 
     /// The digest of a pack footer as stored.

@@ -61,7 +61,7 @@ const LEVEL: i32 = 19;
 /// | 8..14 | `larder` |
 /// | 14 | kind, a letter |
 /// | 15 | format version |
-/// | 16..48 | digest of the rest |
+/// | 16..48 | digest of kind, version and the rest |
 /// | 48.. | one zstd frame of JSON |
 pub fn encode<T: Serialize>(
     hash: StoreHash,
@@ -80,7 +80,11 @@ pub fn encode<T: Serialize>(
     out.extend_from_slice(&FRAME_MARK);
     out.push(kind as u8);
     out.push(super::config::FORMAT_VERSION_BYTE);
-    out.extend_from_slice(&hash.object_digest(kind as u8, &payload));
+    out.extend_from_slice(&hash.object_digest(
+        kind as u8,
+        super::config::FORMAT_VERSION_BYTE,
+        &payload,
+    ));
     out.extend_from_slice(&payload);
     debug_assert_eq!(
         length_u32(out.len() - payload.len()),
@@ -103,16 +107,17 @@ pub fn open(hash: StoreHash, bytes: &[u8]) -> Result<(ObjectKind, &[u8]), Format
         what: "an object's kind",
     })?;
     let version = fields.u8()?;
+    let digest = fields.array::<32>()?;
+    let payload = fields.bytes(fields.left())?;
+    // The digest first: a flipped bit in the version is damage, not another version.
+    if hash.object_digest(letter, version, payload) != digest {
+        return Err(FormatError::Digest { what: "an object" });
+    }
     if version != super::config::FORMAT_VERSION_BYTE {
         return Err(FormatError::Version {
             version: u32::from(version),
             draft: 0,
         });
-    }
-    let digest = fields.array::<32>()?;
-    let payload = fields.bytes(fields.left())?;
-    if hash.object_digest(letter, payload) != digest {
-        return Err(FormatError::Digest { what: "an object" });
     }
     Ok((kind, payload))
 }
@@ -157,6 +162,14 @@ mod tests {
             bad[at / 8] ^= 1 << (at % 8);
             assert!(read(&bad).is_err(), "bit {at}");
         }
+        let mut other_version = good.clone();
+        other_version[15] ^= 1;
+        let found = read(&other_version);
+        assert_eq!(
+            found,
+            Err(FormatError::Digest { what: "an object" }),
+            "damage, no other version"
+        );
         for cut in 0..good.len() {
             assert!(read(&good[..cut]).is_err(), "cut at {cut}");
         }

@@ -80,7 +80,7 @@ class Store:
         need(chr(kind) in kinds, f"{name}: wrong kind {chr(kind)!r}")
         need(version == 0, f"{name}: unknown format version {version}")
         payload = f.take(len(f.data) - f.at)
-        need(H(kind, payload) == digest, f"{name}: its digest is another")
+        need(H(kind, bytes([version]) + payload) == digest, f"{name}: its digest is another")
         content = json.loads(unzstd(payload, name))
         return None if chr(kind) == "A" else content
 

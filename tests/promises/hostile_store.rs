@@ -630,7 +630,7 @@ fn an_object_that_is_a_bomb_is_damage() {
     let bomb = zstd::compress(&vec![b' '; 100 << 20], 3).unwrap();
     let mut bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Manifest, &()).unwrap();
     bytes.truncate(16);
-    let digest = StoreHash::unkeyed().object_digest(ObjectKind::Manifest as u8, &bomb);
+    let digest = StoreHash::unkeyed().object_digest(ObjectKind::Manifest as u8, 0, &bomb);
     bytes.extend_from_slice(&digest);
     bytes.extend_from_slice(&bomb);
     let id = SnapshotId::new(1_800_000_000, [9; 16]);
