@@ -6,9 +6,6 @@ use super::open::Connection;
 use super::quote::ident;
 use super::statement::{ErrorKind, SqliteError};
 
-/// Page cache while foreign keys are checked, in MiB: parents are looked up in no order.
-const FOREIGN_KEYS_CACHE_MIB: i64 = 64;
-
 /// What `foreign_key_check` says of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForeignKeyCheck {
@@ -19,10 +16,9 @@ pub struct ForeignKeyCheck {
 }
 
 /// Checks the foreign keys of one table. A declaration that SQLite cannot check is a defect in the
-/// answer, not an error. The connection keeps a larger page cache afterwards.
+/// answer, not an error.
 pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, SqliteError> {
     let mut check = ForeignKeyCheck::default();
-    db.set_cache(FOREIGN_KEYS_CACHE_MIB)?;
     let sql = format!("PRAGMA main.foreign_key_check({})", ident(table)?);
     let done = db.for_each(&sql, &[], |row| {
         let id = u32::try_from(row.integer(3)?)

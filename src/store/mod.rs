@@ -8,6 +8,7 @@ mod commit;
 pub mod error;
 mod index;
 mod pack_builder;
+mod packer;
 mod reader;
 mod snapshots;
 mod writer;

@@ -3,18 +3,18 @@
 //! Steps and rules W1 to W7: store-format.md, "Write order". A writer that is dropped without a
 //! commit leaves garbage at most, which no snapshot needs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
 use super::index::{Excluded, Index};
-use super::pack_builder::PackBuilder;
-use super::reader::StoreReader;
+use super::pack_builder::{FinishedPack, PackBuilder};
+use super::packer::Packer;
 use super::{Store, commit, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
-use crate::env::{Env, random_16};
+use crate::env::Env;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink};
 use crate::format::manifest::Manifest;
 use crate::format::name;
@@ -38,9 +38,9 @@ pub struct StoreWriter {
     index: Index,
     mark: WriterMark,
     started: Duration,
-    builder: PackBuilder,
-    /// Blobs of the pack being filled; those of published packs are in the index.
-    pending: HashMap<(BlobKind, BlobId), ()>,
+    packer: Packer,
+    /// Blobs of packs not yet published; those of the others are in the index.
+    pending: HashSet<(BlobKind, BlobId)>,
     pack_bytes: u64,
 }
 
@@ -56,7 +56,7 @@ impl StoreWriter {
             time_ms,
         )?;
         let prepared = Self::prepare(store, compression);
-        let (index, builder) = match prepared {
+        let (index, packer) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 // The first error says what went wrong; a record that stays is fenced by a prune.
@@ -71,20 +71,21 @@ impl StoreWriter {
             index,
             mark,
             started,
-            builder,
-            pending: HashMap::new(),
+            packer,
+            pending: HashSet::new(),
             pack_bytes: 0,
         })
     }
 
     /// W2, then W3.
-    fn prepare(store: &Store, compression: i32) -> Result<(Index, PackBuilder), StoreError> {
+    fn prepare(store: &Store, compression: i32) -> Result<(Index, Packer), StoreError> {
         let excluded = Excluded::read(&*store.backend, store.hash)?;
         if let Some((object, cause)) = excluded.unreadable.first() {
             return Err(StoreError::of_object(object.clone(), cause.clone()));
         }
         let index = store.load_index(excluded)?;
-        Ok((index, PackBuilder::new(store.hash, compression)?))
+        let builder = PackBuilder::new(store.hash, compression)?;
+        Ok((index, Packer::start(builder, store.env.clone())?))
     }
 
     /// The snapshot that this writer may commit.
@@ -107,35 +108,35 @@ impl StoreWriter {
         // Here, not where packs are published: hours may pass in which every blob is known.
         self.mark.refresh_if_due()?;
         // A blob that exists but is not usable is stored again, whole.
-        if self.pending.contains_key(&(kind, id)) || self.index.usable(kind, &id)? {
+        if self.pending.contains(&(kind, id)) || self.index.usable(kind, &id)? {
             return Ok(id);
         }
-        let env = self.env.clone();
-        self.builder
-            .push(kind, id, canonical, || random_16(&*env))?;
-        self.pending.insert((kind, id), ());
-        if self.builder.is_full() {
-            self.publish()?;
+        self.packer.push(kind, id, canonical)?;
+        self.pending.insert((kind, id));
+        while let Some(pack) = self.packer.finished()? {
+            self.publish(pack)?;
         }
         Ok(id)
     }
 
-    /// W4: publishes the pack being filled.
-    fn publish(&mut self) -> Result<(), StoreError> {
-        let Some(pack) = self.builder.finish()? else {
-            return Ok(());
-        };
+    /// W4: publishes a pack.
+    fn publish(&mut self, pack: FinishedPack) -> Result<(), StoreError> {
         self.backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
         self.pack_bytes += pack.bytes.len() as u64;
         self.index
             .add(pack.id, pack.bytes.len() as u64, &pack.footer)?;
-        self.pending.clear();
+        for blob in &pack.footer.blobs {
+            self.pending.remove(&(blob.kind, blob.id));
+        }
         Ok(())
     }
 
     /// Publishes what waits, so that `pack_bytes` is final. Blobs may still be put afterwards.
     pub fn flush(&mut self) -> Result<u64, StoreError> {
-        self.publish()?;
+        self.packer.close()?;
+        while let Some(pack) = self.packer.next_before_close()? {
+            self.publish(pack)?;
+        }
         Ok(self.pack_bytes)
     }
 
@@ -144,7 +145,7 @@ impl StoreWriter {
     /// Errors: `Fenced` if a prune took this writer for dead; another writer may then try again.
     /// `OutcomeUnknown` leaves the writer record: whether S exists is then for a prune to settle.
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
-        let committed = self.publish().and_then(|()| {
+        let committed = self.flush().and_then(|_| {
             let age = self.env.monotonic().saturating_sub(self.started);
             commit::commit(&*self.backend, self.hash, manifest, age)
         });
@@ -164,12 +165,6 @@ impl StoreWriter {
     /// Ends without a commit and takes the writer record away.
     pub fn abandon(self) -> Result<(), StoreError> {
         self.mark.remove()
-    }
-
-    /// Gives the index to a reader, for looking at what was just written. The writer record stays
-    /// until `commit` or `abandon`; this is for tests of what an uncommitted run leaves.
-    pub fn into_reader(self) -> StoreReader {
-        StoreReader::new(self.backend, self.hash, self.index)
     }
 }
 
