@@ -3,19 +3,18 @@
 //! Steps and rules W1 to W7: store-format.md, "Write order". A writer that is dropped without a
 //! commit leaves garbage at most, which no snapshot needs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
 use super::index::{Excluded, Index};
-use super::pack_builder::{FinishedPack, PackBuilder};
-use super::packer::Packer;
+use super::pack_builder::PackBuilder;
 use super::reader::StoreReader;
 use super::{Store, commit, writer_record::WriterMark};
 use crate::backend::Backend;
 use crate::codec::hash::StoreHash;
-use crate::env::Env;
+use crate::env::{Env, random_16};
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink};
 use crate::format::manifest::Manifest;
 use crate::format::name;
@@ -39,9 +38,9 @@ pub struct StoreWriter {
     index: Index,
     mark: WriterMark,
     started: Duration,
-    packer: Packer,
-    /// Blobs of packs not yet published; those of the others are in the index.
-    pending: HashSet<(BlobKind, BlobId)>,
+    builder: PackBuilder,
+    /// Blobs of the pack being filled; those of published packs are in the index.
+    pending: HashMap<(BlobKind, BlobId), ()>,
     pack_bytes: u64,
     /// Bytes of blobs that were put, known or not.
     seen_bytes: u64,
@@ -56,7 +55,6 @@ impl StoreWriter {
         // W2, then W3
         let excluded = Excluded::read(&*store.backend, store.hash)?;
         let index = store.load_index(excluded)?;
-        let builder = PackBuilder::new(store.hash, compression)?;
         Ok(Self {
             backend: store.backend.clone(),
             env: store.env.clone(),
@@ -64,8 +62,8 @@ impl StoreWriter {
             index,
             mark,
             started,
-            packer: Packer::start(builder, store.env.clone())?,
-            pending: HashSet::new(),
+            builder: PackBuilder::new(store.hash, compression)?,
+            pending: HashMap::new(),
             pack_bytes: 0,
             seen_bytes: 0,
         })
@@ -90,36 +88,36 @@ impl StoreWriter {
         let id = self.hash.blob_id(kind as u8, canonical);
         self.seen_bytes += canonical.len() as u64;
         // A blob that exists but is not usable is stored again, whole.
-        if self.pending.contains(&(kind, id)) || self.index.usable(kind, &id)? {
+        if self.pending.contains_key(&(kind, id)) || self.index.usable(kind, &id)? {
             return Ok(id);
         }
-        self.packer.push(kind, id, canonical)?;
-        self.pending.insert((kind, id));
-        while let Some(pack) = self.packer.finished()? {
-            self.publish(pack)?;
+        let env = self.env.clone();
+        self.builder
+            .push(kind, id, canonical, || random_16(&*env))?;
+        self.pending.insert((kind, id), ());
+        if self.builder.is_full() {
+            self.publish()?;
         }
         Ok(id)
     }
 
-    /// W4: publishes a pack.
-    fn publish(&mut self, pack: FinishedPack) -> Result<(), StoreError> {
+    /// W4: publishes the pack being filled.
+    fn publish(&mut self) -> Result<(), StoreError> {
         self.mark.refresh_if_due()?;
+        let Some(pack) = self.builder.finish()? else {
+            return Ok(());
+        };
         self.backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
         self.pack_bytes += pack.bytes.len() as u64;
         self.index
             .add(pack.id, pack.bytes.len() as u64, &pack.footer)?;
-        for blob in &pack.footer.blobs {
-            self.pending.remove(&(blob.kind, blob.id));
-        }
+        self.pending.clear();
         Ok(())
     }
 
     /// Publishes what waits, so that `pack_bytes` is final. Blobs may still be put afterwards.
     pub fn flush(&mut self) -> Result<u64, StoreError> {
-        self.packer.close()?;
-        while let Some(pack) = self.packer.next_before_close()? {
-            self.publish(pack)?;
-        }
+        self.publish()?;
         Ok(self.pack_bytes)
     }
 
@@ -127,7 +125,7 @@ impl StoreWriter {
     ///
     /// Errors: `Fenced` if a prune took this writer for dead; another writer may then try again.
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
-        self.flush()?;
+        self.publish()?;
         let age = self.env.monotonic().saturating_sub(self.started);
         let manifest_bytes = commit::commit(&*self.backend, self.hash, manifest, age)?;
         // W7. The snapshot stands; a record that stays is fenced in vain by the next prune.
