@@ -194,7 +194,6 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::Backend(_)
         | StoreError::TooOld { .. }
         | StoreError::Encoding { .. }
-        | StoreError::Thread(_)
         | StoreError::Cache(_) => Code::Failed,
     }
 }

@@ -119,7 +119,7 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Encoding { .. } => Some(
             "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
         ),
-        StoreError::Backend(_) | StoreError::Thread(_) => None,
+        StoreError::Backend(_) => None,
         StoreError::Cache(_) => Some(
             "The cache holds nothing that the store lacks: delete it, or name another folder with \
              --cache-dir or LARDER_CACHE_DIR."

@@ -132,11 +132,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives the page cache so many MiB, for work that goes to and fro in the file.
-    pub fn set_cache(&self, mib: i64) -> Result<(), SqliteError> {
-        self.pragma("cache_size", -1024 * mib)
-    }
-
     /// Sets a pragma to a number. `name` is one of ours, never data.
     pub fn pragma(&self, name: &'static str, value: i64) -> Result<(), SqliteError> {
         self.execute(&format!("PRAGMA {name}={value}"))

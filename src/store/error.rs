@@ -67,9 +67,6 @@ pub enum StoreError {
         /// What was being encoded.
         what: String,
     },
-    /// The thread that fills packs could not be started, or ended without a word.
-    #[error("the thread that fills packs: {0}")]
-    Thread(std::io::Error),
     /// The place that keeps the objects.
     #[error(transparent)]
     Backend(BackendError),

@@ -8,7 +8,6 @@ mod commit;
 pub mod error;
 mod index;
 mod pack_builder;
-mod packer;
 mod reader;
 mod snapshots;
 mod writer;

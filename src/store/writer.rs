@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::index::{Excluded, Index};
-use super::pack_builder::{FinishedPack, PackBuilder};
-use super::packer::Packer;
+use super::pack_builder::PackBuilder;
 use super::{Store, commit, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
-use crate::env::Env;
+use crate::env::{Env, random_16};
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink};
 use crate::format::manifest::Manifest;
 use crate::format::name;
@@ -38,8 +37,8 @@ pub struct StoreWriter {
     index: Index,
     mark: WriterMark,
     started: Duration,
-    packer: Packer,
-    /// Blobs of packs not yet published; those of the others are in the index.
+    builder: PackBuilder,
+    /// Blobs of the pack being filled; those of published packs are in the index.
     pending: HashSet<(BlobKind, BlobId)>,
     pack_bytes: u64,
 }
@@ -56,7 +55,7 @@ impl StoreWriter {
             time_ms,
         )?;
         let prepared = Self::prepare(store, compression);
-        let (index, packer) = match prepared {
+        let (index, builder) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 // The first error says what went wrong; a record that stays is fenced by a prune.
@@ -71,21 +70,20 @@ impl StoreWriter {
             index,
             mark,
             started,
-            packer,
+            builder,
             pending: HashSet::new(),
             pack_bytes: 0,
         })
     }
 
     /// W2, then W3.
-    fn prepare(store: &Store, compression: i32) -> Result<(Index, Packer), StoreError> {
+    fn prepare(store: &Store, compression: i32) -> Result<(Index, PackBuilder), StoreError> {
         let excluded = Excluded::read(&*store.backend, store.hash)?;
         if let Some((object, cause)) = excluded.unreadable.first() {
             return Err(StoreError::of_object(object.clone(), cause.clone()));
         }
         let index = store.load_index(excluded)?;
-        let builder = PackBuilder::new(store.hash, compression)?;
-        Ok((index, Packer::start(builder, store.env.clone())?))
+        Ok((index, PackBuilder::new(store.hash, compression)?))
     }
 
     /// The snapshot that this writer may commit.
@@ -111,32 +109,32 @@ impl StoreWriter {
         if self.pending.contains(&(kind, id)) || self.index.usable(kind, &id)? {
             return Ok(id);
         }
-        self.packer.push(kind, id, canonical)?;
+        let env = self.env.clone();
+        self.builder
+            .push(kind, id, canonical, || random_16(&*env))?;
         self.pending.insert((kind, id));
-        while let Some(pack) = self.packer.finished()? {
-            self.publish(pack)?;
+        if self.builder.is_full() {
+            self.publish()?;
         }
         Ok(id)
     }
 
-    /// W4: publishes a pack.
-    fn publish(&mut self, pack: FinishedPack) -> Result<(), StoreError> {
+    /// W4: publishes the pack being filled.
+    fn publish(&mut self) -> Result<(), StoreError> {
+        let Some(pack) = self.builder.finish()? else {
+            return Ok(());
+        };
         self.backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
         self.pack_bytes += pack.bytes.len() as u64;
         self.index
             .add(pack.id, pack.bytes.len() as u64, &pack.footer)?;
-        for blob in &pack.footer.blobs {
-            self.pending.remove(&(blob.kind, blob.id));
-        }
+        self.pending.clear();
         Ok(())
     }
 
     /// Publishes what waits, so that `pack_bytes` is final. Blobs may still be put afterwards.
     pub fn flush(&mut self) -> Result<u64, StoreError> {
-        self.packer.close()?;
-        while let Some(pack) = self.packer.next_before_close()? {
-            self.publish(pack)?;
-        }
+        self.publish()?;
         Ok(self.pack_bytes)
     }
 
@@ -145,7 +143,7 @@ impl StoreWriter {
     /// Errors: `Fenced` if a prune took this writer for dead; another writer may then try again.
     /// `OutcomeUnknown` leaves the writer record: whether S exists is then for a prune to settle.
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
-        let committed = self.flush().and_then(|_| {
+        let committed = self.publish().and_then(|()| {
             let age = self.env.monotonic().saturating_sub(self.started);
             commit::commit(&*self.backend, self.hash, manifest, age)
         });

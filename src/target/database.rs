@@ -17,10 +17,6 @@ use crate::progress::Finding;
 use crate::sqlite::{Connection, SqliteError};
 use crate::vfs::Vfs;
 
-/// Page cache while indexes are made and checks run, in MiB: SQLite sorts in as much again, and
-/// looks parents up in no order.
-const FINISH_CACHE_MIB: i64 = 32;
-
 /// A database being built. Dropped unfinished, it leaves nothing behind.
 #[derive(Debug)]
 pub struct NewDatabase {
@@ -111,7 +107,6 @@ impl NewDatabase {
         let place = file.place().to_owned();
         let at = |cause: SqliteError| TargetError::of(&place, "", cause);
         db.execute("COMMIT").map_err(at)?;
-        db.set_cache(FINISH_CACHE_MIB).map_err(at)?;
         let missing = schema::create_rest(&db, &place, &schema, &mut findings)?;
         for (name, value) in [
             ("user_version", settings.user_version),
