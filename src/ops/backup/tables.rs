@@ -9,7 +9,7 @@ use crate::model::file_name::entity_file;
 use crate::model::id::BlobId;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
-use crate::model::schema::{Schema, Table};
+use crate::model::schema::{Schema, Table, TableKind};
 use crate::model::value::{LongClass, Spilled};
 use crate::ops::open::Store;
 use crate::ops::stored::{read_schema, root_of, root_ref};
@@ -180,6 +180,20 @@ pub(super) fn count_changes(
     parent: &Manifest,
     schema_id: BlobId,
     entities: &mut [Entity],
+/// Leaf columns of a primary key by which the tree is not ordered: that of a rowid table.
+fn key_in_leaf(table: &Table) -> Vec<usize> {
+    if !matches!(table.kind, TableKind::Rowid { alias: None, .. }) {
+        return Vec::new();
+    }
+    let place = |column: u32| {
+        table
+            .leaf_columns()
+            .position(|at| u32::try_from(at).is_ok_and(|at| at == column))
+    };
+    let places: Option<Vec<usize>> = table.primary_key.iter().map(|k| place(k.column)).collect();
+    places.unwrap_or_default()
+}
+
 ) -> Result<(), Error> {
     let differs = |entity: &Entity| {
         parent
@@ -223,6 +237,7 @@ pub(super) fn count_changes(
             reader.hash(),
             State {
                 shape: &old,
+        let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
                 root: before_root.as_ref(),
             },
             State {
@@ -231,10 +246,12 @@ pub(super) fn count_changes(
             },
         );
         // Damage in the parent must not stop a backup: nothing depends on the report.
+                key: &old_key,
         entity.changes = match changes {
             Ok(changes) => (!changes.is_empty()).then_some(changes),
             Err(error) if error.why == BlobErrorKind::Unavailable => {
                 return Err(Error::Store(error.into()));
+                key: &new_key,
             }
             Err(_) => None,
         };
