@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::misfits::Misfits;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::format::manifest::{Entity, Manifest};
@@ -40,6 +41,7 @@ struct TreeSink<'a, 's> {
     largest_value: u64,
     /// Rows not yet told to `progress`.
     untold: u64,
+    misfits: Misfits,
 }
 
 impl RowSink for TreeSink<'_, '_> {
@@ -75,6 +77,7 @@ impl RowSink for TreeSink<'_, '_> {
                 return Err(Stop::Cancelled);
             }
         }
+        self.misfits.look_at(row);
         self.builder.push(row, self.writer).map_err(Stop::Blob)
     }
 }
@@ -91,7 +94,7 @@ pub(super) fn write_all(
     for order in import_order(schema).tables {
         let table = &schema.tables[order.table];
         if capture.carries(table) {
-            let mut entity = write_table(capture, table, writer, progress)?;
+            let mut entity = write_table(capture, table, writer, progress, findings)?;
             entity.import_order = order.import_order;
             entity.dependencies = order.dependencies;
             entities.push(entity);
@@ -103,7 +106,7 @@ pub(super) fn write_all(
         .iter()
         .filter(|t| t.is_internal() && capture.carries(t))
     {
-        internal.push(write_table(capture, table, writer, progress)?);
+        internal.push(write_table(capture, table, writer, progress, findings)?);
     }
     findings.extend(unordered(schema, &entities));
     Ok((entities, internal))
@@ -132,6 +135,7 @@ fn write_table(
     table: &Table,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
+    findings: &mut Vec<Finding>,
 ) -> Result<Entity, Error> {
     let shape = TreeShape::of(table);
     let builder = TreeBuilder::new(&shape, writer.hash());
@@ -141,6 +145,7 @@ fn write_table(
         progress,
         largest_value: 0,
         untold: 0,
+        misfits: Misfits::of(table),
     };
     rows(capture, table, &mut sink).map_err(|stop| match stop {
         RowsError::Source(error) => Error::Source(error),
@@ -156,8 +161,10 @@ fn write_table(
         builder,
         largest_value,
         untold,
+        misfits,
         ..
     } = sink;
+    findings.extend(misfits.findings(table));
     progress.advance(untold);
     let root = builder.finish(writer).map_err(StoreError::from)?;
     Ok(Entity {
@@ -173,13 +180,6 @@ fn write_table(
     })
 }
 
-/// Fills in, for every entity that the parent has too and whose root differs, how many records do.
-pub(super) fn count_changes(
-    store: &Store,
-    schema: &Schema,
-    parent: &Manifest,
-    schema_id: BlobId,
-    entities: &mut [Entity],
 /// Leaf columns of a primary key by which the tree is not ordered: that of a rowid table.
 fn key_in_leaf(table: &Table) -> Vec<usize> {
     if !matches!(table.kind, TableKind::Rowid { alias: None, .. }) {
@@ -194,6 +194,13 @@ fn key_in_leaf(table: &Table) -> Vec<usize> {
     places.unwrap_or_default()
 }
 
+/// Fills in, for every entity that the parent has too and whose root differs, how many records do.
+pub(super) fn count_changes(
+    store: &Store,
+    schema: &Schema,
+    parent: &Manifest,
+    schema_id: BlobId,
+    entities: &mut [Entity],
 ) -> Result<(), Error> {
     let differs = |entity: &Entity| {
         parent
@@ -230,6 +237,7 @@ fn key_in_leaf(table: &Table) -> Vec<usize> {
         let Some((before, old, new)) = before else {
             continue;
         };
+        let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
         let (old, new) = (TreeShape::of(old), TreeShape::of(new));
         let (before_root, after_root) = (root_of(before), root_of(entity));
         let changes = diff::count(
@@ -237,21 +245,20 @@ fn key_in_leaf(table: &Table) -> Vec<usize> {
             reader.hash(),
             State {
                 shape: &old,
-        let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
                 root: before_root.as_ref(),
+                key: &old_key,
             },
             State {
                 shape: &new,
                 root: after_root.as_ref(),
+                key: &new_key,
             },
         );
         // Damage in the parent must not stop a backup: nothing depends on the report.
-                key: &old_key,
         entity.changes = match changes {
             Ok(changes) => (!changes.is_empty()).then_some(changes),
             Err(error) if error.why == BlobErrorKind::Unavailable => {
                 return Err(Error::Store(error.into()));
-                key: &new_key,
             }
             Err(_) => None,
         };
