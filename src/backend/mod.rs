@@ -7,7 +7,7 @@ pub mod local;
 pub mod memory;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::Env;
@@ -93,34 +93,19 @@ impl From<VfsErrorKind> for BackendErrorKind {
 /// Nothing is read or made here; the folder is made with the first object. A location of another
 /// kind (`s3://...`) is an error of kind `Other`.
 pub fn open(
-    location: &str,
+    location: &Path,
     vfs: Arc<dyn Vfs>,
     env: Arc<dyn Env>,
 ) -> Result<Arc<dyn Backend>, BackendError> {
-    match location.split_once("://") {
-        Some((scheme, _)) => {
-            let cause = format!("stores of kind {scheme}:// are not supported");
-            Err(BackendError::new(
-                BackendErrorKind::Other,
-                "open",
-                location,
-                cause,
-            ))
-        }
-        None if location.is_empty() => {
-            let cause = "the location is empty";
-            Err(BackendError::new(
-                BackendErrorKind::Other,
-                "open",
-                location,
-                cause,
-            ))
-        }
-        None => Ok(Arc::new(LocalBackend::new(
-            vfs,
-            env,
-            PathBuf::from(location),
+    let text = location.to_string_lossy();
+    let refused = |cause: String| BackendError::new(BackendErrorKind::Other, "open", &text, cause);
+    match text.split_once("://") {
+        Some((scheme, _)) => Err(refused(format!(
+            "stores of kind {scheme}:// are not supported"
         ))),
+        None if text.is_empty() => Err(refused("the location is empty".to_owned())),
+        // Never from the text: a path need not be UTF-8.
+        None => Ok(Arc::new(LocalBackend::new(vfs, env, location.to_owned()))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::cli::paths::A_FILE;
 use crate::cli::quote;
 use crate::cli::render::Look;
 use crate::error::Error;
@@ -75,6 +76,10 @@ fn target(error: &TargetError) -> Option<String> {
         TargetError::OtherApplication { .. } => {
             "Nothing was written: it belongs to another application. Restore into a new file instead."
         }
+        TargetError::Constraint { .. } => {
+            "Nothing was written: the record breaks a rule of its own schema. All records can be had with: \
+             larder export"
+        }
         TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
         TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
         _ => return None,
@@ -94,6 +99,9 @@ fn export(error: &ExportError) -> Option<String> {
 
 fn store(error: &StoreError, look: &Look) -> Option<String> {
     match error {
+        StoreError::NoStore { found, .. } if *found == A_FILE => {
+            Some("Give the folder of a store.".to_owned())
+        }
         StoreError::NoStore { location, .. } => Some(format!(
             "Make one with: {}",
             look.command(Path::new(location), &["init".as_ref()])
@@ -118,6 +126,9 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::TooOld { .. } => Some("Run the backup again.".to_owned()),
         StoreError::Encoding { .. } => Some(
             "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
+        ),
+        StoreError::Backend(_) if error.is_denied() => Some(
+            "It belongs to another user: ask for permission, or name another place.".to_owned(),
         ),
         StoreError::Backend(_) => None,
         StoreError::Cache(_) => Some(

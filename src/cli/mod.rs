@@ -78,6 +78,8 @@ fn run_parsed(cli: Cli, args: &[OsString], streams: &mut Streams) -> Code {
         Ok(code) => code,
         // A reader that has gone away, as `head` does, is no failure of ours.
         Err(_) if cx.streams.is_closed() => Code::Ok,
+        // Told once, at the end.
+        Err(_) if cx.streams.has_failed() => Code::Failed,
         Err(failure) => {
             let code = failure.code(cx.signals.caught());
             let advice = failure.advice(&cx.look);

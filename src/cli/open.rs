@@ -22,6 +22,7 @@ use crate::cli::render::progress_bar::Reporter;
 use crate::cli::render::progress_bar::Style;
 use crate::cli::signals::Signals;
 use crate::error::Error;
+use crate::error::StoreError;
 use crate::ops::open;
 use crate::ops::open::PathKind;
 use crate::ops::open::Store;
@@ -91,14 +92,21 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Opens the store that a backup goes to, or makes it.
-    pub fn open_for_backup(&self, place: &BackupPlace, compression: i32) -> Result<Store, Failure> {
+    /// Opens the store that a backup goes to, or makes it. Says whether it was made.
+    pub fn open_for_backup(
+        &self,
+        place: &BackupPlace,
+        compression: i32,
+    ) -> Result<(Store, bool), Failure> {
         let options = self.options(&place.store, compression);
-        Ok(if place.create {
-            open::create(&options, &self.world)?
-        } else {
-            open::open(&options, &self.world)?
-        })
+        if place.create {
+            match open::create(&options, &self.world) {
+                // Another first backup made it meanwhile.
+                Err(Error::Store(StoreError::Exists { .. })) => {}
+                made => return Ok((made?, true)),
+            }
+        }
+        Ok((open::open(&options, &self.world)?, false))
     }
 
     /// Makes an empty store.

@@ -57,6 +57,11 @@ impl Streams {
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
+    /// True once stdout could not be written: `finish` says why.
+    pub fn has_failed(&self) -> bool {
+        self.out_error.is_some() && !self.is_closed()
+    }
+
     /// Writes text to stdout.
     pub fn print(&mut self, text: &str) {
         // A failure is kept by `write`.

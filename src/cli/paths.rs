@@ -66,6 +66,9 @@ pub fn is_default_name(name: &str) -> bool {
         .is_some_and(|(date, time)| digits(date, 8) && digits(time, 6))
 }
 
+/// What `found` says of a path that is no folder.
+pub const A_FILE: &str = "a file is there";
+
 /// What is at a path, for the end of "no store at …".
 pub fn found(kind: &PathKind) -> &'static str {
     match kind {
@@ -74,7 +77,7 @@ pub fn found(kind: &PathKind) -> &'static str {
         PathKind::EmptyFolder => "the folder is empty",
         PathKind::Folder { stores } if stores.is_empty() => "the folder holds other things",
         PathKind::Folder { .. } => "the folder holds stores, but is none",
-        PathKind::File => "a file is there",
+        PathKind::File => A_FILE,
     }
 }
 

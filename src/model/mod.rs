@@ -2,6 +2,7 @@
 
 pub mod file_name;
 pub mod finding;
+pub mod fit;
 pub mod id;
 pub mod import_order;
 pub mod row;

@@ -1,5 +1,6 @@
 //! Takes a snapshot of a database: one consistent read, a tree a table, one commit.
 
+mod misfits;
 mod naming;
 mod tables;
 mod verdicts;
@@ -231,8 +232,9 @@ fn capture_findings(capture: &Capture) -> Vec<Finding> {
         ));
     }
     for table in capture.without_rowid_name() {
-        let text = "columns hide all names of the rowid; its rows are kept in their order";
-        findings.push(Finding::note(table.name.clone(), text));
+        let text = "columns hide all names of the rowid: its rows are kept in their order, \
+                    their rowids are not";
+        findings.push(Finding::warning(table.name.clone(), text));
     }
     findings
 }

@@ -69,9 +69,8 @@ fn backend_of(
     options: &StoreOptions,
     world: &World,
 ) -> Result<(Arc<dyn backend::Backend>, Usage), Error> {
-    let location = options.location.to_string_lossy();
-    let backend =
-        backend::open(&location, world.vfs.clone(), world.env.clone()).map_err(StoreError::from)?;
+    let backend = backend::open(&options.location, world.vfs.clone(), world.env.clone())
+        .map_err(StoreError::from)?;
     let cache_dir = options
         .cache_dir
         .as_deref()
@@ -128,8 +127,8 @@ pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
 /// was cut off leaves it, counts as empty.
 pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     let failed = |error: VfsError| {
-        let name = path.display().to_string();
-        let error = backend::BackendError::new(error.kind.into(), error.op, &name, error);
+        let name = error.path.display().to_string();
+        let error = backend::BackendError::new(error.kind.into(), error.op, &name, error.cause);
         Error::Store(StoreError::from(error))
     };
     let entry = |path: &Path| match world.vfs.entry(path) {
@@ -145,6 +144,13 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     match entry(path).map_err(failed)? {
         None => return Ok(PathKind::Absent),
         Some(found) if found.kind == EntryKind::File => return Ok(PathKind::File),
+        Some(found) if found.kind == EntryKind::Foreign => {
+            // A link counts as a folder only if there is one behind it.
+            let behind = entry(&path.join(".")).map_err(failed)?;
+            if behind.is_none_or(|behind| behind.kind != EntryKind::Folder) {
+                return Ok(PathKind::File);
+            }
+        }
         Some(_) => {}
     }
     if is_store(path).map_err(failed)? {

@@ -20,7 +20,10 @@ use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 /// The longest value that the fast scan loads.
 const FAST_BYTES_MAX: i32 = 1 << 20;
 
-/// Columns of which one statement asks class, length and value: a result has 2,000 at most.
+/// Columns that a result of SQLite has at most, as it is built by default.
+const RESULT_COLUMNS_MAX: usize = 2_000;
+
+/// Columns of which one statement asks class, length and value: three columns of its result each.
 const SLOW_COLUMNS_MAX: usize = 500;
 
 /// Takes the rows of a table.
@@ -164,9 +167,15 @@ impl<S: RowSink> Scan<'_, S> {
     fn by_rowid(&mut self, rowid: &str) -> Result<(), Stop<S::Error>> {
         let mut from = i64::MIN;
         loop {
-            self.db.limit_length(Some(FAST_BYTES_MAX))?;
-            let ended = self.fast(rowid, from)?;
-            self.db.limit_length(None)?;
+            // A table may have so many columns that no result has room for the rowid as well.
+            let ended = if self.columns.len() < RESULT_COLUMNS_MAX {
+                self.db.limit_length(Some(FAST_BYTES_MAX))?;
+                let ended = self.fast(rowid, from)?;
+                self.db.limit_length(None)?;
+                ended
+            } else {
+                Fast::TooLong(from)
+            };
             let Fast::TooLong(at) = ended else {
                 return Ok(());
             };

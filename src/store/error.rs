@@ -76,6 +76,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True if the place of the objects was closed to us.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Backend(error) if error.kind == BackendErrorKind::Denied)
+    }
+
     /// What a failed read of an object means: other formats and damage are told apart.
     pub(super) fn of_object(object: impl Into<String>, cause: FormatError) -> Self {
         match cause {

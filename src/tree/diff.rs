@@ -21,6 +21,8 @@ pub struct State<'a> {
     pub shape: &'a TreeShape,
     /// Its root; `None` without rows.
     pub root: Option<&'a Root>,
+    /// Leaf columns of the primary key, where the tree is not ordered by it; else empty.
+    pub key: &'a [usize],
 }
 
 impl State<'_> {
@@ -32,7 +34,8 @@ impl State<'_> {
 /// Counts the records that differ.
 ///
 /// Records are the same by rowid alias or primary key. Tables without either are multisets of
-/// rows: a changed record there counts as one removed and one added.
+/// rows: a changed record there counts as one removed and one added. So does one whose key holds
+/// NULL, which SQLite allows many times.
 pub fn count(
     source: &dyn BlobSource,
     hash: StoreHash,
@@ -68,6 +71,7 @@ struct Side<'a> {
     cursor: Cursor<'a>,
     /// The leaf being read, and the next row in it.
     leaf: Option<(PlacedLeaf, usize)>,
+    key: &'a [usize],
 }
 
 impl<'a> Side<'a> {
@@ -76,6 +80,7 @@ impl<'a> Side<'a> {
             shape: state.shape,
             cursor: Cursor::new(source, state.shape, state.root),
             leaf: None,
+            key: state.key,
         }
     }
 
@@ -197,7 +202,7 @@ impl Pair<'_> {
     }
 
     fn by_content(&mut self, hash: StoreHash) -> Result<(), BlobError> {
-        let mut balance: HashMap<[u8; 16], i64> = HashMap::new();
+        let mut balance = Balance::new();
         let (mut read_before, mut read_after) = (0_u64, 0_u64);
         loop {
             self.skip_equal(false)?;
@@ -224,7 +229,12 @@ impl Pair<'_> {
             } else {
                 read_after += rows
             }
-            add_content(&leaf, hash, sign, &mut balance);
+            let key = if sign < 0 {
+                self.before.key
+            } else {
+                self.after.key
+            };
+            add_content(&leaf, hash, sign, key, &mut balance);
             if balance.len() > CONTENT_ROWS_MAX {
                 self.settle(&mut balance);
             }
@@ -233,35 +243,77 @@ impl Pair<'_> {
         Ok(())
     }
 
-    fn settle(&mut self, balance: &mut HashMap<[u8; 16], i64>) {
-        for (_, count) in balance.drain() {
-            if count > 0 {
-                self.changes.added += count.unsigned_abs();
-            } else {
-                self.changes.removed += count.unsigned_abs();
+    /// Writes off what has no equal on the other side: rows of one key are one row that changed.
+    fn settle(&mut self, balance: &mut Balance) {
+        let mut keyed: HashMap<[u8; 16], (u64, u64)> = HashMap::new();
+        for (_, held) in balance.drain() {
+            let rows = held.count.unsigned_abs();
+            let (added, removed) = if held.count > 0 { (rows, 0) } else { (0, rows) };
+            match held.key {
+                Some(key) => {
+                    let of_key = keyed.entry(key).or_default();
+                    of_key.0 += added;
+                    of_key.1 += removed;
+                }
+                None => {
+                    self.changes.added += added;
+                    self.changes.removed += removed;
+                }
             }
         }
+        for (added, removed) in keyed.into_values() {
+            let changed = added.min(removed);
+            self.changes.changed += changed;
+            self.changes.added += added - changed;
+            self.changes.removed += removed - changed;
+        }
     }
+}
+
+/// Rows by their content, and how many more of each the later state has.
+type Balance = HashMap<[u8; 16], Held>;
+
+struct Held {
+    count: i64,
+    /// Of the row's primary key, if that names the row.
+    key: Option<[u8; 16]>,
 }
 
 fn add_content(
     leaf: &PlacedLeaf,
     hash: StoreHash,
     sign: i64,
-    balance: &mut HashMap<[u8; 16], i64>,
+    key: &[usize],
+    balance: &mut Balance,
 ) {
     let (mut values, mut canonical) = (Vec::new(), Vec::new());
     for row in 0..leaf.leaf.rows() {
         leaf.leaf.row_values(row, &mut values);
-        key_canonical(values.iter().copied(), &mut canonical);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hash.split_digest(&canonical)[..16]);
-        let count = balance.entry(digest).or_insert(0);
-        *count += sign;
-        if *count == 0 {
-            balance.remove(&digest);
+        let row_digest = digest(values.iter().copied(), hash, &mut canonical);
+        let held = balance.entry(row_digest).or_insert_with(|| {
+            let parts = || key.iter().map(|at| values[*at]);
+            let names = !key.is_empty() && parts().all(|part| part != ValueRef::Null);
+            Held {
+                count: 0,
+                key: names.then(|| digest(parts(), hash, &mut canonical)),
+            }
+        });
+        held.count += sign;
+        if held.count == 0 {
+            balance.remove(&row_digest);
         }
     }
+}
+
+fn digest<'a>(
+    values: impl Iterator<Item = ValueRef<'a>>,
+    hash: StoreHash,
+    canonical: &mut Vec<u8>,
+) -> [u8; 16] {
+    key_canonical(values, canonical);
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash.split_digest(canonical)[..16]);
+    digest
 }
 
 /// Compares the keys of two rows. A spilled key part is compared by its reference: equal or not.

@@ -238,7 +238,8 @@ impl Vfs for OsVfs {
     fn entry(&self, path: &Path) -> Result<Option<Entry>, VfsError> {
         let facts = match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(facts) => facts,
-            Err(Errno::NOENT) => return Ok(None),
+            // Below what is no folder there is nothing.
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(failed("look at", path, error)),
         };
         let kind = match FileType::from_raw_mode(facts.st_mode) {

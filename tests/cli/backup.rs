@@ -135,3 +135,55 @@ fn json_lines_end_with_the_summary() {
     assert_eq!(last["snapshot"]["tags"], serde_json::json!(["a", "b"]));
     assert_eq!(last["store_created"], true);
 }
+
+/// A link to a database is one: it was taken for the folder of a store.
+#[test]
+fn a_link_to_a_database_is_backed_up() {
+    let place = Workplace::bakery();
+    std::os::unix::fs::symlink("app.db", place.path("link.db")).unwrap();
+    std::os::unix::fs::symlink("nothing", place.path("dangling.db")).unwrap();
+    place.ok(&["backup", "link.db"]);
+    let err = place.code(1, &["backup", "dangling.db"]).err;
+    assert!(err.contains("no database at dangling.db"), "{err}");
+    let err = place.code(1, &["backup", "app.db", "-s", "link.db"]).err;
+    assert!(
+        err.contains("link.db is a file, and a store is a folder"),
+        "{err}"
+    );
+    let err = place.code(10, &["list", "-s", "link.db"]).err;
+    assert!(err.contains("Give the folder of a store."), "{err}");
+}
+
+/// Such a store was made in a folder of another name, where nothing found it again.
+#[test]
+fn a_store_whose_path_is_not_utf8_is_made_where_it_was_said() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = Workplace::bakery();
+    let store = std::ffi::OsStr::from_bytes(b"st\xffore");
+    let run = |words: &[&str]| {
+        let mut command = place.std_command();
+        command.args(words).arg("--store").arg(store);
+        command.output().unwrap().status.code()
+    };
+    assert_eq!(run(&["backup", "app.db"]), Some(0));
+    assert_eq!(run(&["restore", "latest", "--to", "out.db"]), Some(0));
+    assert!(place.path("").join(store).join("config").exists());
+}
+
+/// Of several first backups at once, all but one were refused: the store was there already.
+#[test]
+fn first_backups_at_once_share_the_store_that_one_of_them_makes() {
+    let place = Workplace::bakery();
+    let start = |n: i32| {
+        let mut command = place.std_command();
+        let name = format!("at-once-{n}");
+        command.args(["backup", "app.db", "-q", "--name", &name]);
+        command.spawn().unwrap()
+    };
+    let begun: Vec<_> = (0..4).map(start).collect();
+    for mut child in begun {
+        assert!(child.wait().unwrap().success());
+    }
+    let list = place.ok(&["list"]);
+    assert!(list.contains("\n4 snapshots, "), "{list}");
+}

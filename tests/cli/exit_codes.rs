@@ -8,6 +8,7 @@ use larder::model::id::SnapshotId;
 use larder::progress::Finding;
 
 use crate::samples;
+use crate::workplace::Workplace;
 
 #[test]
 fn the_table_of_exit_codes_is_frozen() {
@@ -103,4 +104,25 @@ fn damage_counts_most_where_several_stores_are_looked_at() {
     assert_eq!(Code::Ok.and(Code::Incomplete), Code::Incomplete);
     assert_eq!(Code::Incomplete.and(Code::Damaged), Code::Damaged);
     assert_eq!(Code::Damaged.and(Code::Ok), Code::Damaged);
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_told_once() {
+    let place = Workplace::backed_up();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = place.std_command();
+    let output = command
+        .args(["cat", "latest:purchases"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), err.matches("error:").count()),
+        (Some(1), 1),
+        "{err}"
+    );
 }

@@ -125,7 +125,8 @@ fn a_dry_run_changes_nothing_beneath_it() {
 
 #[test]
 fn a_location_names_a_folder_and_other_kinds_are_refused() {
-    let open = |location| backend::open(location, Arc::new(OsVfs), Arc::new(SystemEnv));
+    let open =
+        |location: &str| backend::open(Path::new(location), Arc::new(OsVfs), Arc::new(SystemEnv));
     assert_eq!(open("some/folder").unwrap().location(), "some/folder");
     for location in ["s3://bucket/store", ""] {
         let error = open(location).unwrap_err();

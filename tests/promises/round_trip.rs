@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use larder::model::finding::Severity;
+
 use crate::workshop::{Workshop, assert_equal, bakery, copy_database, real_databases, sql};
 
 /// Backs up a copy of a database and restores it, through a store of its own.
@@ -167,4 +169,112 @@ fn empty_databases_make_snapshots_that_restore() {
         assert_equal(&database, &restored);
         assert_eq!(shop.validate().damage, [], "{name}");
     }
+}
+
+/// The texts of the warnings of a backup of a database made from SQL.
+fn warnings_of(shop: &mut Workshop, database: &Path) -> Vec<String> {
+    let outcome = shop.backup(database);
+    let warnings = outcome
+        .findings
+        .into_iter()
+        .filter(|f| f.severity == Severity::Warning);
+    warnings
+        .map(|f| format!("{}: {}", f.subject, f.text))
+        .collect()
+}
+
+/// A schema text changed over its rows: what a restore would make of them is said at backup time.
+#[test]
+fn values_that_their_columns_would_not_take_are_named() {
+    let cases = [
+        ("t(a TEXT)", "t(a INTEGER)", "'007'", "stores as another"),
+        ("t(a)", "t(a NUMERIC)", "1.0", "stores as another"),
+        ("t(a INTEGER)", "t(a TEXT)", "7", "stores as another"),
+        ("t(a)", "t(a NOT NULL)", "NULL", "refuses"),
+        ("t(a INT)", "t(a INT) STRICT", "'seven'", "refuses"),
+    ];
+    for (before, after, value, told) in cases {
+        let mut shop = Workshop::new();
+        let database = shop.path("source.db");
+        sql(
+            &database,
+            &format!(
+                "CREATE TABLE {before}; INSERT INTO t VALUES({value});
+                 PRAGMA writable_schema=1;
+                 UPDATE sqlite_schema SET sql = 'CREATE TABLE {after}'"
+            ),
+        );
+        let warnings = warnings_of(&mut shop, &database);
+        assert_eq!(warnings.len(), 1, "{after} {value}: {warnings:?}");
+        assert!(warnings[0].starts_with("t: 1 record holds"), "{warnings:?}");
+        assert!(warnings[0].contains(told), "{warnings:?}");
+        let manifest = shop.manifest("latest");
+        let target = shop.path("restored.db");
+        match shop.try_restore_new(&manifest, &target) {
+            Ok(restored) => {
+                let repeated = restored.findings.iter().any(|f| f.text.contains(told));
+                assert!(repeated, "{after}: {:?}", restored.findings);
+            }
+            Err(_) => assert!(told == "refuses" && !target.exists(), "{after}"),
+        }
+    }
+}
+
+#[test]
+fn rowids_that_cannot_be_reached_are_named() {
+    let mut shop = Workshop::new();
+    let database = shop.path("source.db");
+    sql(
+        &database,
+        "CREATE TABLE h(rowid, _rowid_, oid); INSERT INTO h VALUES(1, 2, 3)",
+    );
+    let warnings = warnings_of(&mut shop, &database);
+    assert!(warnings[0].starts_with("h: columns hide"), "{warnings:?}");
+}
+
+/// With the rowid, a result would have one column more than SQLite allows.
+#[test]
+fn the_widest_tables_come_back() {
+    let mut shop = Workshop::new();
+    let database = shop.path("source.db");
+    let columns: Vec<String> = (0..2000).map(|n| format!("c{n}")).collect();
+    let values: Vec<String> = (0..2000).map(|n| n.to_string()).collect();
+    let text = format!(
+        "CREATE TABLE w({}); INSERT INTO w VALUES({}); INSERT INTO w(rowid, c1999) VALUES(-4, \
+         zeroblob(20000)); INSERT INTO w(rowid, c0) VALUES(9223372036854775807, 'last')",
+        columns.join(","),
+        values.join(","),
+    );
+    sql(&database, &text);
+    shop.backup(&database);
+    let restored = shop.path("restored.db");
+    shop.restore_new("latest", &restored);
+    assert_equal(&database, &restored);
+}
+
+/// A record is known by its primary key also where the table has a rowid besides.
+#[test]
+fn a_changed_record_of_any_key_counts_as_changed() {
+    let mut shop = Workshop::new();
+    let database = shop.path("source.db");
+    sql(
+        &database,
+        "CREATE TABLE k(a, b, v, PRIMARY KEY(a, b));
+         INSERT INTO k VALUES(1, 'x', 1), (1, 'y', 1), (2, 'x', 1), (NULL, 'x', 1), (3, 'x', 1);
+         CREATE TABLE none(a, v); INSERT INTO none VALUES(1, 1), (2, 1)",
+    );
+    shop.backup(&database);
+    sql(
+        &database,
+        "UPDATE k SET v = 2 WHERE a = 1 OR a IS NULL; DELETE FROM k WHERE a = 3;
+         INSERT INTO k VALUES(4, 'x', 1); UPDATE none SET v = 2 WHERE a = 1",
+    );
+    let outcome = shop.backup(&database);
+    let counts: Vec<_> = outcome
+        .entities
+        .iter()
+        .map(|e| e.changes.map(|c| (c.added, c.changed, c.removed)))
+        .collect();
+    // The key with NULL names no record.
+    assert_eq!(counts, [Some((2, 2, 2)), Some((1, 0, 1))]);
 }

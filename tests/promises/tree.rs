@@ -105,7 +105,11 @@ fn high_trees_hold_together() {
 }
 
 fn differ(blobs: &MapBlobs, shape: &TreeShape, a: Option<&Root>, b: Option<&Root>) -> Changes {
-    let state = |root| State { shape, root };
+    let state = |root| State {
+        shape,
+        root,
+        key: &[],
+    };
     diff::count(blobs, blobs.hash(), state(a), state(b)).unwrap()
 }
 

@@ -90,7 +90,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let place = place(&args, cx)?;
     // Looked at before a store is made, so that a mistyped name leaves nothing behind.
     refuse_no_file(&database, cx)?;
-    let mut store = cx.open_for_backup(&place, args.compression)?;
+    let (mut store, store_created) = cx.open_for_backup(&place, args.compression)?;
     let options = BackupOptions {
         database,
         name: place.name,
@@ -111,7 +111,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let view = BackupView {
         database: &options.database,
         store: &place.store,
-        store_created: place.create,
+        store_created,
         zip: zip
             .as_ref()
             .and_then(|zip| zip.as_ref().ok())

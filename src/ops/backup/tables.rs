@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::misfits::Misfits;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::format::manifest::{Entity, Manifest};
@@ -9,7 +10,7 @@ use crate::model::file_name::entity_file;
 use crate::model::id::BlobId;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
-use crate::model::schema::{Schema, Table};
+use crate::model::schema::{Schema, Table, TableKind};
 use crate::model::value::{LongClass, Spilled};
 use crate::ops::open::Store;
 use crate::ops::stored::{read_schema, root_of, root_ref};
@@ -40,6 +41,7 @@ struct TreeSink<'a, 's> {
     largest_value: u64,
     /// Rows not yet told to `progress`.
     untold: u64,
+    misfits: Misfits,
 }
 
 impl RowSink for TreeSink<'_, '_> {
@@ -75,6 +77,7 @@ impl RowSink for TreeSink<'_, '_> {
                 return Err(Stop::Cancelled);
             }
         }
+        self.misfits.look_at(row);
         self.builder.push(row, self.writer).map_err(Stop::Blob)
     }
 }
@@ -91,7 +94,7 @@ pub(super) fn write_all(
     for order in import_order(schema).tables {
         let table = &schema.tables[order.table];
         if capture.carries(table) {
-            let mut entity = write_table(capture, table, writer, progress)?;
+            let mut entity = write_table(capture, table, writer, progress, findings)?;
             entity.import_order = order.import_order;
             entity.dependencies = order.dependencies;
             entities.push(entity);
@@ -103,7 +106,7 @@ pub(super) fn write_all(
         .iter()
         .filter(|t| t.is_internal() && capture.carries(t))
     {
-        internal.push(write_table(capture, table, writer, progress)?);
+        internal.push(write_table(capture, table, writer, progress, findings)?);
     }
     findings.extend(unordered(schema, &entities));
     Ok((entities, internal))
@@ -132,6 +135,7 @@ fn write_table(
     table: &Table,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
+    findings: &mut Vec<Finding>,
 ) -> Result<Entity, Error> {
     let shape = TreeShape::of(table);
     let builder = TreeBuilder::new(&shape, writer.hash());
@@ -141,6 +145,7 @@ fn write_table(
         progress,
         largest_value: 0,
         untold: 0,
+        misfits: Misfits::of(table),
     };
     rows(capture, table, &mut sink).map_err(|stop| match stop {
         RowsError::Source(error) => Error::Source(error),
@@ -156,8 +161,10 @@ fn write_table(
         builder,
         largest_value,
         untold,
+        misfits,
         ..
     } = sink;
+    findings.extend(misfits.findings(table));
     progress.advance(untold);
     let root = builder.finish(writer).map_err(StoreError::from)?;
     Ok(Entity {
@@ -171,6 +178,20 @@ fn write_table(
         largest_value,
         changes: None,
     })
+}
+
+/// Leaf columns of a primary key by which the tree is not ordered: that of a rowid table.
+fn key_in_leaf(table: &Table) -> Vec<usize> {
+    if !matches!(table.kind, TableKind::Rowid { alias: None, .. }) {
+        return Vec::new();
+    }
+    let place = |column: u32| {
+        table
+            .leaf_columns()
+            .position(|at| u32::try_from(at).is_ok_and(|at| at == column))
+    };
+    let places: Option<Vec<usize>> = table.primary_key.iter().map(|k| place(k.column)).collect();
+    places.unwrap_or_default()
 }
 
 /// Fills in, for every entity that the parent has too and whose root differs, how many records do.
@@ -216,6 +237,7 @@ pub(super) fn count_changes(
         let Some((before, old, new)) = before else {
             continue;
         };
+        let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
         let (old, new) = (TreeShape::of(old), TreeShape::of(new));
         let (before_root, after_root) = (root_of(before), root_of(entity));
         let changes = diff::count(
@@ -224,10 +246,12 @@ pub(super) fn count_changes(
             State {
                 shape: &old,
                 root: before_root.as_ref(),
+                key: &old_key,
             },
             State {
                 shape: &new,
                 root: after_root.as_ref(),
+                key: &new_key,
             },
         );
         // Damage in the parent must not stop a backup: nothing depends on the report.

@@ -1,0 +1,75 @@
+//! Values that could not be inserted where they were read: named, since a restore meets them again.
+
+use crate::model::fit::{Fit, Misfit};
+use crate::model::row::RowRef;
+use crate::model::schema::Table;
+use crate::progress::Finding;
+
+/// Rows with a value that its column would not take as it is: what a restore makes of them.
+pub(super) struct Misfits {
+    fit: Fit,
+    rows: u64,
+    refused: Misfitting,
+    converted: Misfitting,
+}
+
+/// How many, and the first: what names its row, and the position of the leaf column.
+#[derive(Default)]
+struct Misfitting {
+    rows: u64,
+    first: Option<(String, usize)>,
+}
+
+impl Misfits {
+    pub(super) fn of(table: &Table) -> Self {
+        Self {
+            fit: Fit::of(table),
+            rows: 0,
+            refused: Misfitting::default(),
+            converted: Misfitting::default(),
+        }
+    }
+
+    pub(super) fn look_at(&mut self, row: RowRef<'_>) {
+        self.rows += 1;
+        let Some((at, misfit)) = self.fit.misfit(row.values) else {
+            return;
+        };
+        let kind = match misfit {
+            Misfit::Refused => &mut self.refused,
+            Misfit::Converted => &mut self.converted,
+        };
+        kind.rows += 1;
+        kind.first.get_or_insert_with(|| {
+            let name = match row.rowid {
+                Some(rowid) => format!("row {rowid}"),
+                None => format!("record {}", self.rows),
+            };
+            (name, at)
+        });
+    }
+
+    pub(super) fn findings(self, table: &Table) -> impl Iterator<Item = Finding> {
+        let finding = |kind: Misfitting, what: &str| {
+            let (row, at) = kind.first?;
+            let column = &table.columns[table.leaf_columns().nth(at)?].name;
+            let (noun, hold) = match kind.rows {
+                1 => ("record", "holds"),
+                _ => ("records", "hold"),
+            };
+            let text = format!(
+                "{} {noun} {hold} {what} (the first: {row}, {column})",
+                kind.rows
+            );
+            Some(Finding::warning(table.name.clone(), text))
+        };
+        let refused = "a value that its column refuses: a restore into a new file stops there";
+        let converted = "a value that its column stores as another: a restore converts it";
+        [
+            finding(self.refused, refused),
+            finding(self.converted, converted),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
