@@ -216,6 +216,19 @@ impl Table {
         }
     }
 
+    /// The column by which statements reach the rowid; `None` if there is no rowid or no way to it.
+    pub fn rowid_column(&self) -> Option<&str> {
+        match self.rowid_alias() {
+            Some(at) => self.columns.get(at).map(|column| column.name.as_str()),
+            None => self.rowid_name(),
+        }
+    }
+
+    /// True for a rowid table whose rowid has no name left: rows are carried, rowids are not.
+    pub fn hides_rowid(&self) -> bool {
+        matches!(self.kind, TableKind::Rowid { .. }) && self.rowid_column().is_none()
+    }
+
     /// SQLite's own tables (`sqlite_sequence`, `sqlite_stat1` …): carried, but never entity files.
     pub fn is_internal(&self) -> bool {
         self.name

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::carried::{NotCarried, not_carried};
 use super::error::SourceError;
 use super::files;
-use super::table::hides_rowid;
 use crate::model::schema::{Schema, Settings, Table};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::{Connection, SqliteError, schema};
@@ -147,7 +146,10 @@ impl Capture {
     /// Tables whose rowids have no name left, since columns took all three: their rows are carried
     /// in order, the rowids are not.
     pub fn without_rowid_name(&self) -> impl Iterator<Item = &Table> {
-        self.schema.tables.iter().filter(|table| hides_rowid(table))
+        self.schema
+            .tables
+            .iter()
+            .filter(|table| table.hides_rowid())
     }
 
     /// True while the source itself is being read; false if a private copy is.

@@ -90,7 +90,7 @@ pub fn rows<S: RowSink>(
         sink,
         count: 0,
     };
-    let done = match rowid_column(table) {
+    let done = match table.rowid_column() {
         Some(rowid) => scan.by_rowid(rowid),
         None => scan.whole(),
     };
@@ -103,14 +103,6 @@ pub fn rows<S: RowSink>(
             let error = SourceError::of(capture.path(), Some(&table.name), cause);
             Err(RowsError::Source(error))
         }
-    }
-}
-
-/// The column by which the rowid is reached; `None` if there is no rowid or no way to it.
-fn rowid_column(table: &Table) -> Option<&str> {
-    match table.rowid_alias() {
-        Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
-        None => table.rowid_name(),
     }
 }
 
@@ -377,11 +369,6 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// True for a rowid table whose rowid has no name left: rows are carried, rowids are not.
-pub(super) fn hides_rowid(table: &Table) -> bool {
-    matches!(table.kind, TableKind::Rowid { .. }) && rowid_column(table).is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,7 +394,7 @@ mod tests {
                 .leaf_columns()
                 .map(|at| table.columns[at].name.as_str())
                 .collect();
-            let sql = match rowid_column(table) {
+            let sql = match table.rowid_column() {
                 Some(rowid) => by_rowid_sql(table, rowid, &columns).unwrap(),
                 None => whole_sql(&db, table, &columns).unwrap(),
             };
@@ -417,7 +404,7 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-            let wanted = match rowid_column(table) {
+            let wanted = match table.rowid_column() {
                 Some(_) => format!(
                     "SEARCH main.{} USING INTEGER PRIMARY KEY (rowid>?)",
                     table.name

@@ -203,14 +203,6 @@ fn has_free_rowid(table: &Table) -> bool {
     )
 }
 
-/// The column through which a table's rowid is reached.
-pub(super) fn rowid_column(table: &Table) -> Option<&str> {
-    match table.rowid_alias() {
-        Some(at) => table.columns.get(at).map(|column| column.name.as_str()),
-        None => table.rowid_name(),
-    }
-}
-
 /// The columns whose values tell a table's rows apart.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
@@ -222,7 +214,7 @@ impl Identity {
     pub(super) fn of(table: &Table) -> Self {
         if let (true, Some(rowid)) = (
             table.kind != TableKind::WithoutRowid,
-            rowid_column(table).map(str::to_owned),
+            table.rowid_column().map(str::to_owned),
         ) {
             return Self {
                 columns: vec![rowid],

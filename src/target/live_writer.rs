@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::columns::{ColumnMap, Identity, rowid_column};
+use super::columns::{ColumnMap, Identity};
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::lookup::{RowId, Stop};
@@ -91,7 +91,7 @@ impl<'d> LiveWriter<'d> {
     ) -> Result<Self, TargetError> {
         let at =
             |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
-        let rowid = rowid_column(table).filter(|_| map.keeps_rowid);
+        let rowid = table.rowid_column().filter(|_| map.keeps_rowid);
         let insert = insert_sql(table, map, rowid).and_then(|sql| db.prepare(&sql));
         let elsewhere = rowid.map(|rowid| Elsewhere::new(db, table, map, rowid));
         let elsewhere = elsewhere.transpose().map_err(at)?;

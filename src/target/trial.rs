@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use super::columns::{ColumnMap, collation_name, rowid_column};
+use super::columns::{ColumnMap, collation_name};
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::live_writer::{LiveWriter, mentions_check};
@@ -262,7 +262,7 @@ impl LiveDatabase {
         mut each: impl FnMut(String, Vec<Value>) -> Result<(), TargetError>,
     ) -> Result<(), TargetError> {
         let at = |e: SqliteError| self.at(&format!("table {}", table.name), e);
-        let name = match rowid_column(table) {
+        let name = match table.rowid_column() {
             Some(rowid) if table.kind != TableKind::WithoutRowid => Some(rowid),
             _ => None,
         };

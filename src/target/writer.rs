@@ -7,7 +7,6 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::columns::rowid_column;
 use super::error::TargetError;
 use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, Table, TableKind};
@@ -57,7 +56,7 @@ impl<'d> TableWriter<'d> {
             db.execute(&format!("DELETE FROM main.{name}"))
                 .map_err(at)?;
         }
-        let rowid = rowid_column(table);
+        let rowid = table.rowid_column();
         let leaf: Vec<usize> = table.leaf_columns().collect();
         let is_inserted = |&at: &usize| table.columns[at].kind == ColumnKind::Ordinary;
         let inserted: Vec<bool> = leaf.iter().map(is_inserted).collect();
@@ -246,7 +245,7 @@ impl<'d> TableWriter<'d> {
 fn streamed_column(table: &Table, leaf: &[usize]) -> Option<usize> {
     let last = *leaf.last()?;
     let is_plain = table.columns.iter().all(|c| c.kind == ColumnKind::Ordinary);
-    let has_rowid = matches!(table.kind, TableKind::Rowid { .. }) && rowid_column(table).is_some();
+    let has_rowid = matches!(table.kind, TableKind::Rowid { .. }) && table.rowid_column().is_some();
     let keys = table.unique_keys.iter().map(|key| &key.columns);
     let in_key = keys
         .chain([&table.primary_key])

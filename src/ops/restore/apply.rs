@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::basis::{Basis, Conflicts};
 use super::decide::RowAction;
 use super::matcher::Matcher;
-use super::plan::{Basis, Conflicts, Plan};
+use super::plan::Plan;
 use super::scope::TablePlan;
 use super::{Mode, TableReport, records};
 use crate::error::Error;
@@ -40,7 +41,7 @@ pub(super) fn run(
             ensure_planned(table, "rows deleted", table.report.deleted, deleted)?;
         }
     }
-    let total = plan.tables.iter().filter_map(|t| basis.entity(t));
+    let total = plan.tables.iter().filter_map(|t| basis.entity(&t.stored));
     progress.phase("Restoring", total.map(|e| e.records).sum(), Unit::Records);
     for table in plan.tables.iter().filter(|table| table.is_touched()) {
         fill(basis, table, progress)?;
@@ -61,7 +62,7 @@ pub(super) fn run(
     let rows_after = counts(basis, plan, true)?;
     for ((table, was), now) in plan.tables.iter().zip(rows_before).zip(rows_after) {
         let due = match basis.mode == Mode::Replace || table.made {
-            true => basis.entity(table).map_or(0, |e| e.records),
+            true => basis.entity(&table.stored).map_or(0, |e| e.records),
             false => was + table.report.inserted,
         };
         ensure_planned(table, "rows", due, now)?;
@@ -152,7 +153,7 @@ fn make_tables(basis: &Basis<'_>, plan: &Plan) -> Result<(), Error> {
 
 /// Writes the records of one table, as decided by the same functions as the plan.
 fn fill(basis: &Basis<'_>, table: &TablePlan, progress: &mut dyn Progress) -> Result<(), Error> {
-    let Some(entity) = basis.entity(table) else {
+    let Some(entity) = basis.entity(&table.stored) else {
         return Ok(());
     };
     let (live, map) = (&table.live, &table.map);

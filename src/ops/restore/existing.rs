@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use super::plan::{self, Basis, Conflicts, Plan};
+use super::basis::{Basis, Conflicts};
+use super::plan::{self, Plan};
 use super::{RestoreOptions, RestoreOutcome, TableReport, apply};
 use crate::error::Error;
 use crate::format::manifest::Manifest;

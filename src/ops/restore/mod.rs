@@ -1,6 +1,7 @@
 //! Puts records back: into a new file exactly as they were, or into a database that exists.
 
 mod apply;
+mod basis;
 mod content;
 mod decide;
 mod existing;

@@ -1,25 +1,17 @@
 //! What a restore into an existing database will do: one value, made from reads alone, shown by a
 //! dry run and carried out by `apply`. Per table only counts are kept, never rows.
 
-use std::collections::BTreeMap;
-
+use super::basis::{Basis, Conflicts};
 use super::decide::RowAction;
 use super::matcher::Matcher;
 use super::references::References;
 use super::scope::{self, TablePlan};
-use super::{Conflict, Mode, records};
+use super::{Mode, records};
 use crate::error::Error;
-use crate::format::manifest::{Entity, Manifest};
 use crate::model::row::RowRef;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject};
+use crate::model::schema::{ObjectKind, SchemaObject};
 use crate::progress::{Finding, Progress, Unit};
-use crate::store::StoreReader;
-use crate::target::{
-    KeySet, LiveDatabase, LiveView, LiveWriter, RowId, SpilledContent, TargetError, Trial,
-};
-
-/// Conflicts and examples that are named; the others are counted.
-const NAMED_MAX: usize = 10;
+use crate::target::{KeySet, LiveWriter, RowId, SpilledContent, TargetError, Trial};
 
 /// What a restore will do.
 #[derive(Debug)]
@@ -32,46 +24,6 @@ pub(super) struct Plan {
     pub conflicts: Conflicts,
     /// What is worth knowing beforehand.
     pub findings: Vec<Finding>,
-}
-
-/// The first conflicts, and how many there are in every table.
-#[derive(Debug, Default)]
-pub(super) struct Conflicts {
-    /// The first ones.
-    pub first: Vec<Conflict>,
-    /// Count by table.
-    pub counts: BTreeMap<String, u64>,
-}
-
-impl Conflicts {
-    /// Adds one.
-    pub(super) fn add(&mut self, table: &str, record: String, reason: String) {
-        *self.counts.entry(table.to_owned()).or_default() += 1;
-        if self.first.len() < NAMED_MAX {
-            self.first.push(Conflict {
-                table: table.to_owned(),
-                record,
-                reason,
-            });
-        }
-    }
-}
-
-/// What a plan is made from.
-pub(super) struct Basis<'a> {
-    pub reader: &'a StoreReader,
-    pub manifest: &'a Manifest,
-    pub schema: &'a Schema,
-    pub live: &'a LiveDatabase,
-    pub view: &'a LiveView,
-    pub mode: Mode,
-}
-
-impl Basis<'_> {
-    /// The entity of a planned table.
-    pub(super) fn entity(&self, table: &TablePlan) -> Option<&Entity> {
-        self.manifest.entity(&table.stored.name)
-    }
 }
 
 impl Plan {
@@ -88,7 +40,7 @@ pub(super) fn make(basis: &Basis<'_>, progress: &mut dyn Progress) -> Result<Pla
     let mut tables = scope::tables(basis, &mut conflicts, &mut findings)?;
     let total = tables
         .iter()
-        .filter_map(|t| basis.entity(t))
+        .filter_map(|t| basis.entity(&t.stored))
         .map(|e| e.records);
     progress.phase("Planning", total.sum(), Unit::Records);
     let trial = Trial::new(basis.live)?;
@@ -97,7 +49,7 @@ pub(super) fn make(basis: &Basis<'_>, progress: &mut dyn Progress) -> Result<Pla
     let mut references = References::of(basis, &shapes, &trial)?;
     for (at, table) in tables.iter_mut().enumerate() {
         if table.made {
-            table.report.inserted = basis.entity(table).map_or(0, |e| e.records);
+            table.report.inserted = basis.entity(&table.stored).map_or(0, |e| e.records);
             continue;
         }
         plan_table(
@@ -133,7 +85,7 @@ fn plan_table(
     conflicts: &mut Conflicts,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let Some(entity) = basis.entity(table) else {
+    let Some(entity) = basis.entity(&table.stored) else {
         return Ok(());
     };
     let (stored, live, map) = (table.stored.clone(), table.live.clone(), table.map.clone());

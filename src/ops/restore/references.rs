@@ -4,9 +4,9 @@
 //! one, and stays. Only such keys are kept (on disk), and looked up in a second pass over the
 //! children, which is due only where there are any. What the snapshot itself lacks is not at issue.
 
+use super::basis::{Basis, Conflicts};
 use super::decide::RowAction;
 use super::matcher::Matcher;
-use super::plan::{Basis, Conflicts};
 use super::scope::TablePlan;
 use super::{Mode, records};
 use crate::error::Error;
@@ -151,7 +151,7 @@ impl<'t> References<'t> {
     ) -> Result<(), Error> {
         let basis = self.basis;
         let mut checks = self.checks_of(table)?;
-        let Some(entity) = basis.entity(table).filter(|_| !checks.is_empty()) else {
+        let Some(entity) = basis.entity(&table.stored).filter(|_| !checks.is_empty()) else {
             return Ok(());
         };
         let (live, map) = (&table.live, &table.map);
@@ -245,7 +245,7 @@ impl<'t> References<'t> {
                 Some(parent.map.columns[at].slot)
             })
             .collect();
-        if let (Some(slots), Some(entity)) = (slots, basis.entity(parent)) {
+        if let (Some(slots), Some(entity)) = (slots, basis.entity(&parent.stored)) {
             records::for_each(
                 basis.reader,
                 &parent.stored,

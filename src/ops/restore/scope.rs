@@ -2,8 +2,8 @@
 //! is worth saying.
 
 use super::TableReport;
+use super::basis::{Basis, Conflicts};
 use super::decide::{RowAction, Skip};
-use super::plan::{Basis, Conflicts};
 use super::{Mode, new_file};
 use crate::error::Error;
 use crate::model::row::RowRef;
