@@ -1,11 +1,13 @@
 //! Which snapshot a word means: id, unique prefix, name, `latest`, `latest~N`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
+use crate::source::recorded_path;
 use crate::store::StoreError;
 
 /// Tag of the snapshots that a restore takes of its target; `latest` passes over them.
@@ -92,41 +94,9 @@ pub fn source_label(manifest: &Manifest) -> String {
 }
 
 fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result<Manifest, Error> {
-    let sources = match source {
-        SourceChoice::Any => Vec::new(),
-        _ => sources(store)?,
-    };
     let wanted = match source {
         SourceChoice::Any => None,
-        SourceChoice::Named(name) => {
-            if !sources.contains(name) {
-                let name = name.clone();
-                return Err(SelectError::NoSource {
-                    name,
-                    store: store.location(),
-                    sources,
-                }
-                .into());
-            }
-            Some(name.clone())
-        }
-        SourceChoice::Of(path)
-            if sources
-                .iter()
-                .any(|known| path.as_os_str() == known.as_str()) =>
-        {
-            Some(path.display().to_string())
-        }
-        SourceChoice::Of(_) | SourceChoice::Single => {
-            if sources.len() > 1 {
-                return Err(SelectError::SeveralSources {
-                    store: store.location(),
-                    sources,
-                }
-                .into());
-            }
-            None
-        }
+        _ => chosen_source(store, source)?,
     };
     let mut left = back;
     let (mut found, mut any) = (None, false);
@@ -160,20 +130,49 @@ fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result
     }
 }
 
-/// The sources of a store, by name or path, in no order but sorted.
-fn sources(store: &Store) -> Result<Vec<String>, Error> {
-    let mut sources = std::collections::BTreeSet::new();
+/// The name or path that the wanted source's snapshots have; `None` if there is only one source.
+fn chosen_source(store: &Store, source: &SourceChoice) -> Result<Option<String>, Error> {
+    let known = sources(store)?;
+    let has = |word: &str| {
+        known
+            .iter()
+            .any(|(label, path)| label == word || path == word)
+    };
+    let labels: BTreeSet<String> = known.iter().map(|(label, _)| label.clone()).collect();
+    let (store, sources) = (store.location(), labels.into_iter().collect::<Vec<_>>());
+    match source {
+        SourceChoice::Named(name) if has(name) => Ok(Some(name.clone())),
+        SourceChoice::Named(name) => {
+            let name = name.clone();
+            Err(SelectError::NoSource {
+                name,
+                store,
+                sources,
+            }
+            .into())
+        }
+        SourceChoice::Of(path) if has(&recorded_path(path).to_string_lossy()) => {
+            Ok(Some(recorded_path(path).to_string_lossy().into_owned()))
+        }
+        _ if sources.len() > 1 => Err(SelectError::SeveralSources { store, sources }.into()),
+        _ => Ok(None),
+    }
+}
+
+/// The sources of a store: name, or path if none was given, and path.
+fn sources(store: &Store) -> Result<BTreeSet<(String, String)>, Error> {
+    let mut sources = BTreeSet::new();
     newest_first(
         store,
         |manifest| {
             if !manifest.tags.iter().any(|tag| tag == SAFETY_TAG) {
-                sources.insert(source_label(&manifest));
+                sources.insert((source_label(&manifest), manifest.source.path.clone()));
             }
             Ok(true)
         },
         |_, _| Ok(()),
     )?;
-    Ok(sources.into_iter().collect())
+    Ok(sources)
 }
 
 fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::SourceError;
-use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
+use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind, folder_of};
 
 /// What every database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -50,6 +50,22 @@ pub(super) fn look(given: &Path, vfs: &dyn Vfs) -> Result<Looked, SourceError> {
 )]
 fn resolve(given: &Path) -> Result<PathBuf, SourceError> {
     std::fs::canonicalize(given).map_err(|e| SourceError::file("find", given, e))
+}
+
+/// The path under which a snapshot of this database would be recorded, whether it is there or not.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Vfs follows no links; nothing is opened"
+)]
+pub fn recorded_path(given: &Path) -> PathBuf {
+    let beside = || {
+        let folder = std::fs::canonicalize(folder_of(given)).ok()?;
+        Some(folder.join(given.file_name()?))
+    };
+    std::fs::canonicalize(given)
+        .ok()
+        .or_else(beside)
+        .unwrap_or_else(|| given.to_owned())
 }
 
 /// The answer of the Vfs about a file.

@@ -10,4 +10,5 @@ pub use crate::sqlite::check::ForeignKeyCheck;
 pub use capture::{Capture, CaptureOptions};
 pub use carried::NotCarried;
 pub use error::SourceError;
+pub use files::recorded_path;
 pub use table::{RowSink, RowsError, rows};

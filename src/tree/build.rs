@@ -2,7 +2,7 @@
 //!
 //! Depends on nothing but the rows: equal rows give the same root from whatever file they came.
 
-use super::{Order, Root, TreeShape, first_rowid, kind_at};
+use super::{Order, Root, TreeShape, first_rowid};
 use crate::codec::hash::{SplitDigest, StoreHash};
 use crate::format::blob::{BlobError, BlobKind, BlobSink};
 use crate::format::bytes::length_u32;
@@ -210,9 +210,4 @@ pub(crate) fn summary(id: crate::model::id::BlobId, node: &Node) -> Option<Child
         has_refs: node.children.iter().any(|child| child.has_refs),
         span,
     })
-}
-
-/// The kind of a root's blob.
-pub fn root_kind(root: &Root) -> BlobKind {
-    kind_at(root.level)
 }

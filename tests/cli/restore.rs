@@ -104,3 +104,33 @@ fn a_mistyped_snapshot_is_named_with_what_was_meant() {
     assert!(run.err.contains("did you mean \"latest\"?"), "{}", run.err);
     assert!(!place.path("x.db").exists());
 }
+
+/// However its path is written, and whether the database is still there or not.
+#[test]
+fn in_a_store_of_several_sources_latest_is_the_targets_own() {
+    let place = Workplace::backed_up();
+    place.sql("other.db", "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+    place.ok(&["backup", "other.db", "--source-name", "other"]);
+    for target in ["app.db", "./app.db"] {
+        place.sql("app.db", "DELETE FROM suppliers WHERE rowid = 1");
+        place.ok(&["restore", "latest", "--to", target]);
+        assert_eq!(place.count("app.db", SUPPLIERS), 8);
+        std::fs::remove_file(place.path("app.db")).unwrap();
+        place.ok(&["restore", "latest", "--to", target]);
+        assert_eq!(place.count("app.db", SUPPLIERS), 8);
+    }
+    place.sql("other.db", "DELETE FROM t");
+    place.ok(&["restore", "latest", "--to", "other.db"]);
+    assert_eq!(place.count("other.db", "SELECT count(*) FROM t"), 1);
+    let run = place.code(2, &["restore", "latest", "--to", "new.db"]);
+    assert!(run.err.contains("2 sources"), "{}", run.err);
+    place.ok(&[
+        "restore",
+        "latest",
+        "--to",
+        "new.db",
+        "--source-name",
+        "other",
+    ]);
+    assert_eq!(place.count("new.db", "SELECT count(*) FROM t"), 1);
+}
