@@ -1,6 +1,7 @@
 //! §8.2 How a leaf lies in a pack: column by column, each with the codec that suits it.
 
-use super::{Leaf, SPILLED_BYTES, class, integers, reals};
+use super::column::{ColumnParts, SPILLED_BYTES};
+use super::{Leaf, class, integers, reals};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, check_limit, length_u32};
 use crate::format::limits;
@@ -31,7 +32,7 @@ pub fn encode(leaf: &Leaf) -> Vec<u8> {
     );
     encode_rowids(leaf, &mut out);
     for column in 0..leaf.columns() {
-        encode_column(leaf, column, &mut out);
+        encode_column(leaf.parts(column), &mut out);
     }
     out
 }
@@ -54,8 +55,13 @@ fn encode_rowids(leaf: &Leaf, out: &mut Vec<u8>) {
     }
 }
 
-fn encode_column(leaf: &Leaf, column: usize, out: &mut Vec<u8>) {
-    let (classes, lengths, values) = leaf.parts(column);
+/// Appends the values of a column, at least one: the form that whole leaves and deltas share.
+pub(in crate::format) fn encode_column(column: ColumnParts<'_>, out: &mut Vec<u8>) {
+    let ColumnParts {
+        classes,
+        lengths,
+        values,
+    } = column;
     let first = classes[0];
     if classes.iter().all(|class| *class == first) {
         out.push(first);
@@ -121,10 +127,8 @@ pub fn decode(bytes: &[u8], canonical_bytes: usize) -> Result<Vec<u8>, FormatErr
         u64::from(columns),
         u64::from(limits::COLUMNS_MAX),
     )?;
-    let mut out = Canonical {
-        bytes: Vec::with_capacity(canonical_bytes),
-        max: canonical_bytes,
-    };
+    let mut out = Canonical::new(canonical_bytes);
+    out.bytes.reserve_exact(canonical_bytes);
     out.append(&rows.to_le_bytes())?;
     out.append(&columns.to_le_bytes())?;
     let rows = rows as usize;
@@ -133,16 +137,24 @@ pub fn decode(bytes: &[u8], canonical_bytes: usize) -> Result<Vec<u8>, FormatErr
         decode_column(&mut fields, rows, &mut out)?;
     }
     fields.end()?;
-    Ok(out.bytes)
+    Ok(out.into_bytes())
 }
 
 /// A canonical form being rebuilt, never longer than was said.
-struct Canonical {
+pub(in crate::format) struct Canonical {
     bytes: Vec<u8>,
     max: usize,
 }
 
 impl Canonical {
+    /// An empty one that will take at most `max` bytes.
+    pub fn new(max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            max,
+        }
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
         self.check_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
@@ -159,6 +171,11 @@ impl Canonical {
             self.bytes.extend_from_slice(&number);
         }
         Ok(())
+    }
+
+    /// What was rebuilt.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     fn check_room(&self, more: usize) -> Result<(), FormatError> {
@@ -186,7 +203,8 @@ fn decode_rowids(
     out.append_all(rowids.iter().map(|rowid| rowid.to_le_bytes()))
 }
 
-fn decode_column(
+/// Reads a column of `rows` values, at least one, and appends its canonical form.
+pub(in crate::format) fn decode_column(
     fields: &mut Fields<'_>,
     rows: usize,
     out: &mut Canonical,

@@ -1,6 +1,8 @@
 //! Leaves: what is encoded comes back, and nothing else is accepted.
 
 use super::*;
+use crate::model::id::BlobId;
+use crate::model::value::{LongClass, Value};
 use proptest::prelude::*;
 
 fn any_value() -> impl Strategy<Value = Value> {
