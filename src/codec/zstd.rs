@@ -2,6 +2,8 @@
 
 /// Windows up to 8 MiB are accepted, whatever a frame asks for.
 pub const WINDOW_LOG_MAX: u32 = 23;
+/// The smallest window that zstd knows.
+const WINDOW_LOG_MIN: u32 = 10;
 
 /// Compressed bytes that are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,13 +85,47 @@ pub fn decompress_exact(frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, Zst
     Decompressor::default().exact(frame, plain_bytes)
 }
 
+/// Compresses into one frame that can be read only with the same `prefix`: what `plain` shares
+/// with it costs next to nothing.
+pub fn compress_after(prefix: &[u8], plain: &[u8], level: i32) -> Result<Vec<u8>, ZstdError> {
+    use std::io::Write;
+    let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
+    let reach = (prefix.len() + plain.len()).max(1 << WINDOW_LOG_MIN);
+    let window_log =
+        (usize::BITS - (reach - 1).leading_zeros()).clamp(WINDOW_LOG_MIN, WINDOW_LOG_MAX);
+    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), level, prefix)
+        .map_err(damaged)?;
+    encoder.window_log(window_log).map_err(damaged)?;
+    encoder
+        .set_pledged_src_size(Some(plain.len() as u64))
+        .map_err(damaged)?;
+    encoder.include_checksum(false).map_err(damaged)?;
+    encoder.write_all(plain).map_err(damaged)?;
+    encoder.finish().map_err(damaged)
+}
+
+/// Decompresses one frame made by [`compress_after`] with the same `prefix`, refusing more than
+/// `bytes_max` bytes and anything behind the frame.
+pub fn decompress_after(prefix: &[u8], frame: &[u8], bytes_max: u64) -> Result<Vec<u8>, ZstdError> {
+    let decoder = zstd::stream::read::Decoder::with_ref_prefix(frame, prefix)
+        .map_err(|e| ZstdError::Damaged(e.to_string()))?;
+    read_bounded(decoder, bytes_max)
+}
+
 /// Decompresses one frame of unknown plain length, refusing more than `bytes_max` bytes.
 pub fn decompress_bounded(frame: &[u8], bytes_max: u64) -> Result<Vec<u8>, ZstdError> {
+    let decoder = zstd::stream::read::Decoder::with_buffer(frame)
+        .map_err(|e| ZstdError::Damaged(e.to_string()))?;
+    read_bounded(decoder, bytes_max)
+}
+
+fn read_bounded(
+    decoder: zstd::stream::read::Decoder<'_, &[u8]>,
+    bytes_max: u64,
+) -> Result<Vec<u8>, ZstdError> {
     use std::io::Read;
     let damaged = |e: std::io::Error| ZstdError::Damaged(e.to_string());
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(frame)
-        .map_err(damaged)?
-        .single_frame();
+    let mut decoder = decoder.single_frame();
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(damaged)?;
     let mut plain = Vec::new();
     decoder
@@ -119,6 +155,19 @@ mod tests {
         assert!(decompress_exact(&bomb, 1000).is_err());
         assert!(decompress_bounded(&bomb, 1000).is_err());
         assert_eq!(decompress_bounded(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+    }
+
+    #[test]
+    fn what_a_prefix_holds_costs_next_to_nothing() {
+        let old: Vec<u8> = (0..60_000_u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+            .collect();
+        let mut new = old.clone();
+        new.splice(100_000..100_010, *b"another text");
+        let patch = compress_after(&old, &new, 3).unwrap();
+        assert!(patch.len() < 100, "{}", patch.len());
+        assert_eq!(decompress_after(&old, &patch, 1 << 20).unwrap(), new);
+        assert!(decompress_after(&old, &patch, 1000).is_err());
     }
 
     #[test]

@@ -66,6 +66,39 @@ impl<'a> Fields<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
+    /// An unsigned LEB128 number in its shortest form.
+    pub fn varint(&mut self) -> Result<u64, FormatError> {
+        let mut value = 0_u64;
+        for shift in (0..70).step_by(7) {
+            let byte = self.u8()?;
+            let part = u64::from(byte & 0x7f);
+            if part << shift >> shift != part {
+                break;
+            }
+            value |= part << shift;
+            if byte & 0x80 == 0 {
+                // A last byte of zeros could be left out.
+                if byte == 0 && shift > 0 {
+                    break;
+                }
+                return Ok(value);
+            }
+        }
+        Err(FormatError::Invalid { what: self.what })
+    }
+
+    /// A varint of at most `max`, as a count or an index.
+    pub fn count(&mut self, max: usize) -> Result<usize, FormatError> {
+        let value = self.varint()?;
+        check_limit(self.what, value, max as u64)?;
+        usize::try_from(value).map_err(|_| FormatError::Invalid { what: self.what })
+    }
+
+    /// A signed number near 0: a varint of its zigzag form.
+    pub fn zigzag(&mut self) -> Result<i64, FormatError> {
+        self.varint().map(unzigzag)
+    }
+
     /// A bool as one byte, 0 or 1.
     pub fn flag(&mut self) -> Result<bool, FormatError> {
         match self.u8()? {
@@ -83,6 +116,25 @@ impl<'a> Fields<'a> {
             Err(FormatError::Invalid { what: self.what })
         }
     }
+}
+
+/// Maps signed numbers near 0 to small unsigned ones.
+pub fn zigzag(value: i64) -> u64 {
+    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
+}
+
+/// What [`zigzag`] made of a number.
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+/// Appends an unsigned LEB128 number in its shortest form.
+pub fn append_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
 }
 
 /// Refuses a value over its limit.
@@ -103,4 +155,28 @@ pub fn length_u32(length: usize) -> u32 {
         "lengths are bounded by format::limits"
     );
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn varints_come_back_and_have_one_form(value in any::<u64>(), shift in 0_u32..64, bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+            let value = value >> shift;
+            let mut out = Vec::new();
+            append_varint(value, &mut out);
+            prop_assert!(out.len() <= 10);
+            prop_assert_eq!(Fields::new(&out, "test").varint().unwrap(), value);
+            prop_assert_eq!(unzigzag(zigzag(value.cast_signed())), value.cast_signed());
+            let mut fields = Fields::new(&bytes, "test");
+            if let Ok(value) = fields.varint() {
+                let mut again = Vec::new();
+                append_varint(value, &mut again);
+                prop_assert_eq!(&bytes[..bytes.len() - fields.left()], &again[..]);
+            }
+        }
+    }
 }

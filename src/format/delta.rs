@@ -1,8 +1,30 @@
-//! §4.3 Deltas: the numbers of their grammar, fixed before the first one is written.
+//! §4.3 Deltas: a blob as what differs from an older one of its kind.
 //!
-//! This draft neither writes nor reads deltas; `blob::decode` refuses them.
+//! Chains are linear: [`Chain`] takes the whole copy once and applies each delta in order, at the
+//! cost of what the delta says and not of the blob's length. Nothing here trusts a delta: bytes in,
+//! `Result` out; the id of what comes out decides whether the base was the right one.
 
-/// A column of the base, kept.
+mod leaf;
+mod nodes;
+mod patchwork;
+
+pub use leaf::{Kept, encode as encode_leaf};
+pub use nodes::{encode_chunk_node, encode_node};
+
+use super::blob::BlobKind;
+use super::bytes::check_limit;
+use super::chunk::ChunkNode;
+use super::leaf::Leaf;
+use super::node::Node;
+use super::{FormatError, limits};
+use crate::codec::zstd;
+use patchwork::Patchwork;
+
+/// The columns of the result are those of the base.
+pub const DELTA_COLUMNS_SAME: u8 = 0;
+/// A source follows for each column of the result.
+pub const DELTA_COLUMNS_LISTED: u8 = 1;
+/// Column from the base.
 pub const DELTA_COLUMN_KEPT: u8 = 0;
 /// A new column of one value in every row.
 pub const DELTA_COLUMN_CONSTANT: u8 = 1;
@@ -10,6 +32,12 @@ pub const DELTA_COLUMN_CONSTANT: u8 = 1;
 pub const DELTA_COLUMN_VALUES: u8 = 2;
 /// Rowid mode beside those of whole leaves: the base's offsets, shifted.
 pub const DELTA_ROWIDS_SHIFTED: u8 = 3;
+/// No cell of the column has a new value.
+pub const DELTA_CELLS_NONE: u8 = 0;
+/// New values, and the rows they stand in.
+pub const DELTA_CELLS_LISTED: u8 = 1;
+/// New values in the rows that were listed last.
+pub const DELTA_CELLS_AGAIN: u8 = 2;
 /// A changed child has another id.
 pub const DELTA_FIELD_ID: u8 = 1;
 /// A changed child has another number of rows.
@@ -22,3 +50,58 @@ pub const DELTA_FIELD_TAIL: u8 = 8;
 pub const DELTA_DEPTH_MAX: u8 = 32;
 /// Blobs that one whole copy serves, directly or through chains.
 pub const DELTA_VERSIONS_MAX: u32 = 64;
+
+/// A blob being brought forward from its whole copy, delta by delta.
+#[derive(Debug)]
+pub struct Chain(State);
+
+#[derive(Debug)]
+enum State {
+    Leaf(Patchwork),
+    Node(Node),
+    ChunkNode(ChunkNode),
+    /// Chunks and schemas.
+    Bytes(Vec<u8>),
+}
+
+impl Chain {
+    /// Begins with the canonical form of the whole copy.
+    pub fn begin(kind: BlobKind, canonical: Vec<u8>) -> Result<Self, FormatError> {
+        Ok(Self(match kind {
+            BlobKind::Leaf => State::Leaf(Patchwork::new(&Leaf::parse(canonical)?)?),
+            BlobKind::Node => State::Node(Node::decode(&canonical)?),
+            BlobKind::ChunkNode => State::ChunkNode(ChunkNode::decode(&canonical)?),
+            BlobKind::Chunk | BlobKind::Schema => State::Bytes(canonical),
+        }))
+    }
+
+    /// Goes one delta forward, to a blob whose canonical form has `canonical_bytes` bytes.
+    pub fn apply(&mut self, delta: &[u8], canonical_bytes: u64) -> Result<(), FormatError> {
+        check_limit("a blob", canonical_bytes, limits::BLOB_BYTES_MAX)?;
+        match &mut self.0 {
+            State::Leaf(leaf) => leaf::apply(leaf, delta, canonical_bytes)?,
+            State::Node(node) => nodes::apply(node, delta)?,
+            State::ChunkNode(node) => nodes::apply_to_chunk_node(node, delta)?,
+            State::Bytes(bytes) => *bytes = zstd::decompress_after(bytes, delta, canonical_bytes)?,
+        }
+        Ok(())
+    }
+
+    /// The canonical form reached. The caller checks its length and its id.
+    pub fn finish(self) -> Vec<u8> {
+        match self.0 {
+            State::Leaf(leaf) => leaf.canonical(),
+            State::Node(node) => node.encode(),
+            State::ChunkNode(node) => node.encode(),
+            State::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// The delta of a chunk or schema against an older one. Error: zstd's own.
+pub fn encode_bytes(base: &[u8], result: &[u8], level: i32) -> Result<Vec<u8>, FormatError> {
+    Ok(zstd::compress_after(base, result, level)?)
+}
+
+#[cfg(test)]
+mod tests;

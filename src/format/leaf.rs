@@ -123,24 +123,13 @@ impl Leaf {
         check_limit("a leaf", bytes.len() as u64, limits::BLOB_BYTES_MAX)?;
         let total = bytes.len();
         let mut fields = Fields::new(&bytes, "a leaf");
-        let rows = fields.u32()?;
-        check_limit(
-            "rows of a leaf",
-            u64::from(rows),
-            u64::from(limits::LEAF_ROWS_MAX),
-        )?;
+        let (rows, column_count) = (fields.u32()? as usize, fields.u16()?);
         if rows == 0 {
             return Err(FormatError::Invalid {
                 what: "a leaf without rows",
             });
         }
-        let rows = rows as usize;
-        let column_count = fields.u16()?;
-        check_limit(
-            "columns of a leaf",
-            u64::from(column_count),
-            u64::from(limits::COLUMNS_MAX),
-        )?;
+        rows_and_columns(rows, usize::from(column_count))?;
         let rowids_at = if fields.flag()? {
             let at = total - fields.left();
             check_rowids(fields.bytes(rows * 8)?)?;
@@ -220,10 +209,51 @@ impl Leaf {
         })
     }
 
+    /// Where a column's values lie in the canonical form.
+    pub(in crate::format) fn index(&self, column: usize) -> &ColumnIndex {
+        &self.columns[column]
+    }
+
+    /// True if `rows` values of `column`, from row `from`, are those of another leaf's column.
+    pub(in crate::format) fn same_values(
+        &self,
+        column: usize,
+        from: usize,
+        other: &Leaf,
+        other_column: usize,
+        other_from: usize,
+        rows: usize,
+    ) -> bool {
+        let run = self.columns[column].run(&self.bytes, from, rows);
+        run == other.columns[other_column].run(&other.bytes, other_from, rows)
+            && (1..rows).all(|row| {
+                self.columns[column].length(from + row - 1)
+                    == other.columns[other_column].length(other_from + row - 1)
+            })
+    }
+
     /// The parts of a column: class bytes, lengths, values.
     pub(in crate::format) fn parts(&self, column: usize) -> ColumnParts<'_> {
         self.columns[column].parts(&self.bytes)
     }
+}
+
+/// The number of rows and of columns of a leaf, within their limits.
+pub(in crate::format) fn rows_and_columns(
+    rows: usize,
+    columns: usize,
+) -> Result<(u32, u16), FormatError> {
+    let row_max = u64::from(limits::LEAF_ROWS_MAX);
+    check_limit("rows of a leaf", rows as u64, row_max)?;
+    let column_max = u64::from(limits::COLUMNS_MAX);
+    check_limit("columns of a leaf", columns as u64, column_max)?;
+    let values = rows as u64 * columns as u64;
+    check_limit("values of a leaf", values, limits::LEAF_VALUES_MAX)?;
+    let narrow = |_| FormatError::Invalid { what: "a leaf" };
+    Ok((
+        u32::try_from(rows).map_err(narrow)?,
+        u16::try_from(columns).map_err(narrow)?,
+    ))
 }
 
 /// Rowids are relative to the first, so they begin with 0 and rise.

@@ -16,6 +16,9 @@ pub const TREE_LEVELS_MAX: u8 = 16;
 pub const COLUMNS_MAX: u16 = 32_767;
 /// Rows of a leaf.
 pub const LEAF_ROWS_MAX: u32 = 65_536;
+/// Values of a leaf, rows times columns: each weighs at least 1, so a leaf of 4 targets and one row
+/// more has fewer.
+pub const LEAF_VALUES_MAX: u64 = 1 << 20;
 /// Children of a node.
 pub const NODE_CHILDREN_MAX: u32 = 1_024;
 /// A key in a node: longer ones stand there as their beginning, length and digest.

@@ -115,16 +115,21 @@ impl Node {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(6 + self.children.len() * 65);
         out.push(self.level);
-        out.push(match self.children.first().map(|child| &child.span) {
-            Some(Span::Key(_)) => SPAN_KEY,
-            Some(Span::Place) => SPAN_PLACE,
-            _ => SPAN_ROWIDS,
-        });
+        out.push(self.span_kind());
         out.extend_from_slice(&length_u32(self.children.len()).to_le_bytes());
         for child in &self.children {
             child.encode(&mut out);
         }
         out
+    }
+
+    /// How it says where its children lie.
+    pub fn span_kind(&self) -> u8 {
+        match self.children.first().map(|child| &child.span) {
+            Some(Span::Key(_)) => SPAN_KEY,
+            Some(Span::Place) => SPAN_PLACE,
+            _ => SPAN_ROWIDS,
+        }
     }
 
     /// Reads a canonical form. Order and counts are the tree's business.
@@ -157,10 +162,16 @@ impl Node {
 }
 
 impl Child {
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the entry of a node.
+    pub(in crate::format) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.rows.to_le_bytes());
         out.extend_from_slice(&self.bytes.to_le_bytes());
+        self.encode_tail(out);
+    }
+
+    /// Appends flags and span.
+    pub(in crate::format) fn encode_tail(&self, out: &mut Vec<u8>) {
         let cut = match &self.span {
             Span::Key(key) => key.cut,
             _ => None,
@@ -186,20 +197,46 @@ impl Child {
         }
     }
 
-    fn decode(fields: &mut Fields<'_>, span: u8) -> Result<Self, FormatError> {
-        let (id, rows, bytes) = (BlobId(fields.array()?), fields.u64()?, fields.u64()?);
+    /// Reads the entry of a node whose spans are of this kind.
+    pub(in crate::format) fn decode(
+        fields: &mut Fields<'_>,
+        span: u8,
+    ) -> Result<Self, FormatError> {
+        let mut child = Self {
+            id: BlobId(fields.array()?),
+            rows: fields.u64()?,
+            bytes: fields.u64()?,
+            has_refs: false,
+            span: Span::Place,
+        };
+        if child.rows == 0 {
+            return Err(FormatError::Invalid {
+                what: "a child of a node",
+            });
+        }
+        child.decode_tail(fields, span)?;
+        Ok(child)
+    }
+
+    /// Reads flags and span.
+    pub(in crate::format) fn decode_tail(
+        &mut self,
+        fields: &mut Fields<'_>,
+        span: u8,
+    ) -> Result<(), FormatError> {
         let flags = fields.u8()?;
         let known = if span == SPAN_KEY {
             HAS_REFS | KEY_CUT
         } else {
             HAS_REFS
         };
-        if flags & !known != 0 || rows == 0 {
+        if flags & !known != 0 {
             return Err(FormatError::Invalid {
                 what: "a child of a node",
             });
         }
-        let span = match span {
+        self.has_refs = flags & HAS_REFS != 0;
+        self.span = match span {
             SPAN_ROWIDS => {
                 let (first, last) = (fields.i64()?, fields.i64()?);
                 if first > last {
@@ -230,13 +267,7 @@ impl Child {
                 });
             }
         };
-        Ok(Self {
-            id,
-            rows,
-            bytes,
-            has_refs: flags & HAS_REFS != 0,
-            span,
-        })
+        Ok(())
     }
 }
 

@@ -170,6 +170,18 @@ impl ColumnIndex {
         }
     }
 
+    /// Classes and values of `rows` values from row `from`, without their lengths.
+    pub fn run<'a>(&self, bytes: &'a [u8], from: usize, rows: usize) -> (&'a [u8], &'a [u8]) {
+        let classes = self.classes_at + from;
+        let values = self.starts[from] as usize..self.starts[from + rows] as usize;
+        (&bytes[classes..classes + rows], &bytes[values])
+    }
+
+    /// Bytes of a value.
+    pub fn length(&self, row: usize) -> u32 {
+        self.starts[row + 1] - self.starts[row]
+    }
+
     /// Class byte of a value, and where its bytes lie in the text that was parsed.
     pub fn place(&self, bytes: &[u8], row: usize) -> (u8, std::ops::Range<usize>) {
         let range = self.starts[row] as usize..self.starts[row + 1] as usize;

@@ -1,10 +1,9 @@
 //! §8.2 How a leaf lies in a pack: column by column, each with the codec that suits it.
 
 use super::column::{ColumnParts, SPILLED_BYTES};
-use super::{Leaf, class, integers, reals};
+use super::{Leaf, class, integers, reals, rows_and_columns};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, check_limit, length_u32};
-use crate::format::limits;
 use crate::model::value::SPILL_BYTES_OVER;
 
 /// No rowids.
@@ -115,18 +114,7 @@ pub(in crate::format) fn encode_column(column: ColumnParts<'_>, out: &mut Vec<u8
 /// The result is not yet checked to be a leaf (`Leaf::parse` does), nor to have its id.
 pub fn decode(bytes: &[u8], canonical_bytes: usize) -> Result<Vec<u8>, FormatError> {
     let mut fields = Fields::new(bytes, "an encoded leaf");
-    let rows = fields.u32()?;
-    check_limit(
-        "rows of a leaf",
-        u64::from(rows),
-        u64::from(limits::LEAF_ROWS_MAX),
-    )?;
-    let columns = fields.u16()?;
-    check_limit(
-        "columns of a leaf",
-        u64::from(columns),
-        u64::from(limits::COLUMNS_MAX),
-    )?;
+    let (rows, columns) = rows_and_columns(fields.u32()? as usize, usize::from(fields.u16()?))?;
     let mut out = Canonical::new(canonical_bytes);
     out.bytes.reserve_exact(canonical_bytes);
     out.append(&rows.to_le_bytes())?;

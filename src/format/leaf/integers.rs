@@ -5,21 +5,12 @@
 //! stay apart from the constant ones, which is what zstd needs.
 
 use crate::format::FormatError;
-use crate::format::bytes::Fields;
+use crate::format::bytes::{Fields, unzigzag, zigzag};
 
 /// The value minus the smallest one.
 pub const FROM_MIN: u8 = 0;
 /// Zigzag of the difference to the value before (the first to 0).
 pub const DIFFERENCES: u8 = 1;
-
-/// Maps signed numbers near 0 to small unsigned ones.
-fn zigzag(value: i64) -> u64 {
-    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
 
 /// Bytes that hold `value`: 0 for 0, 8 at most.
 fn width(value: u64) -> usize {
