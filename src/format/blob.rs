@@ -81,6 +81,35 @@ pub trait BlobSource {
 pub trait BlobSink {
     /// Keeps a blob, given in canonical form, unless it is known already. Returns its id.
     fn put(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, BlobError>;
+
+    /// Keeps a blob that the parent snapshot has at the same place, and so may be known unasked.
+    fn keep(&mut self, kind: BlobKind, id: &BlobId, canonical: &[u8]) -> Result<(), BlobError> {
+        let _ = id;
+        self.put(kind, canonical).map(|_| ())
+    }
+
+    /// Keeps a blob that stands in the place of `base`, a blob of the parent snapshot.
+    ///
+    /// `patch` is asked for only if a delta would do; it gives none if it has no good one.
+    fn replace(
+        &mut self,
+        kind: BlobKind,
+        canonical: &[u8],
+        base: &BlobId,
+        patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
+    ) -> Result<BlobId, BlobError> {
+        let _ = (base, patch);
+        self.put(kind, canonical)
+    }
+}
+
+/// A delta, and what it was made against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// Canonical form of the base.
+    pub base: Vec<u8>,
+    /// The delta, §4.3.
+    pub delta: Vec<u8>,
 }
 
 /// How a blob lies in a frame; §4.2.
@@ -91,7 +120,7 @@ pub enum Encoding {
     Plain = 0,
     /// A leaf, column by column; §8.2.
     Columns = 1,
-    /// Against a base; §4.3. Not written by this draft.
+    /// Against a base; §4.3.
     Delta = 2,
 }
 
@@ -132,7 +161,7 @@ pub fn decode(
         Encoding::Columns => super::leaf::columns::decode(encoded, length)?,
         Encoding::Delta => {
             return Err(FormatError::Invalid {
-                what: "a delta in this draft",
+                what: "a delta without its base",
             });
         }
     };

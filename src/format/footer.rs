@@ -15,6 +15,16 @@ pub const TRAILER_BYTES: usize = 48;
 /// A footer is mostly ids, which do not compress.
 const LEVEL: i32 = 3;
 
+/// The first bytes of the id of a delta's base.
+pub type BasePrefix = [u8; 16];
+
+/// The prefix that names a blob as a base.
+pub fn base_prefix(id: &BlobId) -> BasePrefix {
+    let mut prefix = [0; 16];
+    prefix.copy_from_slice(&id.0[..16]);
+    prefix
+}
+
 /// A frame of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameEntry {
@@ -38,7 +48,7 @@ pub struct BlobEntry {
     /// Deltas between it and a whole blob; 0 for a whole one.
     pub depth: u8,
     /// First 16 bytes of the base's id; zeros for a whole blob.
-    pub base: [u8; 16],
+    pub base: BasePrefix,
     /// Length of its canonical form.
     pub canonical_bytes: u32,
     /// Length of its encoded form.

@@ -2,6 +2,8 @@
 
 /// Canonical form of one blob: a leaf closes at 4 targets, but one row may be 2,000 columns of 16 KiB.
 pub const BLOB_BYTES_MAX: u64 = 64 << 20;
+/// Encoded bytes of all deltas of one chain.
+pub const CHAIN_BYTES_MAX: u64 = BLOB_BYTES_MAX;
 /// Plain text of one frame: one blob of the largest size and its head.
 pub const FRAME_BYTES_MAX: u64 = BLOB_BYTES_MAX + 1024;
 /// One pack: the size target, one blob over it, and its footer.

@@ -5,6 +5,7 @@
 
 use super::blob::{BlobKind, Encoding};
 use super::bytes::{Fields, check_limit, length_u32};
+use super::footer::BasePrefix;
 use super::{FormatError, limits};
 
 /// First bytes of a pack.
@@ -62,7 +63,7 @@ pub struct Item<'a> {
     /// How it is encoded.
     pub encoding: Encoding,
     /// First 16 bytes of the base's id, for deltas.
-    pub base: Option<[u8; 16]>,
+    pub base: Option<BasePrefix>,
     /// Length of its canonical form.
     pub canonical_bytes: u32,
     /// The encoded bytes.

@@ -2,6 +2,7 @@
 
 mod misfits;
 mod naming;
+mod parent;
 mod tables;
 mod verdicts;
 
@@ -19,6 +20,7 @@ use crate::progress::{Finding, Progress};
 use crate::source::{Capture, CaptureOptions};
 use crate::store::{Committed, StoreError, StoreWriter};
 use naming::Lineage;
+use parent::Parent;
 
 /// What to back up, and under which names.
 #[derive(Debug, Clone)]
@@ -123,13 +125,27 @@ fn attempt(
     let snapshots = lineage.snapshots;
     let capture = Capture::begin(&options.database, &capture_options)?;
     let mut writer = store.writer(time_ms)?;
-    let written = write(&capture, &mut writer, progress);
+    let source = Source {
+        path: capture.path().display().to_string(),
+        name: options.source_name.clone(),
+        bytes: capture.bytes(),
+    };
+    let written = write(
+        store,
+        world,
+        &capture,
+        &source,
+        &lineage,
+        &mut writer,
+        progress,
+    );
     let done = written.and_then(|written| {
         conclude(
             store,
             world,
             options,
             &capture,
+            source,
             &mut writer,
             lineage,
             written,
@@ -189,28 +205,48 @@ impl Before {
 
 /// What was read and put into packs.
 struct Written {
+    parent: Option<Parent>,
     schema: BlobId,
     entities: Vec<Entity>,
     internal: Vec<Entity>,
     findings: Vec<Finding>,
 }
 
-/// Puts the schema and every carried table.
+/// Puts the schema and every carried table, beside the parent's.
 fn write(
+    store: &Store,
+    world: &World,
     capture: &Capture,
+    source: &Source,
+    lineage: &Lineage,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Written, Error> {
     let canonical = schema::encode(capture.schema()).map_err(|e| StoreError::Encoding {
         what: format!("the schema: {e}"),
     })?;
-    let schema = writer
-        .put(BlobKind::Schema, &canonical)
-        .map_err(StoreError::from)?;
+    let id = writer.hash().blob_id(BlobKind::Schema as u8, &canonical);
+    let tables = capture.schema().tables.iter();
+    let carried: Vec<&str> = tables
+        .filter(|table| capture.carries(table) && !table.is_internal())
+        .map(|table| table.name.as_str())
+        .collect();
+    let parent = lineage
+        .parent(&world.env.host(), source, id, &carried)
+        .map(|manifest| Parent::open(store, writer, manifest))
+        .transpose()?;
+    let schema = match &parent {
+        Some(parent) => parent.put_schema(&canonical, writer)?,
+        None => writer
+            .put(BlobKind::Schema, &canonical)
+            .map_err(StoreError::from)?,
+    };
     let mut findings = capture_findings(capture);
     progress.phase("Reading", 0, crate::progress::Unit::Records);
-    let (entities, internal) = tables::write_all(capture, writer, progress, &mut findings)?;
+    let (entities, internal) =
+        tables::write_all(capture, parent.as_ref(), writer, progress, &mut findings)?;
     Ok(Written {
+        parent,
         schema,
         entities,
         internal,
@@ -249,6 +285,7 @@ fn conclude(
     world: &World,
     options: &BackupOptions,
     capture: &Capture,
+    source: Source,
     writer: &mut StoreWriter,
     lineage: Lineage,
     mut written: Written,
@@ -256,24 +293,13 @@ fn conclude(
     progress: &mut dyn Progress,
 ) -> Result<(Manifest, Option<Manifest>), Error> {
     let new_bytes = writer.flush()?;
-    let source = Source {
-        path: capture.path().display().to_string(),
-        name: options.source_name.clone(),
-        bytes: capture.bytes(),
-    };
     let host = world.env.host();
-    let entities: Vec<&str> = written.entities.iter().map(|e| e.entity.as_str()).collect();
-    let parent = lineage.parent(&host, &source, written.schema, &entities);
-    if let Some(parent) = &parent {
+    let schema = capture.schema();
+    if let Some(parent) = &written.parent {
         // Everything put so far is published: a reader sees it.
-        tables::count_changes(
-            store,
-            capture.schema(),
-            parent,
-            written.schema,
-            &mut written.entities,
-        )?;
+        tables::count_changes(store, schema, parent, &mut written.entities)?;
     }
+    let parent = written.parent.map(|parent| parent.manifest);
     let foreign_keys: Vec<ForeignKeyVerdict> =
         verdicts::read(capture, parent.as_ref(), written.schema, &written.entities)?;
     written

@@ -7,15 +7,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::footer::Footer;
-use crate::model::id::{BlobId, PackId};
+use crate::format::footer::{BasePrefix, Footer};
+use crate::model::id::{BlobId, PackId, SnapshotId};
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, Row, SqliteError};
 
 /// Raised whenever the tables change; a cache of another version is built anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 6] = [
     "CREATE TABLE packs(n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL)",
     "CREATE TABLE frames(pack INTEGER NOT NULL, n INTEGER NOT NULL, offset INTEGER NOT NULL,
        stored INTEGER NOT NULL, plain INTEGER NOT NULL, PRIMARY KEY(pack, n)) WITHOUT ROWID",
@@ -24,6 +24,8 @@ const TABLES: [&str; 4] = [
        depth INTEGER NOT NULL, base BLOB NOT NULL, canonical INTEGER NOT NULL,
        encoded INTEGER NOT NULL, PRIMARY KEY(id, kind, pack, frame, offset)) WITHOUT ROWID",
     "CREATE INDEX blobs_by_pack ON blobs(pack)",
+    "CREATE INDEX blobs_by_base ON blobs(base, kind) WHERE depth > 0",
+    "CREATE TABLE complete(snapshot TEXT PRIMARY KEY) WITHOUT ROWID",
 ];
 
 /// Where a copy of a blob lies.
@@ -42,7 +44,7 @@ pub struct Copy {
     /// How it is encoded.
     pub encoding: Encoding,
     /// First 16 bytes of the base's id; zeros for a whole copy.
-    pub base: [u8; 16],
+    pub base: BasePrefix,
     /// Length of the canonical form.
     pub canonical_bytes: u64,
     /// Length of the encoded form.
@@ -64,7 +66,7 @@ impl Cache {
             cache.db.execute("BEGIN IMMEDIATE")?;
             // Another process may have made the tables meanwhile.
             if cache.db.integer("PRAGMA user_version")? != Some(VERSION) {
-                for table in ["blobs", "frames", "packs"] {
+                for table in ["blobs", "frames", "packs", "complete"] {
                     cache.db.execute(&format!("DROP TABLE IF EXISTS {table}"))?;
                 }
                 for sql in TABLES {
@@ -149,9 +151,10 @@ impl Cache {
         Ok(())
     }
 
-    /// Forgets a pack. Within a transaction.
+    /// Forgets a pack, and that any snapshot is complete. Within a transaction.
     pub fn remove_pack(&self, id: &PackId) -> Result<(), SqliteError> {
         for sql in [
+            "DELETE FROM complete WHERE EXISTS (SELECT 1 FROM packs WHERE id = ?)",
             "DELETE FROM blobs WHERE pack IN (SELECT n FROM packs WHERE id = ?)",
             "DELETE FROM frames WHERE pack IN (SELECT n FROM packs WHERE id = ?)",
             "DELETE FROM packs WHERE id = ?",
@@ -179,11 +182,58 @@ impl Cache {
         Ok(copies)
     }
 
+    /// Remembers that every blob of a snapshot has a usable copy. It holds until a pack goes.
+    pub fn set_complete(&self, snapshot: &SnapshotId) -> Result<(), SqliteError> {
+        let id = snapshot.to_string();
+        self.db.for_each_cached(
+            "INSERT OR IGNORE INTO complete VALUES(?)",
+            &[ValueRef::Text(id.as_bytes())],
+            |_| Ok(()),
+        )
+    }
+
+    /// True if that is remembered.
+    pub fn is_complete(&self, snapshot: &SnapshotId) -> Result<bool, SqliteError> {
+        let id = snapshot.to_string();
+        let mut found = false;
+        self.db.for_each_cached(
+            "SELECT 1 FROM complete WHERE snapshot = ?",
+            &[ValueRef::Text(id.as_bytes())],
+            |_| {
+                found = true;
+                Ok(())
+            },
+        )?;
+        Ok(found)
+    }
+
+    /// Blobs that hang on this one through deltas, itself included, counted up to `max`.
+    pub fn versions(&self, kind: BlobKind, id: &BlobId, max: u32) -> Result<u32, SqliteError> {
+        let mut versions = 0;
+        self.db.for_each_cached(
+            "WITH RECURSIVE v(id) AS (
+               VALUES(?) UNION
+               SELECT b.id FROM v JOIN blobs b ON b.base = substr(v.id, 1, 16)
+                WHERE b.kind = ? AND b.depth > 0 LIMIT ?)
+             SELECT count(*) FROM v",
+            &[
+                ValueRef::Blob(&id.0),
+                ValueRef::Integer(kind as i64),
+                ValueRef::Integer(max.into()),
+            ],
+            |row| {
+                versions = u32::try_from(row.integer(0)?).unwrap_or(max);
+                Ok(())
+            },
+        )?;
+        Ok(versions)
+    }
+
     /// Ids of this kind that begin with `prefix`: what a delta's base may be.
     pub fn with_prefix(
         &self,
         kind: BlobKind,
-        prefix: &[u8; 16],
+        prefix: &BasePrefix,
     ) -> Result<Vec<BlobId>, SqliteError> {
         let (mut low, mut high) = ([0; 32], [0xff; 32]);
         low[..16].copy_from_slice(prefix);

@@ -13,17 +13,19 @@ use super::error::StoreError;
 use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::delta::DELTA_DEPTH_MAX;
-use crate::format::footer::{Footer, TRAILER_BYTES, Trailer};
+use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_VERSIONS_MAX};
+use crate::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer, base_prefix};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::pack::PACK_HEAD_BYTES;
 use crate::format::protocol::{GcFinal, GcRecord};
 use crate::format::{FormatError, limits, name, pack};
-use crate::model::id::{BlobId, PackId};
+use crate::model::id::{BlobId, PackId, SnapshotId};
 
 /// Packs that no copy may be taken from, and why.
 #[derive(Debug, Default, Clone)]
 pub struct Excluded {
+    /// A clean-up's record was there.
+    pub open: bool,
     /// In an open clean-up's record: may be deleted soon.
     pub condemned: HashSet<PackId>,
     /// In a seal: dead for ever, whether still there or not.
@@ -70,14 +72,33 @@ impl Excluded {
             }
         } else {
             let record: GcRecord = frame::decode(hash, ObjectKind::Gc, bytes, "a clean-up")?;
+            self.open = true;
             self.condemned.extend(record.condemned);
         }
         Ok(())
     }
 
+    /// True if a clean-up is at work or a pack is marked: then nothing is taken as known unasked.
+    fn any(&self) -> bool {
+        self.open || !self.damaged.is_empty() || !self.unreadable.is_empty()
+    }
+
     fn contains(&self, pack: &PackId) -> bool {
         self.condemned.contains(pack) || self.dead.contains(pack) || self.damaged.contains(pack)
     }
+}
+
+/// The chain that a new delta would lengthen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Footing {
+    /// Deltas between the base and its whole copy.
+    pub depth: u8,
+    /// Encoded bytes of the whole copy.
+    pub whole_bytes: u64,
+    /// Encoded bytes of the deltas.
+    pub delta_bytes: u64,
+    /// Blobs that hang on the whole copy, itself included.
+    pub versions: u32,
 }
 
 /// A pack whose footer cannot be read: nothing in it is known.
@@ -282,6 +303,77 @@ impl Index {
             path.pop();
         }
         Ok(false)
+    }
+
+    /// What a new delta on this blob would hang on; `None` if it cannot be a base: it is not
+    /// usable, or its prefix names other blobs too.
+    pub fn footing(
+        &mut self,
+        kind: BlobKind,
+        base: &BlobId,
+    ) -> Result<Option<Footing>, StoreError> {
+        self.guarded(|index| index.footing_of(kind, base))
+    }
+
+    fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {
+        let mut id = *base;
+        let mut footing = Footing::default();
+        loop {
+            let ids = self.cache.with_prefix(kind, &base_prefix(&id))?;
+            if ids.len() != 1 || footing.depth >= DELTA_DEPTH_MAX {
+                return Ok(None);
+            }
+            let copies = self.cache.copies(kind, &id)?;
+            let at_hand = |copy: &&Copy| {
+                self.packs.contains_key(&copy.pack) && !self.excluded.contains(&copy.pack)
+            };
+            let best = copies
+                .iter()
+                .filter(at_hand)
+                .min_by_key(|copy| copy.encoding == Encoding::Delta);
+            let Some(copy) = best else {
+                return Ok(None);
+            };
+            if copy.encoding != Encoding::Delta {
+                footing.whole_bytes = copy.encoded_bytes;
+                footing.versions = self.cache.versions(kind, &id, DELTA_VERSIONS_MAX + 1)?;
+                return Ok(Some(footing));
+            }
+            footing.depth += 1;
+            footing.delta_bytes += copy.encoded_bytes;
+            match self.cache.with_prefix(kind, &copy.base)?[..] {
+                [only] => id = only,
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// True if every blob that a snapshot reaches is known to have a usable copy: no pack has gone
+    /// since that was found, none is marked, condemned or unreadable.
+    pub fn is_complete(&mut self, snapshot: &SnapshotId) -> Result<bool, StoreError> {
+        let dying = self
+            .excluded
+            .dead
+            .iter()
+            .any(|pack| self.packs.contains_key(pack));
+        if self.excluded.any() || dying || !self.unreadable.is_empty() {
+            return Ok(false);
+        }
+        self.guarded(|index| Ok(index.cache.is_complete(snapshot)?))
+    }
+
+    /// Remembers that every blob that a snapshot reaches has a usable copy.
+    pub fn set_complete(&mut self, snapshot: &SnapshotId) -> Result<(), StoreError> {
+        self.guarded(|index| Ok(index.cache.set_complete(snapshot)?))
+    }
+
+    /// Ids of this kind that a delta's base may have.
+    pub fn bases(
+        &mut self,
+        kind: BlobKind,
+        prefix: &BasePrefix,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        self.guarded(|index| Ok(index.cache.with_prefix(kind, prefix)?))
     }
 
     /// Packs with their lengths.

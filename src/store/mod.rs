@@ -3,6 +3,7 @@
 //! `Store` gives a reader, a writer and the snapshots; it never hands out its backend.
 
 mod cache;
+mod chain;
 mod check;
 mod commit;
 pub mod error;

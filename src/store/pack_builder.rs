@@ -6,9 +6,11 @@
 use super::error::StoreError;
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::codec::zstd::{Compressor, Decompressor};
-use crate::format::blob::{self, BlobKind, Encoding};
+use crate::format::FormatError;
+use crate::format::blob::{self, BlobKind, Encoding, Patch};
 use crate::format::bytes::length_u32;
-use crate::format::footer::{BlobEntry, Footer, FrameEntry};
+use crate::format::delta::Chain;
+use crate::format::footer::{BasePrefix, BlobEntry, Footer, FrameEntry, base_prefix};
 use crate::format::pack::{self, FRAME_TARGET_BYTES, Item, PACK_TARGET_BYTES};
 use crate::model::id::{BlobId, PackId};
 
@@ -18,9 +20,20 @@ struct Waiting {
     id: BlobId,
     kind: BlobKind,
     encoding: Encoding,
+    base: Option<Base>,
     canonical_bytes: u32,
     encoded_bytes: u32,
     offset: u32,
+    /// Digest of a delta, which was applied before it was appended.
+    proof: Option<PackId>,
+}
+
+/// What a delta hangs on.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    prefix: BasePrefix,
+    /// Deltas between the new blob and its whole copy.
+    depth: u8,
 }
 
 /// A finished pack.
@@ -68,68 +81,95 @@ impl PackBuilder {
         self.bytes.len() >= PACK_TARGET_BYTES
     }
 
-    /// Appends a blob. `random` is asked for at the beginning of a pack.
-    pub fn push(
+    /// Begins a pack if none is begun; `random` makes its name unique.
+    pub fn begin(&mut self, random: impl FnOnce() -> [u8; 16]) {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&pack::encode_head(random()));
+        }
+    }
+
+    /// Appends a blob whole.
+    pub fn push(&mut self, kind: BlobKind, id: BlobId, canonical: &[u8]) -> Result<(), StoreError> {
+        let (encoding, encoded) =
+            blob::encode(kind, canonical).map_err(|e| wrong(kind, &id, &e))?;
+        let blob = Waiting {
+            id,
+            kind,
+            encoding,
+            base: None,
+            canonical_bytes: length_u32(canonical.len()),
+            encoded_bytes: length_u32(encoded.len()),
+            offset: 0,
+            proof: None,
+        };
+        self.append(blob, &encoded)
+    }
+
+    /// Appends a blob as a delta on `base`, which is `depth` − 1 deltas away from its whole copy.
+    pub fn push_delta(
         &mut self,
         kind: BlobKind,
         id: BlobId,
         canonical: &[u8],
-        random: impl FnOnce() -> [u8; 16],
+        base: &BlobId,
+        depth: u8,
+        patch: &Patch,
     ) -> Result<(), StoreError> {
-        if self.bytes.is_empty() {
-            self.bytes.extend_from_slice(&pack::encode_head(random()));
+        let mut chain = Chain::begin(kind, patch.base.clone()).map_err(|e| wrong(kind, &id, &e))?;
+        chain
+            .apply(&patch.delta, canonical.len() as u64)
+            .map_err(|e| wrong(kind, &id, &e))?;
+        if chain.finish() != canonical {
+            return Err(wrong(kind, &id, &"its delta gives something else"));
         }
-        let wrong = |e: crate::format::FormatError| StoreError::Encoding {
-            what: format!("{} {id}: {e}", kind.name()),
+        let blob = Waiting {
+            id,
+            kind,
+            encoding: Encoding::Delta,
+            base: Some(Base {
+                prefix: base_prefix(base),
+                depth,
+            }),
+            canonical_bytes: length_u32(canonical.len()),
+            encoded_bytes: length_u32(patch.delta.len()),
+            offset: 0,
+            proof: Some(pack_id(&patch.delta)),
         };
-        let (encoding, encoded) = blob::encode(kind, canonical).map_err(wrong)?;
+        self.append(blob, &patch.delta)
+    }
+
+    fn append(&mut self, blob: Waiting, encoded: &[u8]) -> Result<(), StoreError> {
         if encoded.len() > FRAME_TARGET_BYTES / 2 {
             // A frame of its own; what waits keeps waiting for others like it.
             let (frame, waiting) = (
                 std::mem::take(&mut self.frame),
                 std::mem::take(&mut self.waiting),
             );
-            self.append(kind, id, encoding, canonical.len(), &encoded);
+            self.add_item(blob, encoded);
             self.close_frame()?;
             (self.frame, self.waiting) = (frame, waiting);
         } else {
             if self.frame.len() + encoded.len() > FRAME_TARGET_BYTES {
                 self.close_frame()?;
             }
-            self.append(kind, id, encoding, canonical.len(), &encoded);
+            self.add_item(blob, encoded);
         }
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        kind: BlobKind,
-        id: BlobId,
-        encoding: Encoding,
-        canonical_bytes: usize,
-        encoded: &[u8],
-    ) {
-        let offset = length_u32(self.frame.len());
-        let canonical_bytes = length_u32(canonical_bytes);
+    fn add_item(&mut self, mut blob: Waiting, encoded: &[u8]) {
+        blob.offset = length_u32(self.frame.len());
         pack::append_item(
             Item {
-                kind,
-                encoding,
-                base: None,
-                canonical_bytes,
+                kind: blob.kind,
+                encoding: blob.encoding,
+                base: blob.base.map(|base| base.prefix),
+                canonical_bytes: blob.canonical_bytes,
                 encoded,
             },
             &mut self.frame,
         );
-        let encoded_bytes = length_u32(encoded.len());
-        self.waiting.push(Waiting {
-            id,
-            kind,
-            encoding,
-            canonical_bytes,
-            encoded_bytes,
-            offset,
-        });
+        self.waiting.push(blob);
     }
 
     fn close_frame(&mut self) -> Result<(), StoreError> {
@@ -157,8 +197,8 @@ impl PackBuilder {
                 id: blob.id,
                 kind: blob.kind,
                 encoding: blob.encoding,
-                depth: 0,
-                base: [0; 16],
+                depth: blob.base.map_or(0, |base| base.depth),
+                base: blob.base.map_or([0; 16], |base| base.prefix),
                 canonical_bytes: blob.canonical_bytes,
                 encoded_bytes: blob.encoded_bytes,
                 frame: number,
@@ -168,24 +208,29 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Decodes what was encoded: every blob must come back to its id.
+    /// Decodes what was encoded: every whole blob must come back to its id, every delta to the
+    /// bytes that were applied.
     fn verify(&mut self, stored: &[u8]) -> Result<(), StoreError> {
-        let wrong = |id: &BlobId, cause: &dyn std::fmt::Display| StoreError::Encoding {
-            what: format!("blob {id}: {cause}"),
+        let Some(first) = self.waiting.first() else {
+            return Ok(());
         };
-        let first = self.waiting.first().map_or(BlobId([0; 32]), |blob| blob.id);
         let plain = self
             .decompressor
             .exact(stored, self.frame.len())
-            .map_err(|e| wrong(&first, &e))?;
+            .map_err(|e| wrong(first.kind, &first.id, &e))?;
         for blob in &self.waiting {
-            let canonical = pack::read_item(&plain, blob.offset as usize)
-                .and_then(|(item, _)| {
-                    blob::decode(item.encoding, item.encoded, u64::from(item.canonical_bytes))
-                })
-                .map_err(|e| wrong(&blob.id, &e))?;
-            if self.hash.blob_id(blob.kind as u8, &canonical) != blob.id {
-                return Err(wrong(&blob.id, &"its content changed"));
+            let wrong = |e: FormatError| wrong(blob.kind, &blob.id, &e);
+            let (item, _) = pack::read_item(&plain, blob.offset as usize).map_err(wrong)?;
+            let good = if let Some(proof) = blob.proof {
+                pack_id(item.encoded) == proof
+            } else {
+                let canonical_bytes = u64::from(item.canonical_bytes);
+                let canonical =
+                    blob::decode(item.encoding, item.encoded, canonical_bytes).map_err(wrong)?;
+                self.hash.blob_id(blob.kind as u8, &canonical) == blob.id
+            };
+            if !good {
+                return Err(self::wrong(blob.kind, &blob.id, &"its content changed"));
             }
         }
         Ok(())
@@ -208,5 +253,11 @@ impl PackBuilder {
             bytes,
             footer,
         }))
+    }
+}
+
+fn wrong(kind: BlobKind, id: &BlobId, cause: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Encoding {
+        what: format!("{} {id}: {cause}", kind.name()),
     }
 }

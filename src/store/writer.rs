@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::error::StoreError;
 use super::index::{Excluded, Index};
 use super::pack_builder::PackBuilder;
-use super::{Store, commit, writer_record::WriterMark};
+use super::{Store, chain, commit, snapshots, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::env::{Env, random_16};
-use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink};
+use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink, Patch};
 use crate::format::manifest::Manifest;
 use crate::format::name;
 use crate::model::id::{BlobId, SnapshotId};
@@ -41,6 +41,8 @@ pub struct StoreWriter {
     /// Blobs of the pack being filled; those of published packs are in the index.
     pending: HashSet<(BlobKind, BlobId)>,
     pack_bytes: u64,
+    /// Blobs of the parent snapshot are known unasked.
+    parent_is_complete: bool,
 }
 
 impl StoreWriter {
@@ -73,6 +75,7 @@ impl StoreWriter {
             builder,
             pending: HashSet::new(),
             pack_bytes: 0,
+            parent_is_complete: false,
         })
     }
 
@@ -101,22 +104,75 @@ impl StoreWriter {
         self.pack_bytes
     }
 
-    fn keep(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, StoreError> {
-        let id = self.hash.blob_id(kind as u8, canonical);
+    /// Says which snapshot the blobs given to [`BlobSink::keep`] are known from. They are then
+    /// known unasked, if all of the following holds (W3): no clean-up was at work and nothing is
+    /// listed as damaged; the manifest stands, now that the packs have been listed; and no pack has
+    /// gone since all of its blobs were last found usable.
+    pub fn follow(&mut self, parent: &SnapshotId) -> Result<(), StoreError> {
+        self.parent_is_complete = self.index.is_complete(parent)?
+            && snapshots::read(&*self.backend, self.hash, parent)?.is_some();
+        Ok(())
+    }
+
+    /// True if the blob need not be stored.
+    fn is_known(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
         // Here, not where packs are published: hours may pass in which every blob is known.
         self.mark.refresh_if_due()?;
-        // A blob that exists but is not usable is stored again, whole.
-        if self.pending.contains(&(kind, id)) || self.index.usable(kind, &id)? {
-            return Ok(id);
-        }
+        // A blob that exists but is not usable is stored again.
+        Ok(self.pending.contains(&(kind, *id)) || self.index.usable(kind, id)?)
+    }
+
+    fn put_whole(
+        &mut self,
+        kind: BlobKind,
+        id: BlobId,
+        canonical: &[u8],
+    ) -> Result<(), StoreError> {
         let env = self.env.clone();
-        self.builder
-            .push(kind, id, canonical, || random_16(&*env))?;
+        self.builder.begin(|| random_16(&*env));
+        self.builder.push(kind, id, canonical)?;
+        self.added(kind, id)
+    }
+
+    fn added(&mut self, kind: BlobKind, id: BlobId) -> Result<(), StoreError> {
         self.pending.insert((kind, id));
         if self.builder.is_full() {
             self.publish()?;
         }
-        Ok(id)
+        Ok(())
+    }
+
+    /// Stores a blob as a delta on `base`. `false`: it must be stored whole.
+    fn put_delta(
+        &mut self,
+        kind: BlobKind,
+        id: BlobId,
+        canonical: &[u8],
+        base: &BlobId,
+        patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
+    ) -> Result<bool, StoreError> {
+        // What is stored again because no copy of it is usable is whole.
+        if id == *base || !self.index.copies(kind, &id)?.is_empty() {
+            return Ok(false);
+        }
+        let Some(footing) = self.index.footing(kind, base)? else {
+            return Ok(false);
+        };
+        if !chain::may_grow(&footing) {
+            return Ok(false);
+        }
+        let Some(patch) = patch().map_err(StoreError::from)? else {
+            return Ok(false);
+        };
+        if !chain::is_worth(&footing, kind, canonical, patch.delta.len()) {
+            return Ok(false);
+        }
+        let env = self.env.clone();
+        self.builder.begin(|| random_16(&*env));
+        self.builder
+            .push_delta(kind, id, canonical, base, footing.depth + 1, &patch)?;
+        self.added(kind, id)?;
+        Ok(true)
     }
 
     /// W4: publishes the pack being filled.
@@ -145,7 +201,11 @@ impl StoreWriter {
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
         let committed = self.publish().and_then(|()| {
             let age = self.env.monotonic().saturating_sub(self.started);
-            commit::commit(&*self.backend, self.hash, manifest, age)
+            let bytes = commit::commit(&*self.backend, self.hash, manifest, age)?;
+            // Each blob was found usable or stored. If this is not remembered, the next backup
+            // looks each one up.
+            let _ = self.index.set_complete(&manifest.id);
+            Ok(bytes)
         });
         let unknown =
             |error: &StoreError| error.backend_kind() == Some(BackendErrorKind::OutcomeUnknown);
@@ -168,11 +228,48 @@ impl StoreWriter {
 
 impl BlobSink for StoreWriter {
     fn put(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, BlobError> {
-        self.keep(kind, canonical).map_err(|error| BlobError {
-            why: BlobErrorKind::Unavailable,
-            kind,
-            id: self.hash.blob_id(kind as u8, canonical),
-            cause: Box::new(error),
-        })
+        let id = self.hash.blob_id(kind as u8, canonical);
+        let done = self.is_known(kind, &id).and_then(|known| match known {
+            true => Ok(()),
+            false => self.put_whole(kind, id, canonical),
+        });
+        done.map_err(|error| unavailable(kind, id, error))?;
+        Ok(id)
+    }
+
+    fn keep(&mut self, kind: BlobKind, id: &BlobId, canonical: &[u8]) -> Result<(), BlobError> {
+        if !self.parent_is_complete {
+            return self.put(kind, canonical).map(|_| ());
+        }
+        self.mark
+            .refresh_if_due()
+            .map_err(|error| unavailable(kind, *id, error))
+    }
+
+    fn replace(
+        &mut self,
+        kind: BlobKind,
+        canonical: &[u8],
+        base: &BlobId,
+        patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
+    ) -> Result<BlobId, BlobError> {
+        let id = self.hash.blob_id(kind as u8, canonical);
+        let done = self.is_known(kind, &id).and_then(|known| {
+            if known || self.put_delta(kind, id, canonical, base, patch)? {
+                return Ok(());
+            }
+            self.put_whole(kind, id, canonical)
+        });
+        done.map_err(|error| unavailable(kind, id, error))?;
+        Ok(id)
+    }
+}
+
+fn unavailable(kind: BlobKind, id: BlobId, error: StoreError) -> BlobError {
+    BlobError {
+        why: BlobErrorKind::Unavailable,
+        kind,
+        id,
+        cause: Box::new(error),
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Depends on nothing but the rows: equal rows give the same root from whatever file they came.
 
+use super::parent::ParentWalk;
 use super::{Order, Root, TreeShape, first_rowid};
 use crate::codec::hash::{SplitDigest, StoreHash};
 use crate::format::blob::{BlobError, BlobKind, BlobSink};
 use crate::format::bytes::length_u32;
 use crate::format::leaf::{self, LeafBuilder};
 use crate::format::node::{Child, Node, NodeKey, ROW_WEIGHT, Span, key_canonical};
+use crate::model::id::BlobId;
 use crate::model::row::RowRef;
 
 use super::split::{self, LeafWeights};
@@ -36,6 +38,7 @@ pub struct TreeBuilder<'a> {
     levels: Vec<Level>,
     canonical: Vec<u8>,
     split_input: Vec<u8>,
+    parent: Option<ParentWalk<'a>>,
 }
 
 impl<'a> TreeBuilder<'a> {
@@ -58,7 +61,16 @@ impl<'a> TreeBuilder<'a> {
             levels: Vec::new(),
             canonical: Vec::new(),
             split_input: Vec::new(),
+            parent: None,
         }
+    }
+
+    /// Walks the parent's tree of the same table beside: what it has too is not put again, and what
+    /// replaces something is offered as a delta. The tree that is built is the same without it.
+    #[must_use]
+    pub fn beside(mut self, parent: ParentWalk<'a>) -> Self {
+        self.parent = Some(parent);
+        self
     }
 
     /// Appends the next row in the tree's order.
@@ -111,20 +123,22 @@ impl<'a> TreeBuilder<'a> {
         self.canonical.clear();
         self.leaf.finish(&mut self.canonical);
         self.leaf_weight = 0;
-        let id = sink.put(BlobKind::Leaf, &self.canonical)?;
         let bytes = self.canonical.len() as u64;
-        self.add_child(
-            0,
-            Child {
-                id,
-                rows,
-                bytes,
-                has_refs,
-                span,
-            },
-            self.last_digest,
-            sink,
-        )
+        let mut leaf = Child {
+            id: BlobId([0; 32]),
+            rows,
+            bytes,
+            has_refs,
+            span,
+        };
+        leaf.id = match &mut self.parent {
+            None => sink.put(BlobKind::Leaf, &self.canonical)?,
+            Some(parent) => {
+                leaf.id = self.hash.blob_id(BlobKind::Leaf as u8, &self.canonical);
+                parent.put_leaf(&leaf, self.shape, self.hash, &self.canonical, sink)?
+            }
+        };
+        self.add_child(0, leaf, self.last_digest, sink)
     }
 
     fn add_child(
@@ -155,11 +169,16 @@ impl<'a> TreeBuilder<'a> {
             children: std::mem::take(&mut level.children),
         };
         let digest = level.digest;
-        let id = sink.put(BlobKind::Node, &node.encode())?;
-        let Some(parent) = summary(id, &node) else {
+        let canonical = node.encode();
+        let id = self.hash.blob_id(BlobKind::Node as u8, &canonical);
+        let Some(summary) = summary(id, &node) else {
             return Ok(());
         };
-        self.add_child(below + 1, parent, digest, sink)
+        match &mut self.parent {
+            None => sink.put(BlobKind::Node, &canonical)?,
+            Some(parent) => parent.put_node(&summary, &node, &canonical, sink)?,
+        };
+        self.add_child(below + 1, summary, digest, sink)
     }
 
     /// Closes what is open. Returns the root, `None` for a tree without rows.
@@ -194,7 +213,7 @@ fn root_of(child: &Child, level: usize) -> Root {
 }
 
 /// What a parent says of a node; `None` for a node without children, which is never made.
-pub(crate) fn summary(id: crate::model::id::BlobId, node: &Node) -> Option<Child> {
+fn summary(id: BlobId, node: &Node) -> Option<Child> {
     let (first, last) = (node.children.first()?, node.children.last()?);
     let span = match (&first.span, &last.span) {
         (Span::Rowids { first, .. }, Span::Rowids { last, .. }) => Span::Rowids {

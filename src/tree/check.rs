@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::cursor::Place;
 use super::large::{self, chunk_kind_at};
-use super::{Order, Root, TreeShape, misfit};
+use super::{Order, Root, TreeShape, compare_keys, key_of, misfit};
 use crate::codec::hash::{SplitDigest, StoreHash};
 use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSource};
@@ -15,7 +15,7 @@ use crate::format::chunk::Piece;
 use crate::format::leaf::{Leaf, append_value};
 use crate::format::node::{NodeKey, Span, key_canonical};
 use crate::model::id::BlobId;
-use crate::model::row::{RowRef, compare_values};
+use crate::model::row::RowRef;
 use crate::model::value::{Spilled, Value};
 
 /// Rows that damage affects.
@@ -110,7 +110,7 @@ impl Check<'_> {
         self.rows = first_ordinal.saturating_add(place.rows);
         self.last = match &place.span {
             Some(Span::Rowids { last, .. }) => Last::Rowid(*last),
-            Some(Span::Key(key)) => Last::Key(key_values(key).unwrap_or_default()),
+            Some(Span::Key(key)) => Last::Key(key_of(key).unwrap_or_default()),
             _ => Last::None,
         };
         Ok(good)
@@ -189,7 +189,7 @@ impl Check<'_> {
             (Last::Rowid(last), Some(Span::Rowids { first, .. })) => last < first,
             (Last::Key(last), Some(Span::Key(key))) if self.order_is_known => {
                 // Keys of nodes are last keys: at least not smaller than the last one before.
-                key_values(key).is_none_or(|key| {
+                key_of(key).is_none_or(|key| {
                     self.compare(last, &key)
                         .is_none_or(|order| order == Ordering::Less)
                 })
@@ -212,14 +212,7 @@ impl Check<'_> {
         let Order::Key(parts) = &self.shape.order else {
             return None;
         };
-        for (part, (a, b)) in parts.iter().zip(a.iter().zip(b)) {
-            match compare_values(a.as_ref(), b.as_ref(), &part.collation)? {
-                Ordering::Equal => {}
-                order if part.descending => return Some(order.reverse()),
-                order => return Some(order),
-            }
-        }
-        (a.len() == b.len() && a.len() == parts.len()).then_some(Ordering::Equal)
+        compare_keys(parts, a, b)
     }
 
     fn leaf(&mut self, place: &Place, leaf: &Leaf) -> Result<bool, BlobError> {
@@ -369,12 +362,4 @@ fn fits(shape: &TreeShape, child: &Place) -> bool {
         ) | (Order::Key(_), Some(Span::Key(_)))
             | (Order::Place, Some(Span::Place))
     )
-}
-
-/// The values of a key that stands whole in a node.
-fn key_values(key: &NodeKey) -> Option<Vec<Value>> {
-    match key.cut {
-        Some(_) => None,
-        None => crate::format::leaf::read_values(&key.bytes).ok(),
-    }
 }

@@ -42,7 +42,8 @@ impl Place {
         }
     }
 
-    fn child(level: u8, child: Child) -> Self {
+    /// A child of a node, on the child's own level.
+    pub(super) fn child(level: u8, child: Child) -> Self {
         Self {
             level,
             id: child.id,

@@ -2,20 +2,24 @@
 //!
 //! Equal tables have equal roots, whatever happened to the pages of their files. store-format.md §7.
 
+mod align;
 pub mod build;
 pub mod check;
 pub mod cursor;
 pub mod diff;
 pub mod large;
+pub mod parent;
 pub mod split;
+
+use std::cmp::Ordering;
 
 use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind};
-use crate::format::node::Span;
+use crate::format::node::{NodeKey, Span};
 use crate::model::id::BlobId;
-use crate::model::row::{Collation, RowRef};
+use crate::model::row::{Collation, RowRef, compare_values};
 use crate::model::schema::{Table, TableKind};
-use crate::model::value::ValueRef;
+use crate::model::value::{Value, ValueRef};
 
 /// How the rows of a tree are known and ordered, in terms of its leaf columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +128,26 @@ pub struct Root {
     pub has_refs: bool,
     /// Rowid of the first row.
     pub first_rowid: Option<i64>,
+}
+
+/// Compares two keys; `None` if that cannot be decided here.
+fn compare_keys(parts: &[KeyPart], a: &[Value], b: &[Value]) -> Option<Ordering> {
+    for (part, (a, b)) in parts.iter().zip(a.iter().zip(b)) {
+        match compare_values(a.as_ref(), b.as_ref(), &part.collation)? {
+            Ordering::Equal => {}
+            order if part.descending => return Some(order.reverse()),
+            order => return Some(order),
+        }
+    }
+    (a.len() == b.len() && a.len() == parts.len()).then_some(Ordering::Equal)
+}
+
+/// The values of a key that stands whole in a node.
+fn key_of(key: &NodeKey) -> Option<Vec<Value>> {
+    match key.cut {
+        Some(_) => None,
+        None => crate::format::leaf::read_values(&key.bytes).ok(),
+    }
 }
 
 /// The kind of blob at a level of a record tree.

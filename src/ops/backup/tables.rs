@@ -3,17 +3,17 @@
 use std::io::Read;
 
 use super::misfits::Misfits;
+use super::parent::Parent;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobErrorKind};
-use crate::format::manifest::{Entity, Manifest};
+use crate::format::manifest::Entity;
 use crate::model::file_name::entity_file;
-use crate::model::id::BlobId;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Table, TableKind};
 use crate::model::value::{LongClass, Spilled};
 use crate::ops::open::Store;
-use crate::ops::stored::{read_schema, root_of, root_ref};
+use crate::ops::stored::{root_of, root_ref};
 use crate::progress::{Finding, Progress};
 use crate::source::{Capture, RowSink, RowsError, SourceError, rows};
 use crate::store::{StoreError, StoreWriter};
@@ -85,6 +85,7 @@ impl RowSink for TreeSink<'_, '_> {
 /// Puts every carried table. Gives the entity files in import order, and SQLite's own tables.
 pub(super) fn write_all(
     capture: &Capture,
+    parent: Option<&Parent>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
     findings: &mut Vec<Finding>,
@@ -94,7 +95,7 @@ pub(super) fn write_all(
     for order in import_order(schema).tables {
         let table = &schema.tables[order.table];
         if capture.carries(table) {
-            let mut entity = write_table(capture, table, writer, progress, findings)?;
+            let mut entity = write_table(capture, table, parent, writer, progress, findings)?;
             entity.import_order = order.import_order;
             entity.dependencies = order.dependencies;
             entities.push(entity);
@@ -106,7 +107,9 @@ pub(super) fn write_all(
         .iter()
         .filter(|t| t.is_internal() && capture.carries(t))
     {
-        internal.push(write_table(capture, table, writer, progress, findings)?);
+        internal.push(write_table(
+            capture, table, parent, writer, progress, findings,
+        )?);
     }
     findings.extend(unordered(schema, &entities));
     Ok((entities, internal))
@@ -133,12 +136,16 @@ fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
 fn write_table(
     capture: &Capture,
     table: &Table,
+    parent: Option<&Parent>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
     findings: &mut Vec<Finding>,
 ) -> Result<Entity, Error> {
     let shape = TreeShape::of(table);
-    let builder = TreeBuilder::new(&shape, writer.hash());
+    let mut builder = TreeBuilder::new(&shape, writer.hash());
+    if let Some(walk) = parent.and_then(|parent| parent.walk(table)) {
+        builder = builder.beside(walk);
+    }
     let mut sink = TreeSink {
         builder,
         writer,
@@ -198,12 +205,12 @@ fn key_in_leaf(table: &Table) -> Vec<usize> {
 pub(super) fn count_changes(
     store: &Store,
     schema: &Schema,
-    parent: &Manifest,
-    schema_id: BlobId,
+    parent: &Parent,
     entities: &mut [Entity],
 ) -> Result<(), Error> {
     let differs = |entity: &Entity| {
         parent
+            .manifest
             .entity(&entity.entity)
             .is_some_and(|before| before.root != entity.root)
     };
@@ -211,30 +218,9 @@ pub(super) fn count_changes(
         return Ok(());
     }
     let reader = store.reader()?;
-    let parent_schema = if parent.schema == schema_id {
-        schema.clone()
-    } else {
-        match read_schema(&reader, &parent.schema) {
-            Ok(schema) => schema,
-            // As below: damage in the parent must not stop a backup.
-            Err(Error::Store(StoreError::Damaged { .. })) => return Ok(()),
-            Err(Error::Store(StoreError::Blob(error)))
-                if error.why != BlobErrorKind::Unavailable =>
-            {
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        }
-    };
     for entity in entities.iter_mut().filter(|entity| differs(entity)) {
-        let before = parent.entity(&entity.entity).and_then(|before| {
-            Some((
-                before,
-                parent_schema.table(&before.entity)?,
-                schema.table(&entity.entity)?,
-            ))
-        });
-        let Some((before, old, new)) = before else {
+        let before = parent.entity(&entity.entity);
+        let (Some((before, old)), Some(new)) = (before, schema.table(&entity.entity)) else {
             continue;
         };
         let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
