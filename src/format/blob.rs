@@ -88,17 +88,17 @@ pub trait BlobSink {
         self.put(kind, canonical).map(|_| ())
     }
 
-    /// Keeps a blob that stands in the place of `base`, a blob of the parent snapshot.
+    /// Keeps a blob that stands in the place of `bases`, blobs of the parent snapshot.
     ///
     /// `patch` is asked for only if a delta would do; it gives none if it has no good one.
     fn replace(
         &mut self,
         kind: BlobKind,
         canonical: &[u8],
-        base: &BlobId,
+        bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
     ) -> Result<BlobId, BlobError> {
-        let _ = (base, patch);
+        let _ = (bases, patch);
         self.put(kind, canonical)
     }
 }
@@ -106,8 +106,8 @@ pub trait BlobSink {
 /// A delta, and what it was made against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
-    /// Canonical form of the base.
-    pub base: Vec<u8>,
+    /// Canonical forms of the bases.
+    pub bases: Vec<Vec<u8>>,
     /// The delta, §4.3.
     pub delta: Vec<u8>,
 }

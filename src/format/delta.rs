@@ -46,8 +46,10 @@ pub const DELTA_FIELD_ROWS: u8 = 2;
 pub const DELTA_FIELD_BYTES: u8 = 4;
 /// A changed child has other flags or another span.
 pub const DELTA_FIELD_TAIL: u8 = 8;
-/// Deltas between a blob and its whole copy.
+/// Deltas that are applied to have a blob, those of all its bases included.
 pub const DELTA_DEPTH_MAX: u8 = 32;
+/// Bases of one delta: where leaves were merged, each of them.
+pub const DELTA_BASES_MAX: usize = 4;
 /// Blobs that one whole copy serves, directly or through chains.
 pub const DELTA_VERSIONS_MAX: u32 = 64;
 
@@ -75,11 +77,22 @@ impl Chain {
         }))
     }
 
-    /// Goes one delta forward, to a blob whose canonical form has `canonical_bytes` bytes.
-    pub fn apply(&mut self, delta: &[u8], canonical_bytes: u64) -> Result<(), FormatError> {
+    /// Goes one delta forward, to a blob whose canonical form has `canonical_bytes` bytes. `more`
+    /// are the canonical forms of further bases; only leaves may have them.
+    pub fn apply(
+        &mut self,
+        more: &[Vec<u8>],
+        delta: &[u8],
+        canonical_bytes: u64,
+    ) -> Result<(), FormatError> {
         check_limit("a blob", canonical_bytes, limits::BLOB_BYTES_MAX)?;
+        if !more.is_empty() && !matches!(self.0, State::Leaf(_)) {
+            return Err(FormatError::Invalid {
+                what: "the bases of a delta",
+            });
+        }
         match &mut self.0 {
-            State::Leaf(leaf) => leaf::apply(leaf, delta, canonical_bytes)?,
+            State::Leaf(leaf) => leaf::apply(leaf, more, delta, canonical_bytes)?,
             State::Node(node) => nodes::apply(node, delta)?,
             State::ChunkNode(node) => nodes::apply_to_chunk_node(node, delta)?,
             State::Bytes(bytes) => *bytes = zstd::decompress_after(bytes, delta, canonical_bytes)?,

@@ -2,6 +2,7 @@
 
 use super::blob::{BlobKind, Encoding};
 use super::bytes::{Fields, check_limit, length_u32};
+use super::delta::DELTA_BASES_MAX;
 use super::pack::PACK_HEAD_BYTES;
 use super::{FormatError, limits};
 use crate::codec::hash::StoreHash;
@@ -16,12 +17,12 @@ pub const TRAILER_BYTES: usize = 48;
 const LEVEL: i32 = 3;
 
 /// The first bytes of the id of a delta's base.
-pub type BasePrefix = [u8; 16];
+pub type BasePrefix = [u8; BASE_ENTRY_BYTES];
 
 /// The prefix that names a blob as a base.
 pub fn base_prefix(id: &BlobId) -> BasePrefix {
-    let mut prefix = [0; 16];
-    prefix.copy_from_slice(&id.0[..16]);
+    let mut prefix = [0; BASE_ENTRY_BYTES];
+    prefix.copy_from_slice(&id.0[..BASE_ENTRY_BYTES]);
     prefix
 }
 
@@ -37,7 +38,7 @@ pub struct FrameEntry {
 }
 
 /// A blob of a pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobEntry {
     /// Its id.
     pub id: BlobId,
@@ -45,10 +46,10 @@ pub struct BlobEntry {
     pub kind: BlobKind,
     /// How it is encoded.
     pub encoding: Encoding,
-    /// Deltas between it and a whole blob; 0 for a whole one.
+    /// Deltas that are applied to have it, those of its bases included; 0 for a whole one.
     pub depth: u8,
-    /// First 16 bytes of the base's id; zeros for a whole blob.
-    pub base: BasePrefix,
+    /// Its bases, in order; none for a whole one.
+    pub bases: Vec<BasePrefix>,
     /// Length of its canonical form.
     pub canonical_bytes: u32,
     /// Length of its encoded form.
@@ -68,10 +69,14 @@ pub struct Footer {
     pub blobs: Vec<BlobEntry>,
 }
 
+/// The numbers of entries.
+const COUNTS_BYTES: usize = 12;
 /// Bytes of a frame's entry, plain.
 pub const FRAME_ENTRY_BYTES: usize = 16;
 /// Bytes of a blob's entry, plain.
-pub const BLOB_ENTRY_BYTES: usize = 67;
+pub const BLOB_ENTRY_BYTES: usize = 52;
+/// Bytes of a base's entry, plain.
+pub const BASE_ENTRY_BYTES: usize = 16;
 
 /// The last bytes of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,14 +121,19 @@ impl Trailer {
 impl Footer {
     /// The footer as stored, and the trailer behind it.
     ///
-    /// Plain: number of frames (4) and of blobs (4), the frames' entries, the blobs' entries; one
-    /// zstd frame of that.
+    /// Plain: number of frames (4), of blobs (4) and of bases (4), the entries of frames, of blobs,
+    /// of bases; one zstd frame of that.
     pub fn encode(&self, hash: StoreHash) -> Result<Vec<u8>, FormatError> {
+        let bases: Vec<&BasePrefix> = self.blobs.iter().flat_map(|blob| &blob.bases).collect();
         let mut plain = Vec::with_capacity(
-            8 + self.frames.len() * FRAME_ENTRY_BYTES + self.blobs.len() * BLOB_ENTRY_BYTES,
+            COUNTS_BYTES
+                + self.frames.len() * FRAME_ENTRY_BYTES
+                + self.blobs.len() * BLOB_ENTRY_BYTES
+                + bases.len() * BASE_ENTRY_BYTES,
         );
         plain.extend_from_slice(&length_u32(self.frames.len()).to_le_bytes());
         plain.extend_from_slice(&length_u32(self.blobs.len()).to_le_bytes());
+        plain.extend_from_slice(&length_u32(bases.len()).to_le_bytes());
         for frame in &self.frames {
             plain.extend_from_slice(&frame.offset.to_le_bytes());
             plain.extend_from_slice(&frame.stored_bytes.to_le_bytes());
@@ -131,8 +141,8 @@ impl Footer {
         }
         for blob in &self.blobs {
             plain.extend_from_slice(&blob.id.0);
-            plain.extend_from_slice(&[blob.kind as u8, blob.encoding as u8, blob.depth]);
-            plain.extend_from_slice(&blob.base);
+            let bases = u8::try_from(blob.bases.len()).unwrap_or(u8::MAX);
+            plain.extend_from_slice(&[blob.kind as u8, blob.encoding as u8, blob.depth, bases]);
             for number in [
                 blob.canonical_bytes,
                 blob.encoded_bytes,
@@ -142,6 +152,9 @@ impl Footer {
                 plain.extend_from_slice(&number.to_le_bytes());
             }
         }
+        bases
+            .iter()
+            .for_each(|base| plain.extend_from_slice(&base[..]));
         check_limit("a footer", plain.len() as u64, limits::FOOTER_BYTES_MAX)?;
         let mut stored = zstd::compress(&plain, LEVEL)?;
         let digest = hash.footer_digest(&stored);
@@ -167,9 +180,14 @@ impl Footer {
         }
         let plain = zstd::decompress_exact(stored, trailer.plain_bytes as usize)?;
         let mut fields = Fields::new(&plain, "a pack's footer");
-        let (frames, blobs) = (fields.u32()? as usize, fields.u32()? as usize);
-        let needed =
-            frames as u64 * FRAME_ENTRY_BYTES as u64 + blobs as u64 * BLOB_ENTRY_BYTES as u64;
+        let mut counts = [0; 3];
+        for count in &mut counts {
+            *count = fields.u32()? as usize;
+        }
+        let [frames, blobs, bases] = counts;
+        let needed = frames as u64 * FRAME_ENTRY_BYTES as u64
+            + blobs as u64 * BLOB_ENTRY_BYTES as u64
+            + bases as u64 * BASE_ENTRY_BYTES as u64;
         if needed != fields.left() as u64 {
             return Err(FormatError::Truncated {
                 what: "a pack's footer",
@@ -179,9 +197,15 @@ impl Footer {
             .checked_sub(TRAILER_BYTES as u64 + u64::from(trailer.stored_bytes))
             .ok_or(FormatError::Truncated { what: "a pack" })?;
         let frames = decode_frames(&mut fields, frames, frames_end)?;
-        let blobs = (0..blobs)
+        let mut blobs = (0..blobs)
             .map(|_| decode_blob(&mut fields, &frames))
             .collect::<Result<Vec<_>, FormatError>>()?;
+        for (blob, bases) in &mut blobs {
+            for _ in 0..*bases {
+                blob.bases.push(fields.array()?);
+            }
+        }
+        let blobs = blobs.into_iter().map(|(blob, _)| blob).collect();
         fields.end()?;
         Ok(Self { frames, blobs })
     }
@@ -223,18 +247,22 @@ fn decode_frames(
     }
 }
 
-fn decode_blob(fields: &mut Fields<'_>, frames: &[FrameEntry]) -> Result<BlobEntry, FormatError> {
+/// A blob's entry, and the number of its bases, which stand behind all entries.
+fn decode_blob(
+    fields: &mut Fields<'_>,
+    frames: &[FrameEntry],
+) -> Result<(BlobEntry, u8), FormatError> {
     let invalid = |what| FormatError::Invalid { what };
     let id = BlobId(fields.array()?);
     let kind = BlobKind::from_number(fields.u8()?).ok_or(invalid("the kind of a blob"))?;
     let encoding = Encoding::from_number(fields.u8()?).ok_or(invalid("the encoding of a blob"))?;
-    let (depth, base) = (fields.u8()?, fields.array()?);
+    let (depth, bases) = (fields.u8()?, fields.u8()?);
     let blob = BlobEntry {
         id,
         kind,
         encoding,
         depth,
-        base,
+        bases: Vec::new(),
         canonical_bytes: fields.u32()?,
         encoded_bytes: fields.u32()?,
         frame: fields.u32()?,
@@ -251,11 +279,30 @@ fn decode_blob(fields: &mut Fields<'_>, frames: &[FrameEntry]) -> Result<BlobEnt
     if u64::from(blob.offset) + u64::from(blob.encoded_bytes) > u64::from(frame.plain_bytes) {
         return Err(invalid("the place of a blob in its frame"));
     }
-    let whole = blob.encoding != Encoding::Delta;
-    if whole != (blob.depth == 0) || (whole && blob.base != [0; 16]) {
-        return Err(invalid("the base of a blob"));
+    check_bases(kind, encoding, bases)?;
+    if (encoding == Encoding::Delta) != (depth > 0) {
+        return Err(invalid("the depth of a blob"));
     }
-    Ok(blob)
+    Ok((blob, bases))
+}
+
+/// Deltas have bases: leaves some, other kinds one. Whole blobs have none.
+pub(super) fn check_bases(
+    kind: BlobKind,
+    encoding: Encoding,
+    bases: u8,
+) -> Result<(), FormatError> {
+    let allowed = match (encoding, kind) {
+        (Encoding::Delta, BlobKind::Leaf) => 1..=DELTA_BASES_MAX,
+        (Encoding::Delta, _) => 1..=1,
+        _ => 0..=0,
+    };
+    if allowed.contains(&usize::from(bases)) {
+        return Ok(());
+    }
+    Err(FormatError::Invalid {
+        what: "the bases of a blob",
+    })
 }
 
 #[cfg(test)]
@@ -275,15 +322,21 @@ mod tests {
             kind: BlobKind::Leaf,
             encoding: Encoding::Columns,
             depth: 0,
-            base: [0; 16],
+            bases: Vec::new(),
             canonical_bytes: 900,
             encoded_bytes: 200,
             frame: 0,
             offset: 10,
         };
+        let delta = BlobEntry {
+            encoding: Encoding::Delta,
+            depth: 3,
+            bases: vec![[1; 16], [2; 16]],
+            ..blob.clone()
+        };
         let footer = Footer {
             frames: vec![frame],
-            blobs: vec![blob],
+            blobs: vec![delta.clone(), blob, delta],
         };
         let bytes = footer.encode(hash).unwrap();
         let pack_bytes = 132 + bytes.len() as u64;

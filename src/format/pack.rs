@@ -5,7 +5,7 @@
 
 use super::blob::{BlobKind, Encoding};
 use super::bytes::{Fields, check_limit, length_u32};
-use super::footer::BasePrefix;
+use super::footer::{BASE_ENTRY_BYTES, BasePrefix, check_bases};
 use super::{FormatError, limits};
 
 /// First bytes of a pack.
@@ -62,20 +62,23 @@ pub struct Item<'a> {
     pub kind: BlobKind,
     /// How it is encoded.
     pub encoding: Encoding,
-    /// First 16 bytes of the base's id, for deltas.
-    pub base: Option<BasePrefix>,
+    /// The bases of a delta.
+    pub bases: &'a [BasePrefix],
     /// Length of its canonical form.
     pub canonical_bytes: u32,
     /// The encoded bytes.
     pub encoded: &'a [u8],
 }
 
-/// Appends an item: kind (1), encoding (1), base (16, deltas only), canonical length (4), encoded
-/// length (4), encoded bytes.
+/// Appends an item: kind (1), encoding (1), number of bases (1) and bases (16 each; deltas only),
+/// canonical length (4), encoded length (4), encoded bytes.
 pub fn append_item(item: Item<'_>, out: &mut Vec<u8>) {
-    debug_assert_eq!(item.base.is_some(), item.encoding == Encoding::Delta);
+    debug_assert_eq!(item.bases.is_empty(), item.encoding != Encoding::Delta);
     out.extend_from_slice(&[item.kind as u8, item.encoding as u8]);
-    out.extend(item.base.iter().flatten());
+    if item.encoding == Encoding::Delta {
+        out.push(u8::try_from(item.bases.len()).unwrap_or(u8::MAX));
+        out.extend(item.bases.iter().flatten());
+    }
     out.extend_from_slice(&item.canonical_bytes.to_le_bytes());
     out.extend_from_slice(&length_u32(item.encoded.len()).to_le_bytes());
     out.extend_from_slice(item.encoded);
@@ -93,10 +96,15 @@ pub fn read_item(frame: &[u8], offset: usize) -> Result<(Item<'_>, usize), Forma
     let encoding = Encoding::from_number(fields.u8()?).ok_or(FormatError::Invalid {
         what: "the encoding of a blob",
     })?;
-    let base = match encoding {
-        Encoding::Delta => Some(fields.array()?),
-        _ => None,
+    let bases = match encoding {
+        Encoding::Delta => {
+            let count = fields.u8()?;
+            check_bases(kind, encoding, count)?;
+            fields.bytes(usize::from(count) * BASE_ENTRY_BYTES)?
+        }
+        _ => &[],
     };
+    let (bases, _) = bases.as_chunks();
     let canonical_bytes = fields.u32()?;
     check_limit("a blob", u64::from(canonical_bytes), limits::BLOB_BYTES_MAX)?;
     let length = fields.u32()?;
@@ -111,7 +119,7 @@ pub fn read_item(frame: &[u8], offset: usize) -> Result<(Item<'_>, usize), Forma
         Item {
             kind,
             encoding,
-            base,
+            bases,
             canonical_bytes,
             encoded,
         },

@@ -24,12 +24,12 @@ const TABLES: [&str; 6] = [
        depth INTEGER NOT NULL, base BLOB NOT NULL, canonical INTEGER NOT NULL,
        encoded INTEGER NOT NULL, PRIMARY KEY(id, kind, pack, frame, offset)) WITHOUT ROWID",
     "CREATE INDEX blobs_by_pack ON blobs(pack)",
-    "CREATE INDEX blobs_by_base ON blobs(base, kind) WHERE depth > 0",
+    "CREATE INDEX blobs_by_base ON blobs(substr(base, 1, 16), kind) WHERE depth > 0",
     "CREATE TABLE complete(snapshot TEXT PRIMARY KEY) WITHOUT ROWID",
 ];
 
 /// Where a copy of a blob lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
     /// The pack.
     pub pack: PackId,
@@ -43,8 +43,8 @@ pub struct Copy {
     pub offset: u64,
     /// How it is encoded.
     pub encoding: Encoding,
-    /// First 16 bytes of the base's id; zeros for a whole copy.
-    pub base: BasePrefix,
+    /// The bases of a delta; none for a whole copy.
+    pub bases: Vec<BasePrefix>,
     /// Length of the canonical form.
     pub canonical_bytes: u64,
     /// Length of the encoded form.
@@ -138,7 +138,7 @@ impl Cache {
                 int(blob.offset.into()),
                 int(blob.encoding as u64),
                 int(blob.depth.into()),
-                ValueRef::Blob(&blob.base),
+                ValueRef::Blob(blob.bases.as_flattened()),
                 int(blob.canonical_bytes.into()),
                 int(blob.encoded_bytes.into()),
             ];
@@ -167,13 +167,36 @@ impl Cache {
 
     /// All copies of a blob, whether usable or not.
     pub fn copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, SqliteError> {
+        self.copies_between(kind, &id.0, &id.0)
+    }
+
+    /// All copies of the blobs of this kind that begin with `prefix`.
+    pub fn copies_of_base(
+        &self,
+        kind: BlobKind,
+        prefix: &BasePrefix,
+    ) -> Result<Vec<Copy>, SqliteError> {
+        let (low, high) = bounds(prefix);
+        self.copies_between(kind, &low, &high)
+    }
+
+    fn copies_between(
+        &self,
+        kind: BlobKind,
+        low: &[u8; 32],
+        high: &[u8; 32],
+    ) -> Result<Vec<Copy>, SqliteError> {
         let mut copies = Vec::new();
         self.db.for_each_cached(
             "SELECT p.id, f.offset, f.stored, f.plain, b.offset, b.encoding, b.base, b.canonical, b.encoded
                FROM blobs b JOIN packs p ON p.n = b.pack
                JOIN frames f ON f.pack = b.pack AND f.n = b.frame
-              WHERE b.id = ? AND b.kind = ?",
-            &[ValueRef::Blob(&id.0), ValueRef::Integer(kind as i64)],
+              WHERE b.id BETWEEN ? AND ? AND b.kind = ?",
+            &[
+                ValueRef::Blob(low),
+                ValueRef::Blob(high),
+                ValueRef::Integer(kind as i64),
+            ],
             |row| {
                 copies.extend(copy_of(row)?);
                 Ok(())
@@ -207,13 +230,14 @@ impl Cache {
         Ok(found)
     }
 
-    /// Blobs that hang on this one through deltas, itself included, counted up to `max`.
+    /// Blobs that hang on this one through deltas, itself included, counted up to `max`; of a
+    /// delta's bases the first one counts.
     pub fn versions(&self, kind: BlobKind, id: &BlobId, max: u32) -> Result<u32, SqliteError> {
         let mut versions = 0;
         self.db.for_each_cached(
             "WITH RECURSIVE v(id) AS (
                VALUES(?) UNION
-               SELECT b.id FROM v JOIN blobs b ON b.base = substr(v.id, 1, 16)
+               SELECT b.id FROM v JOIN blobs b ON substr(b.base, 1, 16) = substr(v.id, 1, 16)
                 WHERE b.kind = ? AND b.depth > 0 LIMIT ?)
              SELECT count(*) FROM v",
             &[
@@ -235,9 +259,7 @@ impl Cache {
         kind: BlobKind,
         prefix: &BasePrefix,
     ) -> Result<Vec<BlobId>, SqliteError> {
-        let (mut low, mut high) = ([0; 32], [0xff; 32]);
-        low[..16].copy_from_slice(prefix);
-        high[..16].copy_from_slice(prefix);
+        let (low, high) = bounds(prefix);
         let mut ids = Vec::new();
         self.db.for_each_cached(
             "SELECT DISTINCT id FROM blobs WHERE id >= ? AND id <= ? AND kind = ?",
@@ -253,6 +275,14 @@ impl Cache {
         )?;
         Ok(ids)
     }
+}
+
+/// The ids that begin with a prefix lie between these.
+fn bounds(prefix: &BasePrefix) -> ([u8; 32], [u8; 32]) {
+    let (mut low, mut high) = ([0; 32], [0xff; 32]);
+    low[..prefix.len()].copy_from_slice(prefix);
+    high[..prefix.len()].copy_from_slice(prefix);
+    (low, high)
 }
 
 fn unsigned(row: Row<'_>, column: usize) -> Result<u64, SqliteError> {
@@ -272,6 +302,8 @@ fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
     let Some(encoding) = encoding else {
         return Ok(None);
     };
+    let bases = row.bytes(6)?.unwrap_or_default();
+    let (bases, _) = bases.as_chunks();
     Ok(Some(Copy {
         pack: PackId(id_of(row, 0)?),
         frame_offset: unsigned(row, 1)?,
@@ -279,7 +311,7 @@ fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
         frame_plain: unsigned(row, 3)?,
         offset: unsigned(row, 4)?,
         encoding,
-        base: id_of(row, 6)?,
+        bases: bases.to_vec(),
         canonical_bytes: unsigned(row, 7)?,
         encoded_bytes: unsigned(row, 8)?,
     }))

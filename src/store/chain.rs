@@ -7,7 +7,13 @@ use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_VERSIONS_MAX};
 
 /// True if a chain may have one more delta.
 pub fn may_grow(footing: &Footing) -> bool {
-    footing.depth < DELTA_DEPTH_MAX && footing.versions < DELTA_VERSIONS_MAX
+    footing.depth < u32::from(DELTA_DEPTH_MAX) && footing.versions < DELTA_VERSIONS_MAX
+}
+
+/// Deltas that are applied to have a blob whose bases have this footing.
+pub fn depth_above(footing: &Footing) -> u8 {
+    // `may_grow` bounds it.
+    u8::try_from(footing.depth + 1).unwrap_or(u8::MAX)
 }
 
 /// True if a delta of `delta_bytes` is better than storing the blob whole: it is smaller, and with

@@ -91,14 +91,26 @@ impl Excluded {
 /// The chain that a new delta would lengthen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footing {
-    /// Deltas between the base and its whole copy.
-    pub depth: u8,
-    /// Encoded bytes of the whole copy.
+    /// Deltas that are applied to have the base.
+    pub depth: u32,
+    /// Encoded bytes of the whole copies.
     pub whole_bytes: u64,
     /// Encoded bytes of the deltas.
     pub delta_bytes: u64,
     /// Blobs that hang on the whole copy, itself included.
     pub versions: u32,
+}
+
+impl Footing {
+    /// What a delta on both would hang on.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            depth: self.depth + other.depth,
+            whole_bytes: self.whole_bytes + other.whole_bytes,
+            delta_bytes: self.delta_bytes + other.delta_bytes,
+            versions: self.versions.max(other.versions),
+        }
+    }
 }
 
 /// A pack whose footer cannot be read: nothing in it is known.
@@ -259,14 +271,28 @@ impl Index {
 
     /// All copies of a blob, usable ones first: a reader tries every one.
     pub fn copies(&mut self, kind: BlobKind, id: &BlobId) -> Result<Vec<Copy>, StoreError> {
-        let mut copies = self.guarded(|index| Ok(index.cache.copies(kind, id)?))?;
+        let copies = self.guarded(|index| Ok(index.cache.copies(kind, id)?))?;
+        Ok(self.best_first(copies))
+    }
+
+    /// All copies of what a delta's base may be, in the same order.
+    pub fn copies_of_base(
+        &mut self,
+        kind: BlobKind,
+        prefix: &BasePrefix,
+    ) -> Result<Vec<Copy>, StoreError> {
+        let copies = self.guarded(|index| Ok(index.cache.copies_of_base(kind, prefix)?))?;
+        Ok(self.best_first(copies))
+    }
+
+    fn best_first(&self, mut copies: Vec<Copy>) -> Vec<Copy> {
         copies.sort_by_key(|copy| {
             (
                 self.excluded.contains(&copy.pack),
                 copy.encoding == Encoding::Delta,
             )
         });
-        Ok(copies)
+        copies
     }
 
     /// True if the blob has a usable copy: its pack is neither condemned, dead, missing nor marked
@@ -295,12 +321,28 @@ impl Index {
                 return Ok(true);
             }
             path.push(*id);
-            for base in self.cache.with_prefix(kind, &copy.base)? {
-                if self.usable_beyond(kind, &base, path)? {
-                    return Ok(true);
-                }
+            let mut all = true;
+            for prefix in &copy.bases {
+                all = all && self.any_usable(kind, prefix, path)?;
             }
             path.pop();
+            if all {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn any_usable(
+        &self,
+        kind: BlobKind,
+        prefix: &BasePrefix,
+        path: &mut Vec<BlobId>,
+    ) -> Result<bool, StoreError> {
+        for base in self.cache.with_prefix(kind, prefix)? {
+            if self.usable_beyond(kind, &base, path)? {
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -316,36 +358,39 @@ impl Index {
     }
 
     fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {
-        let mut id = *base;
         let mut footing = Footing::default();
-        loop {
-            let ids = self.cache.with_prefix(kind, &base_prefix(&id))?;
-            if ids.len() != 1 || footing.depth >= DELTA_DEPTH_MAX {
+        // What is still to be followed: a delta may have several bases.
+        let mut open = vec![*base];
+        while let Some(id) = open.pop() {
+            if footing.depth > u32::from(DELTA_DEPTH_MAX)
+                || self.cache.with_prefix(kind, &base_prefix(&id))?.len() != 1
+            {
                 return Ok(None);
             }
             let copies = self.cache.copies(kind, &id)?;
             let at_hand = |copy: &&Copy| {
                 self.packs.contains_key(&copy.pack) && !self.excluded.contains(&copy.pack)
             };
-            let best = copies
-                .iter()
-                .filter(at_hand)
-                .min_by_key(|copy| copy.encoding == Encoding::Delta);
-            let Some(copy) = best else {
+            let whole_first = |copy: &&Copy| copy.encoding == Encoding::Delta;
+            let Some(copy) = copies.iter().filter(at_hand).min_by_key(whole_first) else {
                 return Ok(None);
             };
             if copy.encoding != Encoding::Delta {
-                footing.whole_bytes = copy.encoded_bytes;
-                footing.versions = self.cache.versions(kind, &id, DELTA_VERSIONS_MAX + 1)?;
-                return Ok(Some(footing));
+                footing.whole_bytes += copy.encoded_bytes;
+                let versions = self.cache.versions(kind, &id, DELTA_VERSIONS_MAX + 1)?;
+                footing.versions = footing.versions.max(versions);
+                continue;
             }
             footing.depth += 1;
             footing.delta_bytes += copy.encoded_bytes;
-            match self.cache.with_prefix(kind, &copy.base)?[..] {
-                [only] => id = only,
-                _ => return Ok(None),
+            for prefix in &copy.bases {
+                match self.cache.with_prefix(kind, prefix)?[..] {
+                    [only] => open.push(only),
+                    _ => return Ok(None),
+                }
             }
         }
+        Ok(Some(footing))
     }
 
     /// True if every blob that a snapshot reaches is known to have a usable copy: no pack has gone

@@ -6,6 +6,7 @@ mod cache;
 mod chain;
 mod check;
 mod commit;
+mod copies;
 pub mod error;
 mod index;
 mod pack_builder;

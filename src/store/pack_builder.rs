@@ -20,20 +20,13 @@ struct Waiting {
     id: BlobId,
     kind: BlobKind,
     encoding: Encoding,
-    base: Option<Base>,
+    bases: Vec<BasePrefix>,
+    depth: u8,
     canonical_bytes: u32,
     encoded_bytes: u32,
     offset: u32,
     /// Digest of a delta, which was applied before it was appended.
     proof: Option<PackId>,
-}
-
-/// What a delta hangs on.
-#[derive(Debug, Clone, Copy)]
-struct Base {
-    prefix: BasePrefix,
-    /// Deltas between the new blob and its whole copy.
-    depth: u8,
 }
 
 /// A finished pack.
@@ -96,7 +89,8 @@ impl PackBuilder {
             id,
             kind,
             encoding,
-            base: None,
+            bases: Vec::new(),
+            depth: 0,
             canonical_bytes: length_u32(canonical.len()),
             encoded_bytes: length_u32(encoded.len()),
             offset: 0,
@@ -105,31 +99,33 @@ impl PackBuilder {
         self.append(blob, &encoded)
     }
 
-    /// Appends a blob as a delta on `base`, which is `depth` − 1 deltas away from its whole copy.
+    /// Appends a blob as a delta on `bases`. `depth`: deltas that are applied to have it.
     pub fn push_delta(
         &mut self,
         kind: BlobKind,
         id: BlobId,
         canonical: &[u8],
-        base: &BlobId,
+        bases: &[BlobId],
         depth: u8,
         patch: &Patch,
     ) -> Result<(), StoreError> {
-        let mut chain = Chain::begin(kind, patch.base.clone()).map_err(|e| wrong(kind, &id, &e))?;
+        let wrong = |cause: &dyn std::fmt::Display| wrong(kind, &id, cause);
+        let [first, more @ ..] = &patch.bases[..] else {
+            return Err(wrong(&"its delta has no base"));
+        };
+        let mut chain = Chain::begin(kind, first.clone()).map_err(|e| wrong(&e))?;
         chain
-            .apply(&patch.delta, canonical.len() as u64)
-            .map_err(|e| wrong(kind, &id, &e))?;
+            .apply(more, &patch.delta, canonical.len() as u64)
+            .map_err(|e| wrong(&e))?;
         if chain.finish() != canonical {
-            return Err(wrong(kind, &id, &"its delta gives something else"));
+            return Err(wrong(&"its delta gives something else"));
         }
         let blob = Waiting {
             id,
             kind,
             encoding: Encoding::Delta,
-            base: Some(Base {
-                prefix: base_prefix(base),
-                depth,
-            }),
+            bases: bases.iter().map(base_prefix).collect(),
+            depth,
             canonical_bytes: length_u32(canonical.len()),
             encoded_bytes: length_u32(patch.delta.len()),
             offset: 0,
@@ -163,7 +159,7 @@ impl PackBuilder {
             Item {
                 kind: blob.kind,
                 encoding: blob.encoding,
-                base: blob.base.map(|base| base.prefix),
+                bases: &blob.bases,
                 canonical_bytes: blob.canonical_bytes,
                 encoded,
             },
@@ -197,8 +193,8 @@ impl PackBuilder {
                 id: blob.id,
                 kind: blob.kind,
                 encoding: blob.encoding,
-                depth: blob.base.map_or(0, |base| base.depth),
-                base: blob.base.map_or([0; 16], |base| base.prefix),
+                depth: blob.depth,
+                bases: blob.bases,
                 canonical_bytes: blob.canonical_bytes,
                 encoded_bytes: blob.encoded_bytes,
                 frame: number,

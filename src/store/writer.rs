@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
-use super::index::{Excluded, Index};
+use super::index::{Excluded, Footing, Index};
 use super::pack_builder::PackBuilder;
 use super::{Store, chain, commit, snapshots, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
@@ -142,22 +142,26 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Stores a blob as a delta on `base`. `false`: it must be stored whole.
+    /// Stores a blob as a delta on `bases`. `false`: it must be stored whole.
     fn put_delta(
         &mut self,
         kind: BlobKind,
         id: BlobId,
         canonical: &[u8],
-        base: &BlobId,
+        bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
     ) -> Result<bool, StoreError> {
         // What is stored again because no copy of it is usable is whole.
-        if id == *base || !self.index.copies(kind, &id)?.is_empty() {
+        if bases.contains(&id) || !self.index.copies(kind, &id)?.is_empty() {
             return Ok(false);
         }
-        let Some(footing) = self.index.footing(kind, base)? else {
-            return Ok(false);
-        };
+        let mut footing = Footing::default();
+        for base in bases {
+            let Some(more) = self.index.footing(kind, base)? else {
+                return Ok(false);
+            };
+            footing = footing.and(more);
+        }
         if !chain::may_grow(&footing) {
             return Ok(false);
         }
@@ -169,8 +173,14 @@ impl StoreWriter {
         }
         let env = self.env.clone();
         self.builder.begin(|| random_16(&*env));
-        self.builder
-            .push_delta(kind, id, canonical, base, footing.depth + 1, &patch)?;
+        self.builder.push_delta(
+            kind,
+            id,
+            canonical,
+            bases,
+            chain::depth_above(&footing),
+            &patch,
+        )?;
         self.added(kind, id)?;
         Ok(true)
     }
@@ -250,12 +260,12 @@ impl BlobSink for StoreWriter {
         &mut self,
         kind: BlobKind,
         canonical: &[u8],
-        base: &BlobId,
+        bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
     ) -> Result<BlobId, BlobError> {
         let id = self.hash.blob_id(kind as u8, canonical);
         let done = self.is_known(kind, &id).and_then(|known| {
-            if known || self.put_delta(kind, id, canonical, base, patch)? {
+            if known || self.put_delta(kind, id, canonical, bases, patch)? {
                 return Ok(());
             }
             self.put_whole(kind, id, canonical)

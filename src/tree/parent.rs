@@ -25,8 +25,8 @@ const AHEAD: usize = 64;
 enum Found {
     /// The same blob.
     Same,
-    /// Another one, which may serve as base.
-    Base(Place),
+    /// Others, in order, which may serve as bases.
+    Bases(Vec<Place>),
     /// Nothing.
     Nothing,
 }
@@ -59,7 +59,7 @@ pub struct ParentWalk<'a> {
     /// `levels[0]` holds leaves.
     levels: Vec<Level>,
     /// The last base that was read: where a leaf was split, it serves both.
-    base: Option<PlacedLeaf>,
+    last: Option<PlacedLeaf>,
 }
 
 impl std::fmt::Debug for ParentWalk<'_> {
@@ -91,7 +91,7 @@ impl<'a> ParentWalk<'a> {
             shape,
             columns,
             levels,
-            base: None,
+            last: None,
         }
     }
 
@@ -113,7 +113,9 @@ impl<'a> ParentWalk<'a> {
         }
         self.drop_passed(level)?;
         self.levels[level].passed = Some(span.clone());
+        let counts_rows = !matches!(self.shape.order, Order::RowidAlias | Order::Key(_));
         let mut at = 0;
+        // How far the new one reaches: to the first place that ends where it ends, or behind.
         let mut end = None;
         while at < AHEAD && self.fill(level, at)? {
             let place = &self.levels[level].places[at];
@@ -121,23 +123,32 @@ impl<'a> ParentWalk<'a> {
                 self.levels[level].drop_front(at + 1);
                 return Ok(Found::Same);
             }
-            if end.is_none() && ends_alike(place.span.as_ref(), span) {
-                end = Some(at);
-                // An equal one beyond the end of this one stands for another.
+            if end.is_none() {
+                end = self.end(place.span.as_ref(), span).map(|order| (at, order));
+            }
+            // What is equal beyond the end stands for another, unless rowids were renumbered.
+            if end.is_some() && !counts_rows {
                 break;
             }
             at += 1;
         }
-        let candidates = end.unwrap_or(0);
-        if !self.fill(level, candidates)? {
+        if !self.fill(level, 0)? {
             return Ok(Found::Nothing);
         }
+        let reach = match end {
+            Some((at, _)) => at + 1,
+            None => 1,
+        };
         let this = &mut self.levels[level];
-        let places = this.places.range(..=candidates);
-        let best = places.max_by_key(|place| place.rows).cloned();
-        if let Some(end) = end {
-            this.drop_front(end + 1);
-        } else if !matches!(self.shape.order, Order::RowidAlias | Order::Key(_)) {
+        let bases: Vec<Place> = this
+            .places
+            .range(..reach)
+            .filter(|place| !begins_behind(place, span))
+            .cloned()
+            .collect();
+        if let Some((at, Ordering::Equal)) = end {
+            this.drop_front(at + 1);
+        } else if counts_rows {
             // Rowids may have been renumbered: rows are counted off.
             this.unmatched += new.rows;
             let front = this.places.front().map_or(0, |place| place.rows);
@@ -145,9 +156,28 @@ impl<'a> ParentWalk<'a> {
                 this.drop_front(1);
             }
         }
-        Ok(best
-            .filter(|place| !begins_behind(place, span))
-            .map_or(Found::Nothing, Found::Base))
+        Ok(if bases.is_empty() {
+            Found::Nothing
+        } else {
+            Found::Bases(bases)
+        })
+    }
+
+    /// Compares where a place ends with where a new one does; `None` if it ends before, or if that
+    /// cannot be said.
+    fn end(&self, place: Option<&Span>, new: &Span) -> Option<Ordering> {
+        let order = match (place?, new) {
+            (Span::Rowids { last: a, .. }, Span::Rowids { last: b, .. }) => a.cmp(b),
+            (Span::Key(a), Span::Key(b)) if a == b => Ordering::Equal,
+            (Span::Key(a), Span::Key(b)) => {
+                let Order::Key(parts) = &self.shape.order else {
+                    return None;
+                };
+                compare_keys(parts, &key_of(a)?, &key_of(b)?)?
+            }
+            _ => return None,
+        };
+        (order != Ordering::Less).then_some(order)
     }
 
     /// Drops places that end where the last new one of this level ended, or before.
@@ -158,7 +188,7 @@ impl<'a> ParentWalk<'a> {
                 &this.passed,
                 this.places.front().and_then(|p| p.span.as_ref()),
             ) {
-                (Some(passed), Some(span)) => self.is_passed(span, passed),
+                (Some(passed), Some(span)) => self.end(Some(passed), span).is_some(),
                 _ => false,
             };
             if !passed {
@@ -167,22 +197,6 @@ impl<'a> ParentWalk<'a> {
             self.levels[level].drop_front(1);
         }
         Ok(())
-    }
-
-    fn is_passed(&self, span: &Span, passed: &Span) -> bool {
-        match (span, passed) {
-            (Span::Rowids { last, .. }, Span::Rowids { last: passed, .. }) => last <= passed,
-            (Span::Key(key), Span::Key(passed)) => {
-                let Order::Key(parts) = &self.shape.order else {
-                    return false;
-                };
-                let (Some(key), Some(passed)) = (key_of(key), key_of(passed)) else {
-                    return false;
-                };
-                compare_keys(parts, &key, &passed).is_some_and(|order| order != Ordering::Greater)
-            }
-            _ => false,
-        }
     }
 
     /// Makes sure that place `at` of a level is at hand. `false`: the level has no more.
@@ -218,9 +232,13 @@ impl<'a> ParentWalk<'a> {
                 sink.keep(BlobKind::Leaf, &leaf.id, canonical)?;
                 Ok(leaf.id)
             }
-            Found::Base(place) => sink.replace(BlobKind::Leaf, canonical, &place.id, &mut || {
-                self.leaf_patch(&place, leaf, shape, hash, canonical)
-            }),
+            Found::Bases(mut places) => {
+                places.truncate(delta::DELTA_BASES_MAX);
+                let bases: Vec<BlobId> = places.iter().map(|place| place.id).collect();
+                sink.replace(BlobKind::Leaf, canonical, &bases, &mut || {
+                    self.leaf_patch(&places, leaf, shape, hash, canonical)
+                })
+            }
         }
     }
 
@@ -238,46 +256,61 @@ impl<'a> ParentWalk<'a> {
                 sink.keep(BlobKind::Node, &summary.id, canonical)?;
                 Ok(summary.id)
             }
-            Found::Base(place) => sink.replace(BlobKind::Node, canonical, &place.id, &mut || {
-                self.node_patch(&place.id, node)
-            }),
+            Found::Bases(places) => {
+                // One of them: the largest.
+                let largest = places.iter().max_by_key(|place| place.rows);
+                let base = largest.map_or(summary.id, |place| place.id);
+                sink.replace(BlobKind::Node, canonical, &[base], &mut || {
+                    self.node_patch(&base, node)
+                })
+            }
         }
     }
 
-    /// A leaf as a delta on the one that was there; `None` if they have nothing in common.
+    /// A leaf as a delta on those that were there; `None` if they have nothing in common.
     fn leaf_patch(
         &mut self,
-        place: &Place,
+        places: &[Place],
         new: &Child,
         shape: &TreeShape,
         hash: StoreHash,
         canonical: &[u8],
     ) -> Result<Option<Patch>, BlobError> {
-        let at_hand = |base: &PlacedLeaf| {
-            base.place.id == place.id && base.place.first_rowid == place.first_rowid
-        };
-        if !self.base.as_ref().is_some_and(at_hand) {
-            let Some(leaf) = readable(place.leaf(&self.shape, self.source))? else {
-                return Ok(None);
+        let mut bases = Vec::new();
+        for place in places {
+            let at_hand = self.last.take_if(|last| {
+                last.place.id == place.id && last.place.first_rowid == place.first_rowid
+            });
+            let leaf = match at_hand {
+                Some(last) => last.leaf,
+                None => match readable(place.leaf(&self.shape, self.source))? {
+                    Some(leaf) => leaf,
+                    None => return Ok(None),
+                },
             };
             let place = place.clone();
-            self.base = Some(PlacedLeaf { place, leaf });
+            bases.push(PlacedLeaf { place, leaf });
         }
-        let (Some(base), Ok(leaf)) = (&self.base, Leaf::parse(canonical.to_vec())) else {
+        let Ok(leaf) = Leaf::parse(canonical.to_vec()) else {
             return Ok(None);
         };
         let new = PlacedLeaf {
             place: Place::child(0, new.clone()),
             leaf,
         };
-        let kept = align(&self.shape, base, shape, &new, &self.columns, hash);
-        if kept.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Patch {
-            base: base.leaf.canonical().to_vec(),
-            delta: delta::encode_leaf(&base.leaf, &new.leaf, &kept, &self.columns),
-        }))
+        let kept = align(&self.shape, &bases, shape, &new, &self.columns, hash);
+        let leaves: Vec<&Leaf> = bases.iter().map(|base| &base.leaf).collect();
+        let delta = (!kept.is_empty())
+            .then(|| delta::encode_leaf(&leaves, &new.leaf, &kept, &self.columns));
+        let patch = delta.map(|delta| Patch {
+            bases: leaves
+                .iter()
+                .map(|leaf| leaf.canonical().to_vec())
+                .collect(),
+            delta,
+        });
+        self.last = bases.pop();
+        Ok(patch)
     }
 
     /// A node as a delta on the one that was there.
@@ -287,7 +320,10 @@ impl<'a> ParentWalk<'a> {
         };
         let old = Node::decode(&base).ok();
         let delta = old.and_then(|old| delta::encode_node(&old, node));
-        Ok(delta.map(|delta| Patch { base, delta }))
+        Ok(delta.map(|delta| Patch {
+            bases: vec![base],
+            delta,
+        }))
     }
 }
 
@@ -296,15 +332,6 @@ fn readable<T>(read: Result<T, BlobError>) -> Result<Option<T>, BlobError> {
     match read {
         Err(error) if error.why != BlobErrorKind::Unavailable => Ok(None),
         read => read.map(Some),
-    }
-}
-
-/// True if both end with the same record.
-fn ends_alike(a: Option<&Span>, b: &Span) -> bool {
-    match (a, b) {
-        (Some(Span::Rowids { last: a, .. }), Span::Rowids { last: b, .. }) => a == b,
-        (Some(Span::Key(a)), Span::Key(b)) => a == b,
-        _ => false,
     }
 }
 

@@ -16,10 +16,10 @@ use crate::format::leaf::{Leaf, integers, rows_and_columns};
 use crate::format::{FormatError, limits};
 use crate::model::value::{SPILL_BYTES_OVER, ValueRef};
 
-/// Rows that base and result share: the same records in the same order.
+/// Rows that a base and the result share: the same records in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
-    /// First row in the base.
+    /// First row among those of all bases, one behind the other. A run lies within one base.
     pub base: usize,
     /// First row in the result.
     pub result: usize,
@@ -32,20 +32,41 @@ const PATCH_BYTES_MIN: usize = 512;
 /// zstd level of patches of single values: they are short.
 const PATCH_LEVEL: i32 = 6;
 
-/// The delta by which `base` becomes `result`.
+/// The leaves that a result is made of, one behind the other.
+struct Bases<'a>(&'a [&'a Leaf]);
+
+impl<'a> Bases<'a> {
+    fn rows(&self) -> usize {
+        self.0.iter().map(|leaf| leaf.rows()).sum()
+    }
+
+    /// The leaf in which a row stands, its number, and the row's place in it.
+    fn find(&self, mut row: usize) -> (usize, &'a Leaf, usize) {
+        for (at, leaf) in self.0.iter().enumerate() {
+            if row < leaf.rows() {
+                return (at, leaf, row);
+            }
+            row -= leaf.rows();
+        }
+        (0, self.0[0], 0)
+    }
+}
+
+/// The delta by which `bases` (at least one, of the same columns) become `result`.
 ///
-/// `kept` rises in both leaves. `columns` says for each column of the result which one of the base
-/// it was; `None` for a new one.
-pub fn encode(base: &Leaf, result: &Leaf, kept: &[Kept], columns: &[Option<usize>]) -> Vec<u8> {
+/// `kept` rises in both. `columns` says for each column of the result which one of the bases it
+/// was; `None` for a new one.
+pub fn encode(bases: &[&Leaf], result: &Leaf, kept: &[Kept], columns: &[Option<usize>]) -> Vec<u8> {
     debug_assert_eq!(columns.len(), result.columns());
+    let bases = Bases(bases);
     let mut out = Vec::new();
     append_varint(result.rows() as u64, &mut out);
-    encode_columns(base, result, columns, &mut out);
-    let removed = gaps(kept, base.rows(), |kept| kept.base);
+    encode_columns(bases.0[0].columns(), result, columns, &mut out);
+    let removed = gaps(kept, bases.rows(), |kept| kept.base);
     let inserted = gaps(kept, result.rows(), |kept| kept.result);
     encode_runs(&removed, &mut out);
     encode_runs(&inserted, &mut out);
-    encode_rowids(base, result, kept, &inserted, &mut out);
+    encode_rowids(&bases, result, kept, &inserted, &mut out);
     let pairs = || {
         (0..)
             .zip(columns)
@@ -66,7 +87,7 @@ pub fn encode(base: &Leaf, result: &Leaf, kept: &[Kept], columns: &[Option<usize
     }
     let mut listed: Vec<usize> = Vec::new();
     for (column, old) in pairs() {
-        let changes = Changes::find(base, old, result, column, kept);
+        let changes = Changes::find(&bases, old, result, column, kept);
         changes.encode(&mut listed, &mut out);
     }
     out
@@ -85,9 +106,8 @@ fn gaps(kept: &[Kept], rows: usize, first: impl Fn(&Kept) -> usize) -> Vec<(usiz
     gaps
 }
 
-fn encode_columns(base: &Leaf, result: &Leaf, columns: &[Option<usize>], out: &mut Vec<u8>) {
-    let same = base.columns() == columns.len()
-        && columns.iter().enumerate().all(|(at, old)| *old == Some(at));
+fn encode_columns(old: usize, result: &Leaf, columns: &[Option<usize>], out: &mut Vec<u8>) {
+    let same = old == columns.len() && columns.iter().enumerate().all(|(at, old)| *old == Some(at));
     if same {
         out.push(DELTA_COLUMNS_SAME);
         return;
@@ -124,7 +144,7 @@ fn encode_runs(runs: &[(usize, usize)], out: &mut Vec<u8>) {
 }
 
 fn encode_rowids(
-    base: &Leaf,
+    bases: &Bases<'_>,
     result: &Leaf,
     kept: &[Kept],
     inserted: &[(usize, usize)],
@@ -143,26 +163,35 @@ fn encode_rowids(
         let offsets: Vec<i64> = rows.map(|row| offset(result, row).cast_signed()).collect();
         integers::encode(&offsets, out);
     };
-    let shift_of = |kept: &Kept| offset(result, kept.result).wrapping_sub(offset(base, kept.base));
-    let shift = kept.first().map_or(0, shift_of);
-    let shifted = |kept: &Kept| {
-        (0..kept.rows).all(|row| {
-            offset(base, kept.base + row).wrapping_add(shift) == offset(result, kept.result + row)
-        })
-    };
-    if base.has_rowids() && kept.iter().all(shifted) {
+    if let Some(shifts) = shifts(bases, result, kept) {
         out.push(DELTA_ROWIDS_SHIFTED);
-        append_varint(zigzag(shift.cast_signed()), out);
-        integers(
-            &mut inserted
-                .iter()
-                .flat_map(|(first, count)| *first..first + count),
-            out,
-        );
+        for shift in shifts {
+            append_varint(zigzag(shift.cast_signed()), out);
+        }
+        let mut rows = inserted
+            .iter()
+            .flat_map(|(first, count)| *first..first + count);
+        integers(&mut rows, out);
     } else {
         out.push(ROWIDS_LISTED);
         integers(&mut (0..result.rows()), out);
     }
+}
+
+/// For each base what its rows' offsets have more in the result; `None` if that differs among them.
+fn shifts(bases: &Bases<'_>, result: &Leaf, kept: &[Kept]) -> Option<Vec<u64>> {
+    let mut shifts = vec![None; bases.0.len()];
+    for kept in kept {
+        let (at, base, first) = bases.find(kept.base);
+        for row in 0..kept.rows {
+            let old = base.rowid_offset(first + row)?;
+            let shift = result.rowid_offset(kept.result + row)?.wrapping_sub(old);
+            if *shifts[at].get_or_insert(shift) != shift {
+                return None;
+            }
+        }
+    }
+    Some(shifts.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// The cells of one column that have new values.
@@ -175,18 +204,19 @@ struct Changes {
 }
 
 impl Changes {
-    fn find(base: &Leaf, old: usize, result: &Leaf, column: usize, kept: &[Kept]) -> Self {
+    fn find(bases: &Bases<'_>, old: usize, result: &Leaf, column: usize, kept: &[Kept]) -> Self {
         let mut changes = Self {
             rows: Vec::new(),
             values: ColumnBuffer::default(),
             patches: Vec::new(),
         };
         for kept in kept {
-            if base.same_values(old, kept.base, result, column, kept.result, kept.rows) {
+            let (_, base, first) = bases.find(kept.base);
+            if base.same_values(old, first, result, column, kept.result, kept.rows) {
                 continue;
             }
             for row in 0..kept.rows {
-                let before = base.value(kept.base + row, old);
+                let before = base.value(first + row, old);
                 let after = result.value(kept.result + row, column);
                 if before.identical(after) {
                     continue;
@@ -311,13 +341,19 @@ enum New {
     Values(Vec<u8>),
 }
 
-/// Applies a delta to a leaf; the result's canonical form must have `canonical_bytes` bytes.
+/// Applies a delta to a leaf, with the rows of `more` bases behind its own; the result's canonical
+/// form must have `canonical_bytes` bytes.
 pub(super) fn apply(
     leaf: &mut Patchwork,
+    more: &[Vec<u8>],
     delta: &[u8],
     canonical_bytes: u64,
 ) -> Result<(), FormatError> {
     leaf.tidy()?;
+    let mut firsts = vec![0];
+    for base in more {
+        firsts.push(leaf.join(&Leaf::parse(base.clone())?)?);
+    }
     let mut from = Decoder {
         fields: Fields::new(delta, "a delta of a leaf"),
         room: usize::try_from(canonical_bytes).unwrap_or(usize::MAX),
@@ -329,7 +365,7 @@ pub(super) fn apply(
     let inserted = from.runs(rows)?;
     let inserted_rows = inserted.iter().map(|(_, count)| count).sum();
     leaf.move_rows(&removed, &inserted, rows)?;
-    apply_rowids(&mut from, leaf, rows, inserted_rows)?;
+    apply_rowids(&mut from, leaf, &firsts, rows, inserted_rows)?;
     let kept: Vec<usize> = (0..new.len())
         .filter(|at| matches!(new[*at], New::Kept))
         .collect();
@@ -390,6 +426,7 @@ fn decode_columns(
 fn apply_rowids(
     from: &mut Decoder<'_>,
     leaf: &mut Patchwork,
+    firsts: &[u32],
     rows: usize,
     inserted_rows: usize,
 ) -> Result<(), FormatError> {
@@ -402,9 +439,12 @@ fn apply_rowids(
             leaf.set_rowids(Some(unsigned(offsets)));
         }
         DELTA_ROWIDS_SHIFTED => {
-            let shift = from.fields.zigzag()?.cast_unsigned();
+            let shifts = firsts
+                .iter()
+                .map(|first| Ok((*first, from.fields.zigzag()?.cast_unsigned())))
+                .collect::<Result<Vec<_>, FormatError>>()?;
             let offsets: Vec<u64> = unsigned(integers::decode(&mut from.fields, inserted_rows)?);
-            leaf.shift_rowids(shift, &offsets)?;
+            leaf.shift_rowids(&shifts, &offsets)?;
         }
         _ => {
             return Err(FormatError::Invalid {

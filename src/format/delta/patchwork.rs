@@ -54,6 +54,36 @@ impl Patchwork {
         })
     }
 
+    /// Puts the rows of another leaf, of the same columns, behind its own. Gives the position of
+    /// the first of them.
+    pub fn join(&mut self, leaf: &Leaf) -> Result<u32, FormatError> {
+        let wrong = || FormatError::Invalid {
+            what: "the bases of a delta",
+        };
+        if leaf.columns() != self.columns.len() || leaf.has_rowids() != self.rowids.is_some() {
+            return Err(wrong());
+        }
+        let first = self.cells;
+        let (rows, _) = rows_and_columns(leaf.rows(), leaf.columns())?;
+        self.cells = first.checked_add(rows).ok_or_else(wrong)?;
+        self.rows.extend(first..self.cells);
+        if let Some(rowids) = &mut self.rowids {
+            let offsets = (0..leaf.rows()).filter_map(|row| leaf.rowid_offset(row));
+            rowids.extend(offsets.map(|offset| offset.wrapping_sub(self.shift)));
+        }
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            let index = leaf.index(at);
+            column.extend(cells_of(
+                leaf.canonical(),
+                index,
+                leaf.rows(),
+                self.text.len(),
+            ));
+        }
+        self.text.extend_from_slice(leaf.canonical());
+        Ok(first)
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows.len()
@@ -149,12 +179,29 @@ impl Patchwork {
         });
     }
 
-    /// Adds `shift` to the offsets of the rows that were there, and takes those of the inserted.
-    pub fn shift_rowids(&mut self, shift: u64, inserted: &[u64]) -> Result<(), FormatError> {
-        let rowids = self.rowids.as_mut().ok_or(FormatError::Invalid {
+    /// Adds a shift to the offsets of the rows that were there, and takes those of the inserted.
+    /// `shifts` are (first position, shift), the first one of position 0: one for each base.
+    pub fn shift_rowids(
+        &mut self,
+        shifts: &[(u32, u64)],
+        inserted: &[u64],
+    ) -> Result<(), FormatError> {
+        let wrong = FormatError::Invalid {
             what: "the rowids of a delta",
-        })?;
-        self.shift = self.shift.wrapping_add(shift);
+        };
+        let (Some(rowids), [(_, shift), more @ ..]) = (&mut self.rowids, shifts) else {
+            return Err(wrong);
+        };
+        for (at, (first, other)) in more.iter().enumerate() {
+            let end = more
+                .get(at + 1)
+                .map_or(rowids.len(), |(next, _)| *next as usize);
+            let offsets = rowids.get_mut(*first as usize..end).ok_or(wrong.clone())?;
+            for offset in offsets {
+                *offset = offset.wrapping_add(other.wrapping_sub(*shift));
+            }
+        }
+        self.shift = self.shift.wrapping_add(*shift);
         rowids.extend(
             inserted
                 .iter()

@@ -139,11 +139,11 @@ proptest! {
             let mut columns: Vec<Option<usize>> = (0..base.0.columns()).map(Some).collect();
             step.into_iter().for_each(|change| edit(&mut rows, &mut columns, change));
             let result = leaf_of(&rows, rowids);
-            let delta = encode_leaf(&base.0, &result, &kept(&base.1, &rows), &columns);
+            let delta = encode_leaf(&[&base.0], &result, &kept(&base.1, &rows), &columns);
             let bytes = result.canonical().len() as u64;
-            chain.apply(&delta, bytes).unwrap();
+            chain.apply(&[], &delta, bytes).unwrap();
             let mut one = Chain::begin(BlobKind::Leaf, base.0.canonical().to_vec()).unwrap();
-            one.apply(&delta, bytes).unwrap();
+            one.apply(&[], &delta, bytes).unwrap();
             prop_assert_eq!(one.finish(), result.canonical());
             base = (result, rows.clone());
         }
@@ -161,18 +161,50 @@ proptest! {
         let mut columns: Vec<Option<usize>> = (0..base.columns()).map(Some).collect();
         steps.into_iter().flatten().for_each(|change| edit(&mut after, &mut columns, change));
         let result = leaf_of(&after, true);
-        let mut delta = encode_leaf(&base, &result, &kept(&rows, &after), &columns);
+        let mut delta = encode_leaf(&[&base], &result, &kept(&rows, &after), &columns);
         for (at, byte) in flips {
             let at = at % delta.len();
             delta[at] = byte;
         }
         for delta in [&delta, &noise] {
             let mut chain = Chain::begin(BlobKind::Leaf, base.canonical().to_vec()).unwrap();
-            if chain.apply(delta, result.canonical().len() as u64).is_ok() {
+            if chain.apply(&[], delta, result.canonical().len() as u64).is_ok() {
                 // What comes out may be no leaf; it is never longer than was said.
                 prop_assert!(chain.finish().len() <= result.canonical().len());
             }
         }
+    }
+
+    #[test]
+    fn merged_leaves_come_back((mut rows, steps) in steps(), cuts in proptest::collection::btree_set(1_usize..30, 0..3), rowids in any::<bool>()) {
+        let mut parts = Vec::new();
+        let mut from = 0;
+        for cut in cuts.into_iter().filter(|cut| *cut < rows.len()).chain([rows.len()]) {
+            parts.push(leaf_of(&rows[from..cut].to_vec(), rowids));
+            from = cut;
+        }
+        let borders: Vec<usize> = parts.iter().scan(0, |at, part| { *at += part.rows(); Some(*at) }).collect();
+        let before = rows.clone();
+        let mut columns: Vec<Option<usize>> = (0..parts[0].columns()).map(Some).collect();
+        steps.into_iter().flatten().for_each(|change| edit(&mut rows, &mut columns, change));
+        let result = leaf_of(&rows, rowids);
+        let kept: Vec<Kept> = kept(&before, &rows).into_iter().flat_map(|run| {
+            (0..run.rows).map(move |at| Kept { base: run.base + at, result: run.result + at, rows: 1 })
+        }).fold(Vec::new(), |mut runs: Vec<Kept>, one| {
+            match runs.last_mut() {
+                Some(last) if last.base + last.rows == one.base
+                    && last.result + last.rows == one.result
+                    && !borders.contains(&one.base) => last.rows += 1,
+                _ => runs.push(one),
+            }
+            runs
+        });
+        let leaves: Vec<&Leaf> = parts.iter().collect();
+        let delta = encode_leaf(&leaves, &result, &kept, &columns);
+        let more: Vec<Vec<u8>> = parts[1..].iter().map(|part| part.canonical().to_vec()).collect();
+        let mut chain = Chain::begin(BlobKind::Leaf, parts[0].canonical().to_vec()).unwrap();
+        chain.apply(&more, &delta, result.canonical().len() as u64).unwrap();
+        prop_assert_eq!(chain.finish(), result.canonical());
     }
 
     #[test]
@@ -197,10 +229,10 @@ proptest! {
         let (before, after) = (node(&base), node(&result));
         let delta = encode_node(&before, &after).unwrap();
         let mut chain = Chain::begin(BlobKind::Node, before.encode()).unwrap();
-        chain.apply(&delta, after.encode().len() as u64).unwrap();
+        chain.apply(&[], &delta, after.encode().len() as u64).unwrap();
         prop_assert_eq!(chain.finish(), after.encode());
         let mut chain = Chain::begin(BlobKind::Node, before.encode()).unwrap();
-        let _ = chain.apply(&noise, 1000);
+        let _ = chain.apply(&[], &noise, 1000);
 
         let chunk_node = |children: &[(u8, u64)]| ChunkNode {
             level: 1,
@@ -209,10 +241,10 @@ proptest! {
         let (before, after) = (chunk_node(&base), chunk_node(&result));
         let delta = encode_chunk_node(&before, &after).unwrap();
         let mut chain = Chain::begin(BlobKind::ChunkNode, before.encode()).unwrap();
-        chain.apply(&delta, after.encode().len() as u64).unwrap();
+        chain.apply(&[], &delta, after.encode().len() as u64).unwrap();
         prop_assert_eq!(chain.finish(), after.encode());
         let mut chain = Chain::begin(BlobKind::ChunkNode, before.encode()).unwrap();
-        let _ = chain.apply(&noise, 1000);
+        let _ = chain.apply(&[], &noise, 1000);
     }
 }
 
@@ -232,7 +264,12 @@ fn a_few_changed_cells_cost_a_few_bytes() {
     after[700].1[1] = Value::Integer(1);
     after[900].1[1] = Value::Integer(2);
     let (base, result) = (leaf_of(&before, true), leaf_of(&after, true));
-    let delta = encode_leaf(&base, &result, &kept(&before, &after), &[Some(0), Some(1)]);
+    let delta = encode_leaf(
+        &[&base],
+        &result,
+        &kept(&before, &after),
+        &[Some(0), Some(1)],
+    );
     assert!(delta.len() < 40, "{}", delta.len());
 }
 
@@ -246,7 +283,7 @@ fn a_new_column_of_one_value_costs_bytes_and_not_the_table() {
         values.push(Value::Text(b"unknown".to_vec()));
     }
     let (base, result) = (leaf_of(&before, true), leaf_of(&after, true));
-    let delta = encode_leaf(&base, &result, &kept(&before, &after), &[Some(0), None]);
+    let delta = encode_leaf(&[&base], &result, &kept(&before, &after), &[Some(0), None]);
     assert!(delta.len() < 60, "{}", delta.len());
 }
 
@@ -261,11 +298,11 @@ fn a_long_text_that_changes_a_little_is_a_patch() {
     let rows = |text: &[u8]| vec![(1, vec![Value::Text(text.to_vec())])];
     let (before, after) = (rows(&text), rows(&changed));
     let (base, result) = (leaf_of(&before, true), leaf_of(&after, true));
-    let delta = encode_leaf(&base, &result, &kept(&before, &after), &[Some(0)]);
+    let delta = encode_leaf(&[&base], &result, &kept(&before, &after), &[Some(0)]);
     assert!(delta.len() < 100, "{}", delta.len());
     let mut chain = Chain::begin(BlobKind::Leaf, base.canonical().to_vec()).unwrap();
     chain
-        .apply(&delta, result.canonical().len() as u64)
+        .apply(&[], &delta, result.canonical().len() as u64)
         .unwrap();
     assert_eq!(chain.finish(), result.canonical());
 }
@@ -276,12 +313,15 @@ fn schemas_and_chunks_are_patches() {
     let delta = encode_bytes(&base, &result, 3).unwrap();
     for kind in [BlobKind::Chunk, BlobKind::Schema] {
         let mut chain = Chain::begin(kind, base.clone()).unwrap();
-        chain.apply(&delta, result.len() as u64).unwrap();
+        chain.apply(&[], &delta, result.len() as u64).unwrap();
         assert_eq!(
             StoreHash::unkeyed().blob_id(kind as u8, &chain.finish()),
             StoreHash::unkeyed().blob_id(kind as u8, &result)
         );
     }
     let mut chain = Chain::begin(BlobKind::Chunk, base).unwrap();
-    assert!(chain.apply(&delta, 5000).is_err(), "longer than was said");
+    assert!(
+        chain.apply(&[], &delta, 5000).is_err(),
+        "longer than was said"
+    );
 }

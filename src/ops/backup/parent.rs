@@ -51,16 +51,19 @@ impl Parent {
 
     /// Puts the schema of the new snapshot.
     pub fn put_schema(&self, canonical: &[u8], writer: &mut StoreWriter) -> Result<BlobId, Error> {
-        let base = &self.manifest.schema;
+        let base = self.manifest.schema;
         let mut patch = || {
             if self.schema.is_none() {
                 return Ok(None);
             }
-            let base = self.reader.get(BlobKind::Schema, base)?;
+            let base = self.reader.get(BlobKind::Schema, &base)?;
             let delta = delta::encode_bytes(&base, canonical, SCHEMA_LEVEL).ok();
-            Ok(delta.map(|delta| Patch { base, delta }))
+            Ok(delta.map(|delta| Patch {
+                bases: vec![base],
+                delta,
+            }))
         };
-        let id = writer.replace(BlobKind::Schema, canonical, base, &mut patch);
+        let id = writer.replace(BlobKind::Schema, canonical, &[base], &mut patch);
         Ok(id.map_err(StoreError::from)?)
     }
 

@@ -1,0 +1,332 @@
+//! Which copy of a blob is read, and how deltas are brought forward from whole copies.
+//!
+//! First every blob's first copy is taken for good, and only the id of what comes out is checked.
+//! If that fails, every copy is tried, each base checked by its own id, and once more with the
+//! stored footers of the packs that were read, before anything is called damage.
+
+use super::cache::Copy;
+use super::error::StoreError;
+use super::reader::StoreReader;
+use crate::format::blob::{self, BlobKind, Encoding};
+use crate::format::bytes::check_limit;
+use crate::format::delta::{Chain, DELTA_DEPTH_MAX};
+use crate::format::footer::BasePrefix;
+use crate::format::pack::{self, Item};
+use crate::format::{FormatError, limits};
+use crate::model::id::{BlobId, PackId};
+
+/// Copies tried for one blob, bases included: some of each on the longest chain. A hostile store
+/// may offer any number.
+const TRIES_MAX: u32 = 8 * DELTA_DEPTH_MAX as u32;
+
+/// A copy that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error("pack {0}: {1}")]
+    Damaged(PackId, FormatError),
+    #[error("pack {0} is gone")]
+    Gone(PackId),
+    /// A delta whose base could not be had.
+    #[error("its base {0}: {1}")]
+    Base(BlobId, Box<CopyError>),
+    #[error("it is in no pack")]
+    Unknown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CopyError {
+    /// True if bytes were read that are not what they should be.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(..) => true,
+            Self::Base(_, cause) => cause.is_damage(),
+            Self::Gone(_) | Self::Unknown | Self::Store(_) => false,
+        }
+    }
+}
+
+/// A delta on the way to a blob.
+struct Step {
+    pack: PackId,
+    delta: Vec<u8>,
+    canonical_bytes: u64,
+    /// Canonical forms of its bases but the first.
+    more: Vec<Vec<u8>>,
+}
+
+/// What one blob may cost; bytes are those of deltas and of further bases.
+struct Budget {
+    deltas: u8,
+    bytes: u64,
+}
+
+impl Budget {
+    fn take(&mut self, deltas: u8, bytes: usize) -> Result<(), FormatError> {
+        let too_long = FormatError::Invalid {
+            what: "the depth of a delta",
+        };
+        self.deltas = self.deltas.checked_sub(deltas).ok_or(too_long)?;
+        self.bytes += bytes as u64;
+        check_limit("deltas of a chain", self.bytes, limits::CHAIN_BYTES_MAX)
+    }
+}
+
+/// What is still to be tried for one blob.
+struct Tries {
+    left: u32,
+    /// Blobs whose bases are being read.
+    path: Vec<BlobId>,
+    /// Packs that were read.
+    packs: Vec<PackId>,
+}
+
+impl StoreReader {
+    /// The blob from the first copy that is good; `None` without one, and `failed` says why.
+    pub(super) fn try_copies(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        failed: &mut Option<CopyError>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut budget = Budget {
+            deltas: DELTA_DEPTH_MAX,
+            bytes: 0,
+        };
+        if let Ok((canonical, _)) = self.read_first(kind, id, &mut budget)
+            && self.hash.blob_id(kind as u8, &canonical) == *id
+        {
+            return Ok(Some(canonical));
+        }
+        for again in [false, true] {
+            let mut tries = Tries {
+                left: TRIES_MAX,
+                path: Vec::new(),
+                packs: Vec::new(),
+            };
+            match self.read_any(kind, id, &mut tries) {
+                Ok(canonical) => return Ok(Some(canonical)),
+                Err(CopyError::Store(error)) => return Err(error),
+                Err(CopyError::Unknown) => {}
+                // Damage of one copy says more than that another is gone.
+                Err(error) if error.is_damage() || failed.is_none() => *failed = Some(error),
+                Err(_) => {}
+            }
+            if again || tries.packs.is_empty() {
+                break;
+            }
+            // The cache may be wrong: read the stored footers, and try once more.
+            self.frames.borrow_mut().clear();
+            tries.packs.sort_unstable();
+            tries.packs.dedup();
+            for pack in &tries.packs {
+                self.index.borrow_mut().reread(pack)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The blob by the first copy of it and of each base, and the pack of that copy; no id is
+    /// checked.
+    fn read_first(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        budget: &mut Budget,
+    ) -> Result<(Vec<u8>, PackId), CopyError> {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut copies = self.index.borrow_mut().copies(kind, id)?;
+        let (whole, pack) = loop {
+            let copy = copies.first().ok_or(CopyError::Unknown)?;
+            if copy.encoding != Encoding::Delta {
+                break (self.read_whole(kind, copy)?, copy.pack);
+            }
+            let damaged = |cause| CopyError::Damaged(copy.pack, cause);
+            let mut step = self.read_delta(kind, copy)?;
+            budget.take(1, step.delta.len()).map_err(damaged)?;
+            let (first, more) = copy.bases.split_first().ok_or(CopyError::Unknown)?;
+            for prefix in more {
+                let bases = self.index.borrow_mut().bases(kind, prefix)?;
+                let base = bases.first().ok_or(CopyError::Unknown)?;
+                let (canonical, _) = self.read_first(kind, base, budget)?;
+                budget.take(0, canonical.len()).map_err(damaged)?;
+                step.more.push(canonical);
+            }
+            steps.push(step);
+            copies = self.index.borrow_mut().copies_of_base(kind, first)?;
+        };
+        let first = steps.first().map_or(pack, |step| step.pack);
+        let canonical = forward(kind, whole, &steps)
+            .map_err(|(of, cause)| CopyError::Damaged(of.unwrap_or(pack), cause))?;
+        Ok((canonical, first))
+    }
+
+    /// The blob by any copy, each base checked by its own id.
+    fn read_any(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        tries: &mut Tries,
+    ) -> Result<Vec<u8>, CopyError> {
+        let copies = self.index.borrow_mut().copies(kind, id)?;
+        let mut failed = CopyError::Unknown;
+        for copy in &copies {
+            if tries.left == 0 {
+                break;
+            }
+            tries.left -= 1;
+            tries.packs.push(copy.pack);
+            match self.read_copy(kind, id, copy, tries) {
+                Ok(canonical) => return Ok(canonical),
+                Err(error @ CopyError::Store(_)) => return Err(error),
+                Err(error) if error.is_damage() || !failed.is_damage() => failed = error,
+                Err(_) => {}
+            }
+        }
+        Err(failed)
+    }
+
+    fn read_copy(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        copy: &Copy,
+        tries: &mut Tries,
+    ) -> Result<Vec<u8>, CopyError> {
+        if copy.encoding != Encoding::Delta {
+            return self.check_id(kind, id, self.read_whole(kind, copy)?, copy.pack);
+        }
+        let mut step = self.read_delta(kind, copy)?;
+        // A chain neither comes back to a blob on it nor is longer than any writer makes it.
+        if tries.path.len() >= usize::from(DELTA_DEPTH_MAX) {
+            return Err(CopyError::Unknown);
+        }
+        tries.path.push(*id);
+        let made = self.read_on(kind, id, &mut step, &copy.bases, Vec::new(), tries);
+        tries.path.pop();
+        made
+    }
+
+    /// Reads the bases that are left of a delta, then applies it to all of them.
+    fn read_on(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        step: &mut Step,
+        left: &[BasePrefix],
+        bases: Vec<Vec<u8>>,
+        tries: &mut Tries,
+    ) -> Result<Vec<u8>, CopyError> {
+        let Some((prefix, left)) = left.split_first() else {
+            let mut bases = bases.into_iter();
+            let whole = bases.next().unwrap_or_default();
+            step.more = bases.collect();
+            let canonical = forward(kind, whole, std::slice::from_ref(step))
+                .map_err(|(_, cause)| CopyError::Damaged(step.pack, cause))?;
+            return self.check_id(kind, id, canonical, step.pack);
+        };
+        let mut failed = CopyError::Unknown;
+        for base in self.index.borrow_mut().bases(kind, prefix)? {
+            if tries.path.contains(&base) {
+                continue;
+            }
+            let made = match self.read_any(kind, &base, tries) {
+                Ok(canonical) => {
+                    let mut bases = bases.clone();
+                    bases.push(canonical);
+                    self.read_on(kind, id, step, left, bases, tries)
+                }
+                Err(error @ CopyError::Store(_)) => Err(error),
+                Err(cause) => Err(CopyError::Base(base, Box::new(cause))),
+            };
+            match made {
+                Err(CopyError::Store(error)) => return Err(error.into()),
+                Err(error) => failed = error,
+                made => return made,
+            }
+        }
+        Err(failed)
+    }
+
+    fn check_id(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        canonical: Vec<u8>,
+        pack: PackId,
+    ) -> Result<Vec<u8>, CopyError> {
+        if self.hash.blob_id(kind as u8, &canonical) == *id {
+            return Ok(canonical);
+        }
+        let what = "the content of a blob";
+        Err(CopyError::Damaged(pack, FormatError::Digest { what }))
+    }
+
+    /// Decodes a whole copy; its id is not checked yet.
+    fn read_whole(&self, kind: BlobKind, copy: &Copy) -> Result<Vec<u8>, CopyError> {
+        self.with_item(kind, copy, |item| {
+            blob::decode(item.encoding, item.encoded, u64::from(item.canonical_bytes))
+        })
+    }
+
+    fn read_delta(&self, kind: BlobKind, copy: &Copy) -> Result<Step, CopyError> {
+        self.with_item(kind, copy, |item| {
+            if item.bases != copy.bases {
+                return Err(FormatError::Invalid {
+                    what: "the bases of a blob",
+                });
+            }
+            Ok(Step {
+                pack: copy.pack,
+                delta: item.encoded.to_vec(),
+                canonical_bytes: u64::from(item.canonical_bytes),
+                more: Vec::new(),
+            })
+        })
+    }
+
+    fn with_item<T>(
+        &self,
+        kind: BlobKind,
+        copy: &Copy,
+        take: impl FnOnce(Item<'_>) -> Result<T, FormatError>,
+    ) -> Result<T, CopyError> {
+        let damaged = |cause| CopyError::Damaged(copy.pack, cause);
+        let frame = self.frame(copy)?;
+        let offset = usize::try_from(copy.offset).map_err(|_| {
+            damaged(FormatError::Invalid {
+                what: "the place of a blob",
+            })
+        })?;
+        let (item, _) = pack::read_item(&frame, offset).map_err(damaged)?;
+        if item.kind != kind {
+            return Err(damaged(FormatError::Invalid {
+                what: "the kind of a blob",
+            }));
+        }
+        take(item).map_err(damaged)
+    }
+}
+
+/// Brings a whole copy forward; `steps` begin with the last one. An error names the delta's pack.
+fn forward(
+    kind: BlobKind,
+    whole: Vec<u8>,
+    steps: &[Step],
+) -> Result<Vec<u8>, (Option<PackId>, FormatError)> {
+    let Some(last) = steps.first() else {
+        return Ok(whole);
+    };
+    let mut chain = Chain::begin(kind, whole).map_err(|cause| (None, cause))?;
+    for step in steps.iter().rev() {
+        chain
+            .apply(&step.more, &step.delta, step.canonical_bytes)
+            .map_err(|cause| (Some(step.pack), cause))?;
+    }
+    let canonical = chain.finish();
+    if canonical.len() as u64 == last.canonical_bytes {
+        return Ok(canonical);
+    }
+    let what = "the length of a blob";
+    Err((Some(last.pack), FormatError::Invalid { what }))
+}
