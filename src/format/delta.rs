@@ -46,12 +46,14 @@ pub const DELTA_FIELD_ROWS: u8 = 2;
 pub const DELTA_FIELD_BYTES: u8 = 4;
 /// A changed child has other flags or another span.
 pub const DELTA_FIELD_TAIL: u8 = 8;
-/// Deltas that are applied to have a blob, those of all its bases included.
+/// Deltas between a blob and a whole copy, on the longest way.
 pub const DELTA_DEPTH_MAX: u8 = 32;
+/// Deltas that are applied to have a blob, those of all its bases included.
+pub const DELTA_STEPS_MAX: u32 = 128;
 /// Bases of one delta: where leaves were merged, each of them.
 pub const DELTA_BASES_MAX: usize = 4;
 /// Blobs that one whole copy serves, directly or through chains.
-pub const DELTA_VERSIONS_MAX: u32 = 64;
+pub const DELTA_VERSIONS_MAX: u32 = 256;
 
 /// A blob being brought forward from its whole copy, delta by delta.
 #[derive(Debug)]

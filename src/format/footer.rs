@@ -46,7 +46,7 @@ pub struct BlobEntry {
     pub kind: BlobKind,
     /// How it is encoded.
     pub encoding: Encoding,
-    /// Deltas that are applied to have it, those of its bases included; 0 for a whole one.
+    /// Deltas between it and a whole copy, on the longest way; 0 for a whole one.
     pub depth: u8,
     /// Its bases, in order; none for a whole one.
     pub bases: Vec<BasePrefix>,

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::reader::StoreReader;
 use crate::format::blob::{self, BlobKind, Encoding};
 use crate::format::bytes::check_limit;
-use crate::format::delta::{Chain, DELTA_DEPTH_MAX};
+use crate::format::delta::{Chain, DELTA_DEPTH_MAX, DELTA_STEPS_MAX};
 use crate::format::footer::BasePrefix;
 use crate::format::pack::{self, Item};
 use crate::format::{FormatError, limits};
@@ -17,7 +17,7 @@ use crate::model::id::{BlobId, PackId};
 
 /// Copies tried for one blob, bases included: some of each on the longest chain. A hostile store
 /// may offer any number.
-const TRIES_MAX: u32 = 8 * DELTA_DEPTH_MAX as u32;
+const TRIES_MAX: u32 = 4 * DELTA_STEPS_MAX;
 
 /// A copy that could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,14 +57,14 @@ struct Step {
 
 /// What one blob may cost; bytes are those of deltas and of further bases.
 struct Budget {
-    deltas: u8,
+    deltas: u32,
     bytes: u64,
 }
 
 impl Budget {
-    fn take(&mut self, deltas: u8, bytes: usize) -> Result<(), FormatError> {
+    fn take(&mut self, deltas: u32, bytes: usize) -> Result<(), FormatError> {
         let too_long = FormatError::Invalid {
-            what: "the depth of a delta",
+            what: "the number of deltas",
         };
         self.deltas = self.deltas.checked_sub(deltas).ok_or(too_long)?;
         self.bytes += bytes as u64;
@@ -90,7 +90,7 @@ impl StoreReader {
         failed: &mut Option<CopyError>,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut budget = Budget {
-            deltas: DELTA_DEPTH_MAX,
+            deltas: DELTA_STEPS_MAX,
             bytes: 0,
         };
         if let Ok((canonical, _)) = self.read_first(kind, id, &mut budget)

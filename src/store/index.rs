@@ -13,7 +13,7 @@ use super::error::StoreError;
 use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_VERSIONS_MAX};
+use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_STEPS_MAX, DELTA_VERSIONS_MAX};
 use crate::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer, base_prefix};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::pack::PACK_HEAD_BYTES;
@@ -91,8 +91,10 @@ impl Excluded {
 /// The chain that a new delta would lengthen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footing {
-    /// Deltas that are applied to have the base.
+    /// Deltas between the base and its whole copy: the longest way.
     pub depth: u32,
+    /// Deltas that are applied to have the base.
+    pub deltas: u32,
     /// Encoded bytes of the whole copies.
     pub whole_bytes: u64,
     /// Encoded bytes of the deltas.
@@ -105,7 +107,8 @@ impl Footing {
     /// What a delta on both would hang on.
     pub fn and(self, other: Self) -> Self {
         Self {
-            depth: self.depth + other.depth,
+            depth: self.depth.max(other.depth),
+            deltas: self.deltas + other.deltas,
             whole_bytes: self.whole_bytes + other.whole_bytes,
             delta_bytes: self.delta_bytes + other.delta_bytes,
             versions: self.versions.max(other.versions),
@@ -360,9 +363,11 @@ impl Index {
     fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {
         let mut footing = Footing::default();
         // What is still to be followed: a delta may have several bases.
-        let mut open = vec![*base];
-        while let Some(id) = open.pop() {
-            if footing.depth > u32::from(DELTA_DEPTH_MAX)
+        let mut open = vec![(*base, 0)];
+        while let Some((id, depth)) = open.pop() {
+            footing.depth = footing.depth.max(depth);
+            if depth > u32::from(DELTA_DEPTH_MAX)
+                || footing.deltas > DELTA_STEPS_MAX
                 || self.cache.with_prefix(kind, &base_prefix(&id))?.len() != 1
             {
                 return Ok(None);
@@ -381,11 +386,11 @@ impl Index {
                 footing.versions = footing.versions.max(versions);
                 continue;
             }
-            footing.depth += 1;
+            footing.deltas += 1;
             footing.delta_bytes += copy.encoded_bytes;
             for prefix in &copy.bases {
                 match self.cache.with_prefix(kind, prefix)?[..] {
-                    [only] => open.push(only),
+                    [only] => open.push((only, depth + 1)),
                     _ => return Ok(None),
                 }
             }

@@ -99,7 +99,7 @@ impl PackBuilder {
         self.append(blob, &encoded)
     }
 
-    /// Appends a blob as a delta on `bases`. `depth`: deltas that are applied to have it.
+    /// Appends a blob as a delta on `bases`. `depth`: see [`BlobEntry::depth`].
     pub fn push_delta(
         &mut self,
         kind: BlobKind,
