@@ -67,7 +67,9 @@ def put(state, live):
 def python_of_dbdiff(venv=None):
     """The Python that has the module apsw: LARDER_TEST_PYTHON, that of the venv, or this one."""
     of_venv = Path(venv, "bin/python") if venv else None
-    return os.environ.get("LARDER_TEST_PYTHON") or (of_venv if of_venv and of_venv.exists() else sys.executable)
+    python = os.environ.get("LARDER_TEST_PYTHON") or (of_venv if of_venv and of_venv.exists() else sys.executable)
+    output([python, "-c", "import apsw"])       # better now than after an hour
+    return python
 
 
 def differences(python, left, right, ignore=""):

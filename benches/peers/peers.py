@@ -27,7 +27,8 @@ import tools
 from measure import ROOT, Failed, about_this_run, differences, folder_bytes, put, python_of_dbdiff, run
 
 # What a copy may lose and still be called equal row for row; the first that fits is named.
-LOSSES = (("rows", ""), ("rows, not rowids", "rowid,order"), ("rows, not rowids and pragmas", "rowid,order,pragmas"))
+LOSSES = (("rows", ""), ("rows, not pragmas", "pragmas"), ("rows, not rowids", "rowid,order"),
+          ("rows, not rowids and pragmas", "rowid,order,pragmas"))
 
 
 class Contestant:
@@ -122,7 +123,7 @@ def measure(a, all_states, left_out):
         results.write_text(json.dumps(record, indent=1))
         shutil.rmtree(rounds)
     print("limits", flush=True)
-    record["limits"] = limits.of_states(all_states, a.work / "limits.json")
+    record["limits"] = limits.of_states(all_states, a.work / ("limits-%s.json" % a.label))
     if a.tar:
         record["tar_xz"] = limits.tar_xz(all_states)
     results.write_text(json.dumps(record, indent=1))

@@ -1,4 +1,5 @@
 """The states of a database that are backed up one after another: a generated shop that changes, or a folder of real ones."""
+import filecmp
 import os
 import re
 import shutil
@@ -32,11 +33,14 @@ def make_shop(path, rows, seed):
 
 
 def of_shop(database, folder, changes, seed=1):
-    """Each state is the one before it after one change. A state that is there already is kept: they are deterministic."""
+    """Each state is the one before it after one change. States that are there already are kept: they are deterministic."""
     folder.mkdir(parents=True, exist_ok=True)
-    states = [folder / "000-first.db"]
+    states, made_of = [folder / "000-first.db"], folder / "made-of"
     if not states[0].exists():
         copy(database, states[0])
+        made_of.write_text("%d %s" % (seed, changes))
+    if made_of.read_text() != "%d %s" % (seed, changes) or not filecmp.cmp(database, states[0], shallow=False):
+        raise Failed("%s holds states of another database, of other changes or another seed" % folder)
     for number, kind in enumerate(changes, 1):
         state = folder / ("%03d-%s.db" % (number, kind))
         if not state.exists():
@@ -51,17 +55,18 @@ def of_shop(database, folder, changes, seed=1):
 def of_series(series, folder):
     """Copies the databases of a folder in the order of their names, numbers as numbers -> states, names left out.
 
-    One with a -wal beside it is left out: it is two files, and tools that read files would need both at one moment."""
+    One with something in a -wal beside it is left out: it is two files, and a tool that reads files would need both at
+    one moment."""
     folder.mkdir(parents=True, exist_ok=True)
     states, left_out = [], []
     natural = lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.stem)]  # noqa: E731
     for database in sorted(Path(series).glob("*.db"), key=natural):
-        if Path(str(database) + "-wal").exists():
+        log = Path(str(database) + "-wal")
+        if log.exists() and log.stat().st_size:
             left_out.append(database.name)
             continue
         state = folder / ("%03d-%s.db" % (len(states), database.stem))
-        if not state.exists():
-            copy(database, state)
+        copy(database, state)
         states.append(state)
     if not states:
         raise Failed("no *.db in %s" % series)

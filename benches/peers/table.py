@@ -1,8 +1,9 @@
 """Markdown of what peers.py measured: exactly what stands in docs/benchmarks.md."""
 from statistics import median
 
+from limits import ROW_LIMIT_SLACK
+
 FEW = 12            # so many states have a column each; longer series are summed up
-SLACK = 8 << 10     # beside the rows' own weight: limits.ROW_LIMIT_SLACK, in KiB below
 
 
 def rows(head, lines):
@@ -77,8 +78,8 @@ def bytes_table(m):
         mine = grown["larder"]
         if m.limits:
             lines.append(["larder / limit"] + [factor(*pair) for pair in zip(mine, m.limits)] + ["", ""])
-            lines.append(["(larder - 8 KiB) / limit"] + ["-"] + [
-                factor(max(0, b - SLACK), limit) for b, limit in zip(mine[1:], m.limits[1:])] + ["", ""])
+            lines.append(["(larder - %d KiB) / limit" % (ROW_LIMIT_SLACK >> 10)] + ["-"] + [
+                factor(max(0, b - ROW_LIMIT_SLACK), limit) for b, limit in zip(mine[1:], m.limits[1:])] + ["", ""])
         for peer in ("restic", "borg", "borg fixed,4096"):
             if peer in grown:
                 theirs = grown[peer]
@@ -121,7 +122,9 @@ def many(m):
 
 def footnotes(m):
     notes = ["*limit*: `zstd -19` of the file for the first state, of the new and changed rows and deleted keys as JSON lines "
-             "(`rowdiff.py`) for every next one. Best peer: the smallest of the other tools in that column."] if m.limits else []
+             "(`rowdiff.py`) for every next one."] if m.limits else []
+    if len(m.states) <= FEW:
+        notes.append("Best peer: the smallest of the other tools in that column.")
     if "tar_xz" in m.record and len(m.states) <= FEW:
         notes.append("`tar | xz -9` of all states: %s bytes." % number(m.record["tar_xz"]))
     caches = ["%s %s" % (name, number(int(median(run["cache_bytes"] for run in runs)))) for name, runs in m.runs.items() if "cache_bytes" in runs[0]]
