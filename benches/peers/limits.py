@@ -39,9 +39,9 @@ def of_rows(before, state):
 
 
 def tar_xz(states):
-    """Bytes of `tar cf - STATES | xz -9 -T2`."""
-    folder = states[0].parent
-    tar = subprocess.Popen(["tar", "-C", str(folder), "-cf", "-"] + [s.name for s in states], stdout=subprocess.PIPE)
+    """Bytes of `tar cf - STATES | xz -9 -T2`; times and owners are fixed, or xz would give another length every time."""
+    folder, fixed = states[0].parent, ["--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"]
+    tar = subprocess.Popen(["tar", "-C", str(folder), *fixed, "-cf", "-"] + [s.name for s in states], stdout=subprocess.PIPE)
     xz = subprocess.Popen(["xz", "-9", "-T2", "-c"], stdin=tar.stdout, stdout=subprocess.PIPE)
     tar.stdout.close()
     total = 0
