@@ -46,16 +46,17 @@ class Store:
         before, self.weight = self.weight, folder_bytes(self.variables["LARDER_STORE"])
         return self.weight - before, cpu
 
-    def tables(self, name):
-        """-> [(table, records)]"""
+    def asked(self, *words):
         env = os.environ | {key: str(value) for key, value in self.variables.items()}
-        listed = json.loads(output([self.larder, "--json", "ls", name], env=env))
-        return [(entity["file"], entity["records"]) for entity in listed["entities"]]
+        return json.loads(output([self.larder, "--json", *words], env=env))
 
-    def read(self, name):
-        """CPU seconds of writing out every record of a snapshot."""
-        lines = [self.line("cat", "%s:%s" % (name, table)) for table, _ in self.tables(name)]
-        return run(" && ".join(lines) or "true", self.variables)["cpu"]
+    def snapshot(self, name):
+        """-> records, the line that writes out all of them. Of an old snapshot's name larder reads all later ones first,
+        so that it would be the name that is measured, and not the reading."""
+        whole_id = next(s["id"] for s in self.asked("list")["snapshots"] if s["name"] == name)
+        entities = self.asked("ls", whole_id)["entities"]
+        lines = [self.line("cat", "%s:%s" % (whole_id, entity["file"])) for entity in entities]
+        return sum(entity["records"] for entity in entities), " && ".join(lines)
 
 
 def back_up_all(store, all_states, live, weights):
@@ -116,10 +117,10 @@ def prove(store, all_states, python, scratch):
 
 def print_reading(store, alone, first, newest):
     """Medians of CPU in turns -> newest / first."""
-    subjects = [(store, first.stem), (store, newest.stem), (alone, newest.stem)]
-    took = [[of.read(name) for of, name in subjects] for _ in range(TURNS)]
-    of_first, of_newest, of_alone = (median(turn[i] for turn in took) for i in range(3))
-    records = [sum(count for _, count in store.tables(name)) for name in (first.stem, newest.stem)]
+    subjects = [(of, *of.snapshot(state.stem)) for of, state in ((store, first), (store, newest), (alone, newest))]
+    turns = [[run(line, of.variables)["cpu"] for of, _, line in subjects] for _ in range(TURNS)]
+    of_first, of_newest, of_alone = (median(turn[i] for turn in turns) for i in range(3))
+    records = [count for _, count, _ in subjects]
     print("reading all tables, CPU s, medians of %d turns: first %.3f (%d records), newest %.3f (%d records), newest as a first "
           "snapshot %.3f" % (TURNS, of_first, records[0], of_newest, records[1], of_alone))
     print("newest / first %.2f (records %.2f); newest / newest as a first snapshot %.2f" % (
