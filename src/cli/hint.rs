@@ -132,7 +132,8 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         ),
         StoreError::Backend(_) => None,
         StoreError::Census(_) => Some(
-            "Free some space in the folder for temporary files, or set TMPDIR to another.".to_owned(),
+            "Free some space in the folder for temporary files, or set TMPDIR to another."
+                .to_owned(),
         ),
         StoreError::Cache(_) => Some(
             "The cache holds nothing that the store lacks: delete it, or name another folder with \

@@ -12,10 +12,10 @@ use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
 pub use crate::store::ObjectTotals;
+use crate::store::census::{Census, DamagedBlob};
 pub use crate::store::census::{
     Chains, Figures, KindFigures, PackFigures, SnapshotUse, TableFigures, TableSort, Uses,
 };
-use crate::store::census::{Census, DamagedBlob};
 use crate::store::{StoreError, StoreReader};
 use walk::Walk;
 
@@ -249,7 +249,8 @@ fn ratios(
     uses: &Uses,
     snapshots: &[SnapshotFigures],
 ) -> Ratios {
-    let sum = |of: fn(&SnapshotFigures) -> u64| snapshots.iter().map(of).fold(0, u64::saturating_add);
+    let sum =
+        |of: fn(&SnapshotFigures) -> u64| snapshots.iter().map(of).fold(0, u64::saturating_add);
     Ratios {
         held_bytes: sum(|snapshot| snapshot.held_bytes),
         distinct_bytes: uses.reached.canonical_bytes,

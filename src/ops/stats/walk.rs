@@ -67,11 +67,7 @@ impl<'a> Walk<'a> {
 
     /// Walks all snapshots of `ids`, which are sorted. Later ones may need packs that the census
     /// does not have.
-    pub(super) fn all_snapshots(
-        &mut self,
-        store: &Store,
-        ids: &[SnapshotId],
-    ) -> Result<(), Error> {
+    pub(super) fn all_snapshots(&mut self, store: &Store, ids: &[SnapshotId]) -> Result<(), Error> {
         let mut damage = Vec::new();
         newest_first(
             store,
@@ -181,7 +177,9 @@ impl<'a> Walk<'a> {
         match step {
             Step::Value(level, piece) => {
                 let pieces = large::pieces(self.reader, *level, piece)?;
-                let steps = pieces.into_iter().map(|(level, piece)| Step::Value(level, piece));
+                let steps = pieces
+                    .into_iter()
+                    .map(|(level, piece)| Step::Value(level, piece));
                 Ok(steps.collect())
             }
             Step::Records(place) if place.level > 0 => {
@@ -192,7 +190,10 @@ impl<'a> Walk<'a> {
                 }
                 let child = |child| {
                     // Keys may be long, and are not needed here.
-                    Step::Records(Place { span: None, ..child })
+                    Step::Records(Place {
+                        span: None,
+                        ..child
+                    })
                 };
                 Ok(children.into_iter().map(child).collect())
             }
@@ -205,7 +206,10 @@ impl<'a> Walk<'a> {
                 };
                 let leaf = Leaf::parse(self.reader.get(kind, &place.id)?).map_err(wrong)?;
                 let values: Vec<_> = leaf.spilled().collect();
-                let bytes = values.iter().map(|value| value.bytes).fold(0, u64::saturating_add);
+                let bytes = values
+                    .iter()
+                    .map(|value| value.bytes)
+                    .fold(0, u64::saturating_add);
                 self.census.large_values(at, bytes).map_err(failed)?;
                 let step = |value: crate::model::value::Spilled| {
                     let (id, bytes) = (value.root, value.bytes);

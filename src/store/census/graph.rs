@@ -78,11 +78,7 @@ impl Census {
 
     fn come_to(&self, kind: BlobKind, id: &BlobId) -> Result<Entered, SqliteError> {
         let (head, tail) = halves(id);
-        let key = [
-            int(kind as u64),
-            ValueRef::Blob(head),
-            ValueRef::Blob(tail),
-        ];
+        let key = [int(kind as u64), ValueRef::Blob(head), ValueRef::Blob(tail)];
         self.run(
             "INSERT INTO blobs(kind, head, tail) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
             &key,
@@ -92,10 +88,7 @@ impl Census {
             &key,
         )?;
         if reached == 0 {
-            self.run(
-                "UPDATE blobs SET reached = 1 WHERE n = ?",
-                &[int(number)],
-            )?;
+            self.run("UPDATE blobs SET reached = 1 WHERE n = ?", &[int(number)])?;
         }
         Ok(Entered {
             number: Number(number.cast_signed()),
@@ -135,10 +128,7 @@ impl Census {
     pub fn damaged(&self, blob: Number, cause: &str) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO damaged VALUES(?, ?) ON CONFLICT DO NOTHING",
-            &[
-                ValueRef::Integer(blob.0),
-                ValueRef::Text(cause.as_bytes()),
-            ],
+            &[ValueRef::Integer(blob.0), ValueRef::Text(cause.as_bytes())],
         )
         .map_err(StoreError::Census)
     }
@@ -146,10 +136,7 @@ impl Census {
     /// A table of a snapshot, told once each.
     pub fn entity(&self, row: EntityRow<'_>) -> Result<(), StoreError> {
         let add = || {
-            let key = [
-                int(row.sort.number()),
-                ValueRef::Text(row.name.as_bytes()),
-            ];
+            let key = [int(row.sort.number()), ValueRef::Text(row.name.as_bytes())];
             self.run(
                 "INSERT INTO tables(sort, name) VALUES(?, ?) ON CONFLICT DO NOTHING",
                 &key,
@@ -224,14 +211,11 @@ impl Census {
     pub fn assign_tables(&self, snapshot: Option<u64>) -> Result<(), StoreError> {
         let assign = || {
             let mut tables = Vec::new();
-            self.db.for_each(
-                "SELECT n FROM tables ORDER BY name, sort",
-                &[],
-                |row| {
+            self.db
+                .for_each("SELECT n FROM tables ORDER BY name, sort", &[], |row| {
                     tables.push(row.integer(0)?.cast_unsigned());
                     Ok(())
-                },
-            )?;
+                })?;
             for table in tables {
                 let mark = |blob: i64| {
                     self.run(

@@ -173,7 +173,9 @@ impl Census {
         values: &[ValueRef<'_>],
         each: impl FnMut(Row<'_>) -> Result<(), SqliteError>,
     ) -> Result<(), StoreError> {
-        self.db.for_each(sql, values, each).map_err(StoreError::Census)
+        self.db
+            .for_each(sql, values, each)
+            .map_err(StoreError::Census)
     }
 
     /// All copies, by kind and whether they are deltas.
@@ -419,7 +421,11 @@ impl Census {
                 Ok(())
             },
         )?;
-        self.each("CREATE INDEX IF NOT EXISTS parents ON edges(child)", &[], |_| Ok(()))?;
+        self.each(
+            "CREATE INDEX IF NOT EXISTS parents ON edges(child)",
+            &[],
+            |_| Ok(()),
+        )?;
         for (n, blob) in &mut damaged {
             self.each(
                 "WITH RECURSIVE above(n) AS (
