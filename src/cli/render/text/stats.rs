@@ -33,7 +33,7 @@ pub fn stats(outcome: &StatsOutcome, store: &Path, look: &Look) -> String {
         ],
     };
     if let Some(tables) = &outcome.tables {
-        parts.push(parts::tables(tables, outcome.one.is_none()));
+        parts.push(parts::tables(tables, outcome.one.is_none(), look.verbose));
     }
     if !outcome.damage.is_empty() {
         parts.push(damage(outcome, store, look));

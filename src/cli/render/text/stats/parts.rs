@@ -72,7 +72,7 @@ pub(super) fn objects(outcome: &StatsOutcome) -> String {
     let parts = [
         ("packs", (packs.packs, packs.bytes)),
         ("manifests", objects.manifests),
-        ("config, records of the protocol", objects.protocol),
+        ("config and records", objects.protocol),
         ("other", objects.other),
     ];
     let store_bytes = outcome.ratios.store_bytes;
@@ -208,6 +208,9 @@ pub(super) fn ratios(outcome: &StatsOutcome) -> String {
 /// Deltas, and the whole blobs they stand on.
 pub(super) fn chains(outcome: &StatsOutcome) -> String {
     let chains = &outcome.chains;
+    if chains.versions == 0 {
+        return "no deltas: every blob is stored whole\n".to_owned();
+    }
     let mut rows = vec![head(&["DELTAS", ""])];
     let mut fact = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     fact("whole blobs that deltas stand on", count(chains.bases));
@@ -266,8 +269,9 @@ pub(super) fn facts_of_snapshot(one: &OneSnapshot, look: &Look) -> String {
     out
 }
 
-/// Table by table, as they are ordered. `whole_store`: with the number of snapshots that have each.
-pub(super) fn tables(tables: &[TableFigures], whole_store: bool) -> String {
+/// Table by table, as they are ordered; those without records are folded unless `verbose`.
+/// `whole_store`: with the number of snapshots that have each.
+pub(super) fn tables(tables: &[TableFigures], whole_store: bool, verbose: bool) -> String {
     let mut names = vec![
         "TABLE",
         "RECORDS",
@@ -284,7 +288,9 @@ pub(super) fn tables(tables: &[TableFigures], whole_store: bool) -> String {
     }
     let mut rows = vec![head(&names)];
     let sum = tables.iter().map(|table| table.all().stored_bytes).sum();
-    for table in tables {
+    let is_empty = |table: &&TableFigures| table.records == 0 && table.all().blobs == 0;
+    let empty = tables.iter().filter(is_empty).count() as u64;
+    for table in tables.iter().filter(|table| verbose || !is_empty(table)) {
         let all = table.all();
         let name = match table.sort {
             // A table may have this name; only this has no records.
@@ -307,5 +313,9 @@ pub(super) fn tables(tables: &[TableFigures], whole_store: bool) -> String {
         }
         rows.push(row);
     }
-    super::super::columns("", &NAME_AND_NUMBERS[..names.len()], &rows)
+    let mut out = columns("", &NAME_AND_NUMBERS[..names.len()], &rows);
+    if empty > 0 && !verbose {
+        let _ = writeln!(out, "{} without records", figures::counted(empty, "table"));
+    }
+    out
 }
