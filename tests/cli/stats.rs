@@ -258,7 +258,7 @@ fn the_document_has_exact_numbers_and_ratios_of_three_decimals() {
     );
     let one = json::stats::stats(&one_snapshot(), Path::new("./backups"));
     assert_eq!(one["snapshot"]["alone"]["stored_bytes"], 2_600);
-    assert_eq!(one["tables"][0]["percent"], 99.03);
+    assert_eq!(one["tables"][0]["percent"], 99.029);
     assert_eq!(one["tables"][1]["sort"], "schema");
     let mut empty = outcome();
     empty.ratios = Ratios::default();
