@@ -333,13 +333,15 @@ fn every_byte_of_a_pack_is_counted_once_and_snapshots_and_tables_as_a_plain_walk
 }
 
 /// The store written again with leaves as deltas, each against the one before it; `base` of the
-/// first is a blob that no snapshot reaches. Packs of garbage and duplicates beside them.
-fn with_deltas(case: &Case) -> (BlobId, Vec<BlobId>) {
+/// first is a blob that no snapshot reaches, and that may be missing. Packs of garbage and
+/// duplicates beside them.
+fn with_deltas(case: &Case, has_base: bool) -> (BlobId, Vec<BlobId>) {
     let reader = case.store.reader().unwrap();
     let old = names(&*case.backend, name::PACKS);
     let base = ForgedItem::plain(BlobKind::Leaf, b"an old leaf");
     let mut last = base.id;
-    let (mut leaves, mut items) = (Vec::new(), vec![base.clone()]);
+    let (mut leaves, mut items) = (Vec::new(), Vec::new());
+    items.extend(has_base.then(|| base.clone()));
     for (footer, _) in footers(&*case.backend) {
         for blob in &footer.blobs {
             let canonical = reader.get(blob.kind, &blob.id).unwrap();
@@ -373,7 +375,7 @@ fn deltas_keep_their_bases_and_are_counted_apart() {
              INSERT INTO t VALUES({n}); INSERT INTO u VALUES({n} / 2);"
         ));
     }
-    let (base, leaves) = with_deltas(&case);
+    let (base, leaves) = with_deltas(&case, true);
     let outcome = case.stats(None);
     case.assert_every_byte_is_counted_once(&outcome);
     assert_eq!(outcome.damage, []);
@@ -421,6 +423,23 @@ fn deltas_keep_their_bases_and_are_counted_apart() {
         assert_eq!(uses.alone, outcome.snapshots[at].alone);
         assert_eq!(uses.alone.plus(uses.shared), uses.reached.plus(uses.bases));
     }
+}
+
+#[test]
+fn deltas_that_stand_on_nothing_are_damage() {
+    let mut case = Case::new();
+    case.back_up("CREATE TABLE t(x); INSERT INTO t VALUES(1); CREATE TABLE u AS SELECT 2 AS x");
+    let (_, leaves) = with_deltas(&case, false);
+    let outcome = case.stats(None);
+    case.assert_every_byte_is_counted_once(&outcome);
+    assert_eq!(outcome.damaged_blobs as usize, leaves.len());
+    let tables: BTreeSet<_> = outcome
+        .damage
+        .iter()
+        .flat_map(|damage| &damage.affects)
+        .collect();
+    assert_eq!(tables.len(), 2);
+    assert_eq!(outcome.chains.versions, 0);
 }
 
 #[test]

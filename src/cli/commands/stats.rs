@@ -17,15 +17,21 @@ use crate::ops::stats::StatsOptions;
 
 /// Say what uses the space of a store, and what it saves
 ///
-/// For the store: its objects; the blobs in its packs by kind; which of them snapshots need; how
-/// often deduplication and compression make it smaller; and per snapshot what it holds (each record
-/// in full) and what it needs alone (stored bytes that no other snapshot needs). For one snapshot:
-/// what it reaches, and what of that it shares. Nodes are read, records are not: `validate` does that.
+/// For the store: its objects, the blobs in its packs by kind, which of them snapshots need, how
+/// much smaller deduplication and compression make it, and a line per snapshot. For one snapshot:
+/// what it reaches, and what of that it needs alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder stats
   larder stats --by-table
-  larder stats latest --by-table --json")]
+  larder stats latest --by-table --json
+
+HOLDS is what a snapshot is made of, each record and large value in full; ALONE, the stored bytes
+that no other snapshot needs; NEW, what its backup added to the store. CANONICAL bytes are those
+before compression, STORED ones those in the packs.
+Deduplication: what all snapshots hold, over the same with each blob counted once. Compression: that,
+over what is stored of it. Together: the database files of all snapshots, over the store.
+Nodes are read, most records are not: `larder validate` reads everything.")]
 pub struct StatsArgs {
     /// One snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means all of
     /// its [default: all of the store]
