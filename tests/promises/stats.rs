@@ -313,6 +313,17 @@ fn every_byte_of_a_pack_is_counted_once_and_snapshots_and_tables_as_a_plain_walk
     assert_eq!(outcome.uses.reached, figures(&sizes, &distinct));
     let held: u64 = walks.iter().map(|walk| walk.held_bytes).sum();
     assert_eq!(outcome.ratios.held_bytes, held);
+    let is_content = |key: &&Key| matches!(key.0, BlobKind::Leaf | BlobKind::Chunk);
+    let contents = figures(
+        &sizes,
+        &distinct.iter().filter(is_content).copied().collect(),
+    );
+    let told = (
+        outcome.ratios.distinct_bytes,
+        outcome.ratios.distinct_stored_bytes,
+    );
+    assert_eq!(told, (contents.canonical_bytes, contents.stored_bytes));
+    assert!(held > contents.canonical_bytes);
     for (at, (manifest, walk)) in manifests.iter().zip(&walks).enumerate() {
         let told = &outcome.snapshots[at];
         assert_eq!(told.snapshot.id, manifest.id.to_string());

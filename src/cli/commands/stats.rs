@@ -29,8 +29,9 @@ use crate::ops::stats::StatsOptions;
 HOLDS is what a snapshot is made of, each record and large value in full; ALONE, the stored bytes
 that no other snapshot needs; NEW, what its backup added to the store. CANONICAL bytes are those
 before compression, STORED ones those in the packs.
-Deduplication: what all snapshots hold, over the same with each blob counted once. Compression: that,
-over what is stored of it. Together: the database files of all snapshots, over the store.
+Deduplication: what all snapshots hold, over the same with each leaf and chunk counted once.
+Compression: the latter, over what is stored of it. Together: the database files of all snapshots,
+over the whole store.
 Nodes are read, most records are not: `larder validate` reads everything.")]
 pub struct StatsArgs {
     /// One snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means all of

@@ -49,9 +49,9 @@ pub struct SnapshotFigures {
 pub struct Ratios {
     /// Canonical bytes of the records and large values of all snapshots, each in full.
     pub held_bytes: u64,
-    /// Canonical bytes of the distinct blobs that they reach.
+    /// Canonical bytes of the same, each leaf and each chunk once.
     pub distinct_bytes: u64,
-    /// Stored bytes of those.
+    /// Stored bytes of those leaves and chunks.
     pub distinct_stored_bytes: u64,
     /// Lengths of the database files of all snapshots.
     pub source_bytes: u64,
@@ -153,7 +153,7 @@ pub fn run(
     let elapsed = world.env.monotonic().saturating_sub(begun);
     Ok(StatsOutcome {
         store: store.location(),
-        ratios: ratios(&objects, &packs, &uses, &snapshots),
+        ratios: ratios(&objects, &packs, census.contents()?, &snapshots),
         objects,
         packs,
         kinds: census.kinds()?,
@@ -246,15 +246,15 @@ fn by_size(mut tables: Vec<TableFigures>) -> Vec<TableFigures> {
 fn ratios(
     objects: &ObjectTotals,
     packs: &PackFigures,
-    uses: &Uses,
+    contents: Figures,
     snapshots: &[SnapshotFigures],
 ) -> Ratios {
     let sum =
         |of: fn(&SnapshotFigures) -> u64| snapshots.iter().map(of).fold(0, u64::saturating_add);
     Ratios {
         held_bytes: sum(|snapshot| snapshot.held_bytes),
-        distinct_bytes: uses.reached.canonical_bytes,
-        distinct_stored_bytes: uses.reached.stored_bytes,
+        distinct_bytes: contents.canonical_bytes,
+        distinct_stored_bytes: contents.stored_bytes,
         source_bytes: sum(|snapshot| snapshot.source_bytes),
         store_bytes: [objects.manifests.1, objects.protocol.1, objects.other.1]
             .into_iter()

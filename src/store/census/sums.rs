@@ -249,6 +249,21 @@ impl Census {
         Ok(uses)
     }
 
+    /// Leaves and chunks that snapshots reach: records and large values, each once.
+    pub fn contents(&self) -> Result<Figures, StoreError> {
+        let mut contents = Figures::default();
+        self.each(
+            "SELECT count(*), sum(canonical), sum(stored) FROM blobs
+              WHERE reached AND rank IS NOT NULL AND kind IN (?, ?)",
+            &[int(BlobKind::Leaf as u64), int(BlobKind::Chunk as u64)],
+            |row| {
+                contents = figures(row, 0)?;
+                Ok(())
+            },
+        )?;
+        Ok(contents)
+    }
+
     /// Bytes of the large values of a snapshot, each in full.
     pub fn large_bytes(&self, snapshot: u64) -> Result<u64, StoreError> {
         self.row(

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::super::{Side, columns};
 use crate::cli::render::Look;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
+use crate::cli::render::text::Side;
+use crate::cli::render::text::columns;
 use crate::ops::stats::Figures;
 use crate::ops::stats::OneSnapshot;
 use crate::ops::stats::StatsOutcome;
