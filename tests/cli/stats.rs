@@ -214,6 +214,14 @@ fn damage_is_named_with_what_it_affects_and_what_to_do() {
     let text = shown(&outcome, false);
     let part = text.split("\n\n").last().unwrap();
     insta::assert_snapshot!(part);
+    let ids = vec![samples::older().short_id; 4];
+    outcome.damage[1].affects[1].1 = ids.clone();
+    let text = shown(&outcome, false);
+    assert!(
+        text.contains(&format!("of 4 snapshots: {}, …\n", ids[..3].join(", "))),
+        "{text}"
+    );
+    assert!(shown(&outcome, true).contains(&ids.join(", ")));
     assert_eq!(exit::of_stats(&outcome), Code::Damaged);
     outcome.damage.clear();
     assert_eq!(exit::of_stats(&outcome), Code::Ok);

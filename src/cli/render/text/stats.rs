@@ -18,6 +18,8 @@ use crate::ops::stats::StatsOutcome;
 
 /// Snapshots that are listed without `-v`.
 const LISTED_MAX: usize = 50;
+/// Snapshots that a damaged blob affects and that are named without `-v`.
+const NAMED_MAX: usize = 3;
 
 /// The whole report.
 pub fn stats(outcome: &StatsOutcome, store: &Path, look: &Look) -> String {
@@ -143,7 +145,12 @@ fn damage_lines(damage: &StatsDamage, look: &Look) -> String {
     );
     for (table, snapshots) in &damage.affects {
         let table = table.as_deref().map_or("all".into(), escape::shown);
-        let (count, ids) = (snapshots.len() as u64, snapshots.join(", "));
+        let named = if look.verbose { usize::MAX } else { NAMED_MAX };
+        let mut ids: Vec<&str> = snapshots.iter().take(named).map(String::as_str).collect();
+        if snapshots.len() > named {
+            ids.push("…");
+        }
+        let (count, ids) = (snapshots.len() as u64, ids.join(", "));
         let count = figures::counted(count, "snapshot");
         let _ = writeln!(out, "  affects {table} of {count}: {}", escape::shown(&ids));
     }
