@@ -4,14 +4,15 @@
 //! asked of it is a sum. Whoever takes the census walks the snapshots' trees and says what it saw
 //! ([`Census::enter`], [`Census::edge`]); the rest follows from that without reading a blob again.
 
+mod figures;
 mod graph;
 mod load;
 mod sums;
 
-pub use graph::{Entered, EntityRow, Number, TableSort};
-pub use sums::{
+pub use figures::{
     Chains, DamagedBlob, Figures, KindFigures, PackFigures, SnapshotUse, TableFigures, Uses,
 };
+pub use graph::{Entered, EntityRow, Number, TableSort};
 
 use super::error::StoreError;
 use crate::format::blob::BlobKind;
