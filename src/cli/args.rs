@@ -13,6 +13,7 @@ use crate::cli::commands::list::ListArgs;
 use crate::cli::commands::ls::LsArgs;
 use crate::cli::commands::restore::RestoreArgs;
 use crate::cli::commands::show::ShowArgs;
+use crate::cli::commands::stats::StatsArgs;
 use crate::cli::commands::validate::ValidateArgs;
 
 /// Where the store is if nothing says otherwise.
@@ -129,6 +130,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Show the entity files of a snapshot
     Ls(LsArgs),
+    /// Say what uses the space of a store, and what it saves
+    Stats(StatsArgs),
     /// Write the records of one entity to stdout
     Cat(CatArgs),
     /// Write a snapshot as a folder or zip of JSON files

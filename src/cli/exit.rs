@@ -14,6 +14,7 @@ use crate::error::TargetError;
 use crate::ops::backup::BackupOutcome;
 use crate::ops::list::ListOutcome;
 use crate::ops::restore::RestoreOutcome;
+use crate::ops::stats::StatsOutcome;
 use crate::ops::validate::ValidateOutcome;
 use crate::progress::Finding;
 use crate::progress::Severity;
@@ -194,7 +195,8 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::Backend(_)
         | StoreError::TooOld { .. }
         | StoreError::Encoding { .. }
-        | StoreError::Cache(_) => Code::Failed,
+        | StoreError::Cache(_)
+        | StoreError::Census(_) => Code::Failed,
     }
 }
 
@@ -247,6 +249,15 @@ pub fn of_validate(outcome: &ValidateOutcome) -> Code {
     let whole = outcome.damage.is_empty() && outcome.snapshots.iter().all(|s| s.good);
     if whole {
         of_findings(&outcome.findings)
+    } else {
+        Code::Damaged
+    }
+}
+
+/// The code of a store's figures.
+pub fn of_stats(outcome: &StatsOutcome) -> Code {
+    if outcome.damage.is_empty() {
+        Code::Ok
     } else {
         Code::Damaged
     }

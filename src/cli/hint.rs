@@ -131,6 +131,10 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "It belongs to another user: ask for permission, or name another place.".to_owned(),
         ),
         StoreError::Backend(_) => None,
+        StoreError::Census(_) => Some(
+            "Free some space in the folder for temporary files, or set TMPDIR to another."
+                .to_owned(),
+        ),
         StoreError::Cache(_) => Some(
             "The cache holds nothing that the store lacks: delete it, or name another folder with \
              --cache-dir or LARDER_CACHE_DIR."

@@ -112,6 +112,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Restore(args) => commands::restore::run(&args, cx),
         Command::Show(args) => commands::show::run(&args, cx),
         Command::Ls(args) => commands::ls::run(&args, cx),
+        Command::Stats(args) => commands::stats::run(&args, cx),
         Command::Cat(args) => commands::cat::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),

@@ -7,5 +7,6 @@ pub mod open;
 pub mod restore;
 pub mod select;
 pub mod show;
+pub mod stats;
 pub mod stored;
 pub mod validate;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::footer::{BasePrefix, Footer};
+use crate::format::footer::{BasePrefix, BlobEntry, Footer, FrameEntry};
 use crate::model::id::{BlobId, PackId, SnapshotId};
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, Row, SqliteError};
@@ -253,6 +253,45 @@ impl Cache {
         Ok(versions)
     }
 
+    /// A pack's footer; `None` for a pack that is not known.
+    pub fn footer(&self, id: &PackId) -> Result<Option<Footer>, SqliteError> {
+        let mut pack = None;
+        self.db.for_each_cached(
+            "SELECT n FROM packs WHERE id = ?",
+            &[ValueRef::Blob(&id.0)],
+            |row| {
+                pack = Some(row.integer(0)?);
+                Ok(())
+            },
+        )?;
+        let Some(pack) = pack.map(ValueRef::Integer) else {
+            return Ok(None);
+        };
+        let mut footer = Footer::default();
+        self.db.for_each_cached(
+            "SELECT offset, stored, plain FROM frames WHERE pack = ? ORDER BY n",
+            &[pack],
+            |row| {
+                footer.frames.push(FrameEntry {
+                    offset: unsigned(row, 0)?,
+                    stored_bytes: short(row, 1)?,
+                    plain_bytes: short(row, 2)?,
+                });
+                Ok(())
+            },
+        )?;
+        self.db.for_each_cached(
+            "SELECT id, kind, encoding, depth, base, canonical, encoded, frame, offset
+               FROM blobs WHERE pack = ?",
+            &[pack],
+            |row| {
+                footer.blobs.extend(entry_of(row)?);
+                Ok(())
+            },
+        )?;
+        Ok(Some(footer))
+    }
+
     /// Ids of this kind that begin with `prefix`: what a delta's base may be.
     pub fn with_prefix(
         &self,
@@ -295,6 +334,39 @@ fn id_of<const N: usize>(row: Row<'_>, column: usize) -> Result<[u8; N], SqliteE
     Ok(bytes.try_into().unwrap_or([0; N]))
 }
 
+/// A length or number that a footer has 32 bits for.
+fn short(row: Row<'_>, column: usize) -> Result<u32, SqliteError> {
+    Ok(u32::try_from(row.integer(column)?).unwrap_or(u32::MAX))
+}
+
+fn entry_of(row: Row<'_>) -> Result<Option<BlobEntry>, SqliteError> {
+    let byte = |column| Ok::<_, SqliteError>(u8::try_from(row.integer(column)?).unwrap_or(u8::MAX));
+    let (kind, encoding) = (
+        BlobKind::from_number(byte(1)?),
+        Encoding::from_number(byte(2)?),
+    );
+    let (Some(kind), Some(encoding)) = (kind, encoding) else {
+        return Ok(None);
+    };
+    Ok(Some(BlobEntry {
+        id: BlobId(id_of(row, 0)?),
+        kind,
+        encoding,
+        depth: byte(3)?,
+        bases: bases_of(row, 4)?,
+        canonical_bytes: short(row, 5)?,
+        encoded_bytes: short(row, 6)?,
+        frame: short(row, 7)?,
+        offset: short(row, 8)?,
+    }))
+}
+
+fn bases_of(row: Row<'_>, column: usize) -> Result<Vec<BasePrefix>, SqliteError> {
+    let bytes = row.bytes(column)?.unwrap_or_default();
+    let (bases, _) = bytes.as_chunks();
+    Ok(bases.to_vec())
+}
+
 fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
     let encoding = u8::try_from(row.integer(5)?)
         .ok()
@@ -302,8 +374,6 @@ fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
     let Some(encoding) = encoding else {
         return Ok(None);
     };
-    let bases = row.bytes(6)?.unwrap_or_default();
-    let (bases, _) = bases.as_chunks();
     Ok(Some(Copy {
         pack: PackId(id_of(row, 0)?),
         frame_offset: unsigned(row, 1)?,
@@ -311,7 +381,7 @@ fn copy_of(row: Row<'_>) -> Result<Option<Copy>, SqliteError> {
         frame_plain: unsigned(row, 3)?,
         offset: unsigned(row, 4)?,
         encoding,
-        bases: bases.to_vec(),
+        bases: bases_of(row, 6)?,
         canonical_bytes: unsigned(row, 7)?,
         encoded_bytes: unsigned(row, 8)?,
     }))

@@ -73,6 +73,9 @@ pub enum StoreError {
     /// The cache of footers could not be used at all, not even a temporary one.
     #[error("the cache of pack footers cannot be used: {0}")]
     Cache(#[from] SqliteError),
+    /// The temporary database in which blobs are counted could not be used.
+    #[error("blobs cannot be counted in a temporary file: {0}")]
+    Census(SqliteError),
 }
 
 impl StoreError {

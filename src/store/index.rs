@@ -426,6 +426,16 @@ impl Index {
         self.guarded(|index| Ok(index.cache.with_prefix(kind, prefix)?))
     }
 
+    /// What a pack's footer says, in no order; `None` if it cannot be read.
+    pub fn footer(&mut self, id: &PackId) -> Result<Option<Footer>, StoreError> {
+        self.guarded(|index| Ok(index.cache.footer(id)?))
+    }
+
+    /// True if no copy may be taken from this pack.
+    pub fn is_excluded(&self, id: &PackId) -> bool {
+        self.excluded.contains(id)
+    }
+
     /// Packs with their lengths.
     pub fn packs(&self) -> &HashMap<PackId, u64> {
         &self.packs

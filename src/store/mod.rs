@@ -3,6 +3,7 @@
 //! `Store` gives a reader, a writer and the snapshots; it never hands out its backend.
 
 mod cache;
+pub mod census;
 mod chain;
 mod check;
 mod commit;
@@ -208,6 +209,25 @@ impl Store {
         Ok(self.objects()?.iter().map(|object| object.bytes).sum())
     }
 
+    /// The lengths of its objects but packs, which a census counts, by what they are.
+    pub fn object_totals(&self) -> Result<ObjectTotals, StoreError> {
+        let mut totals = ObjectTotals::default();
+        for object in self.objects()? {
+            let total = if name::parse_snapshot(&object.name).is_some() {
+                &mut totals.manifests
+            } else if name::parse_pack(&object.name).is_some() {
+                continue;
+            } else if name::is_known(&object.name) {
+                &mut totals.protocol
+            } else {
+                &mut totals.other
+            };
+            total.0 += 1;
+            total.1 = total.1.saturating_add(object.bytes);
+        }
+        Ok(totals)
+    }
+
     /// Whatever lies in its place and is none of its objects: named to the user, never read, never
     /// deleted.
     pub fn foreign(&self) -> Result<Vec<String>, StoreError> {
@@ -222,6 +242,17 @@ impl Store {
     pub fn pack_damage(&self, id: &PackId, bytes: u64) -> Result<Option<String>, StoreError> {
         check::pack_damage(&*self.backend, id, bytes)
     }
+}
+
+/// Objects that are no packs: how many, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ObjectTotals {
+    /// Manifests, and the markers of aborted backups in their place.
+    pub manifests: (u64, u64),
+    /// The config, and records of writers and clean-ups.
+    pub protocol: (u64, u64),
+    /// What has no name that a store gives.
+    pub other: (u64, u64),
 }
 
 /// The packs of a store as their footers say.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::cache::Copy;
+use super::census::Census;
 use super::copies::CopyError;
 use super::error::StoreError;
 use super::index::Index;
@@ -82,6 +83,29 @@ impl StoreReader {
                 copy.frame_stored.saturating_mul(copy.encoded_bytes) / copy.frame_plain.max(1);
             (copy.pack, copy.canonical_bytes, share)
         }))
+    }
+
+    /// An empty census, and the packs to take into it with [`StoreReader::count_pack`].
+    pub fn census(&self) -> Result<(Census, Vec<(PackId, u64)>), StoreError> {
+        let index = self.index.borrow();
+        let packs = index.packs().iter();
+        let mut packs: Vec<(PackId, u64)> = packs.map(|(id, bytes)| (*id, *bytes)).collect();
+        packs.sort_unstable();
+        Ok((Census::new()?, packs))
+    }
+
+    /// Takes a pack of `bytes` bytes into a census. Says what is wrong with its footer, if anything.
+    pub fn count_pack(
+        &self,
+        census: &Census,
+        id: &PackId,
+        bytes: u64,
+    ) -> Result<Option<FormatError>, StoreError> {
+        let mut index = self.index.borrow_mut();
+        let footer = index.footer(id)?;
+        census.add_pack(id, bytes, footer.as_ref(), index.is_excluded(id))?;
+        let unreadable = index.unreadable().iter().find(|pack| pack.id == *id);
+        Ok(unreadable.map(|pack| pack.cause.clone()))
     }
 
     /// True if a usable copy of the blob is known; nothing is read.

@@ -171,6 +171,25 @@ pub fn walk(
     Ok(())
 }
 
+/// What is directly below a node of a chunk tree, in order, each with its level; nothing below a
+/// chunk, which is not read.
+pub fn pieces(
+    source: &dyn BlobSource,
+    level: u8,
+    piece: &Piece,
+) -> Result<Vec<(u8, Piece)>, BlobError> {
+    if level == 0 {
+        return Ok(Vec::new());
+    }
+    match read_piece(source, level, piece)? {
+        Opened::Chunk(_) => Ok(Vec::new()),
+        Opened::Node(mut pieces) => {
+            pieces.reverse();
+            Ok(pieces)
+        }
+    }
+}
+
 /// What stands at a place of a chunk tree.
 enum Opened {
     /// The bytes of a chunk.

@@ -17,5 +17,6 @@ mod render;
 mod restore;
 mod samples;
 mod show;
+mod stats;
 mod validate;
 mod workplace;

@@ -1,4 +1,4 @@
-//! Packs made by hand: what no writer of this draft writes, and what none ever should.
+//! Packs made by hand: what no writer writes, and what none ever should.
 
 use larder::backend::Backend;
 use larder::codec::hash::{StoreHash, pack_id};
@@ -53,7 +53,7 @@ impl ForgedPack {
                 Item {
                     kind: item.kind,
                     encoding: item.encoding,
-                    base: item.base,
+                    bases: item.base.as_slice(),
                     canonical_bytes: item.canonical_bytes,
                     encoded: &item.encoded,
                 },
@@ -64,7 +64,7 @@ impl ForgedPack {
                 kind: item.kind,
                 encoding: item.encoding,
                 depth: u8::from(item.base.is_some()),
-                base: item.base.unwrap_or_default(),
+                bases: item.base.into_iter().collect(),
                 canonical_bytes: item.canonical_bytes,
                 encoded_bytes: item.encoded.len() as u32,
                 frame: 0,

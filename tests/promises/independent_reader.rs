@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use larder::codec::{hash, zstd};
-use larder::format::blob::{self, BlobKind, BlobSink, Encoding};
+use larder::format::blob::{self, BlobKind, BlobSink};
 use larder::format::config::{Config, FormatMark};
 use larder::format::footer::{BlobEntry, Footer, FrameEntry};
 use larder::format::frame::{self, ObjectKind};
@@ -125,8 +125,8 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// One pack of all blobs, small ones together in frames. With `delta`, leaves pretend to be deltas.
-fn put_pack(folder: &Path, blobs: &MapBlobs, delta: bool) {
+/// One pack of all blobs, small ones together in frames.
+fn put_pack(folder: &Path, blobs: &MapBlobs) {
     let mut out = pack::encode_head([9; 16]).to_vec();
     let mut footer = Footer::default();
     let mut plain = Vec::new();
@@ -141,20 +141,16 @@ fn put_pack(folder: &Path, blobs: &MapBlobs, delta: bool) {
         plain.clear();
     };
     for (kind, id, canonical) in blobs.iter() {
-        let (encoding, encoded) = match kind {
-            BlobKind::Leaf if delta => (Encoding::Delta, vec![0; 9]),
-            _ => blob::encode(kind, canonical).unwrap(),
-        };
+        let (encoding, encoded) = blob::encode(kind, canonical).unwrap();
         if !plain.is_empty() && plain.len() + encoded.len() > pack::FRAME_TARGET_BYTES {
             close(&mut plain, &mut footer);
         }
-        let base = (encoding == Encoding::Delta).then_some([1; 16]);
         footer.blobs.push(BlobEntry {
             id,
             kind,
             encoding,
-            depth: u8::from(base.is_some()),
-            base: base.unwrap_or_default(),
+            depth: 0,
+            bases: Vec::new(),
             canonical_bytes: u32::try_from(canonical.len()).unwrap(),
             encoded_bytes: u32::try_from(encoded.len()).unwrap(),
             frame: u32::try_from(footer.frames.len()).unwrap(),
@@ -163,7 +159,7 @@ fn put_pack(folder: &Path, blobs: &MapBlobs, delta: bool) {
         let item = pack::Item {
             kind,
             encoding,
-            base,
+            bases: &[],
             canonical_bytes: u32::try_from(canonical.len()).unwrap(),
             encoded: &encoded,
         };
@@ -207,7 +203,7 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
 }
 
 /// A store of one snapshot. Returns the number of its records.
-fn put_store(folder: &Path, delta: bool) -> u64 {
+fn put_store(folder: &Path) -> u64 {
     let mut blobs = MapBlobs::new();
     let hash = blobs.hash();
     let (mut schema, mut entities) = (Schema::default(), Vec::new());
@@ -241,7 +237,7 @@ fn put_store(folder: &Path, delta: bool) -> u64 {
     let schema = blobs
         .put(BlobKind::Schema, &schema::encode(&schema).unwrap())
         .unwrap();
-    put_pack(folder, &blobs, delta);
+    put_pack(folder, &blobs);
     let id = SnapshotId::new(1_795_464_930, [7; 16]);
     let manifest = manifest(id.clone(), schema, entities);
     let config = Config {
@@ -276,7 +272,7 @@ fn read(python: &str, script: &str, arguments: &[&Path]) -> Output {
 fn a_reader_made_from_the_document_alone_reads_a_snapshot() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let records = put_store(folder.path(), false);
+    let records = put_store(folder.path());
     let out = read(&python, "reader.py", &[folder.path()]);
     assert!(
         out.status.success(),
@@ -311,15 +307,10 @@ fn a_reader_made_from_the_document_alone_reads_a_snapshot() {
 }
 
 #[test]
-fn that_reader_refuses_deltas_and_names_damage() {
+fn that_reader_names_damage() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
-    put_store(folder.path(), true);
-    let out = read(&python, "reader.py", &[folder.path()]);
-    let error = String::from_utf8(out.stderr).unwrap();
-    assert!(error.contains("is a delta: this draft has none"), "{error}");
-    let folder = tempfile::tempdir().unwrap();
-    put_store(folder.path(), false);
+    put_store(folder.path());
     let packs: Vec<_> = walkdir::WalkDir::new(folder.path().join("packs"))
         .into_iter()
         .filter_map(Result::ok)

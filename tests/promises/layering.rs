@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            // Of sqlite for the cache only.
+            // Of sqlite for the cache and the census only.
             "format", "codec", "backend", "sqlite", "model", "progress", "env",
         ],
     ),

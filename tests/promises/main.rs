@@ -30,6 +30,7 @@ mod sandbox;
 mod small_growth;
 mod source_target;
 mod stage;
+mod stats;
 mod tree;
 mod tree_damage;
 mod tree_rows;

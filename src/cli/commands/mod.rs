@@ -9,4 +9,5 @@ pub mod list;
 pub mod ls;
 pub mod restore;
 pub mod show;
+pub mod stats;
 pub mod validate;

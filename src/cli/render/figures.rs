@@ -42,6 +42,37 @@ pub fn bytes(n: u64) -> String {
     format!("{n} B")
 }
 
+/// `a / b` in thousandths, rounded; `None` where `b` is 0.
+pub fn thousandths(a: u64, b: u64) -> Option<u64> {
+    let (a, b) = (u128::from(a), u128::from(b));
+    let rounded = (a * 1000 + b / 2).checked_div(b)?;
+    Some(u64::try_from(rounded).unwrap_or(u64::MAX))
+}
+
+/// `a / b` with two decimals, `2.95`; `–` where `b` is 0.
+pub fn ratio(a: u64, b: u64) -> String {
+    thousandths(a, b).map_or("–".to_owned(), |n| {
+        let hundredths = n.saturating_add(5) / 10;
+        format!("{}.{:02}", count(hundredths / 100), hundredths % 100)
+    })
+}
+
+/// `a / b` with one decimal, `2.9`; `–` where `b` is 0.
+pub fn average(a: u64, b: u64) -> String {
+    thousandths(a, b).map_or("–".to_owned(), |n| {
+        let tenths = n.saturating_add(50) / 100;
+        format!("{}.{}", count(tenths / 10), tenths % 10)
+    })
+}
+
+/// `94.3 %` of `whole`; `–` for nothing.
+pub fn percent(part: u64, whole: u64) -> String {
+    match thousandths(part, whole) {
+        Some(n) if part > 0 => format!("{}.{} %", n / 10, n % 10),
+        _ => "–".to_owned(),
+    }
+}
+
 /// `0.1 s`
 pub fn seconds(ms: u64) -> String {
     let tenths = ms.saturating_add(50) / 100;
@@ -86,6 +117,17 @@ mod tests {
         for (n, text) in cases {
             assert_eq!(bytes(n), text);
         }
+    }
+
+    #[test]
+    fn parts_of_a_whole_are_rounded_and_nothing_is_a_dash() {
+        assert_eq!(ratio(2, 3), "0.67");
+        assert_eq!(ratio(1, 0), "–");
+
+        assert_eq!(average(7, 2), "3.5");
+        assert_eq!(percent(1, 3), "33.3 %");
+        assert_eq!(percent(0, 3), "–");
+        assert_eq!(percent(1, 1), "100.0 %");
     }
 
     #[test]

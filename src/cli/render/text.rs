@@ -5,6 +5,7 @@ pub mod backup;
 pub mod list;
 pub mod restore;
 pub mod show;
+pub mod stats;
 pub mod validate;
 
 use std::fmt::Write as _;

@@ -1,0 +1,188 @@
+//! Footers into the census: which copies there are, and what each takes of its pack.
+
+use super::{Census, halves, int};
+use crate::format::blob::Encoding;
+use crate::format::delta::DELTA_DEPTH_MAX;
+use crate::format::footer::{BlobEntry, Footer};
+use crate::model::id::PackId;
+use crate::model::value::ValueRef;
+use crate::sqlite::SqliteError;
+use crate::store::StoreError;
+
+/// What each blob of a frame takes of the frame's `stored` bytes, by the length of its encoding.
+/// Together exactly all of them.
+pub(super) fn shares(stored: u64, encoded: &[u64]) -> Vec<u64> {
+    let sum: u128 = encoded.iter().map(|bytes| u128::from(*bytes)).sum();
+    let count = encoded.len() as u128;
+    let (mut before, mut given) = (0_u128, 0_u64);
+    let part = |bytes: &u64| {
+        // Where nothing has a length, all take the same.
+        before += if sum == 0 { 1 } else { u128::from(*bytes) };
+        let upto = u128::from(stored) * before / if sum == 0 { count } else { sum };
+        let upto = u64::try_from(upto).unwrap_or(stored);
+        let share = upto - given;
+        given = upto;
+        share
+    };
+    encoded.iter().map(part).collect()
+}
+
+impl Census {
+    /// Takes in a pack; `None` for a footer that cannot be read. `last_resort`: no copy may be
+    /// taken from it but where no other is left.
+    pub(in crate::store) fn add_pack(
+        &self,
+        id: &PackId,
+        bytes: u64,
+        footer: Option<&Footer>,
+        last_resort: bool,
+    ) -> Result<(), StoreError> {
+        self.take_pack(id, bytes, footer, last_resort)
+            .map_err(StoreError::Census)
+    }
+
+    fn take_pack(
+        &self,
+        id: &PackId,
+        bytes: u64,
+        footer: Option<&Footer>,
+        last_resort: bool,
+    ) -> Result<(), SqliteError> {
+        self.run(
+            "INSERT INTO packs(id, bytes, readable, overhead) VALUES(?, ?, ?, 0)",
+            &[
+                ValueRef::Blob(&id.0),
+                int(bytes),
+                int(u64::from(footer.is_some())),
+            ],
+        )?;
+        let pack = self.db.last_insert_rowid();
+        let mut blobs: Vec<&BlobEntry> = footer.iter().flat_map(|f| &f.blobs).collect();
+        blobs.sort_by_key(|blob| (blob.frame, blob.offset));
+        let mut in_frames = 0_u64;
+        for frame in blobs.chunk_by(|a, b| a.frame == b.frame) {
+            let at = frame.first().map_or(0, |blob| blob.frame as usize);
+            let stored = footer
+                .and_then(|footer| footer.frames.get(at))
+                .map_or(0, |frame| u64::from(frame.stored_bytes));
+            let encoded: Vec<u64> = frame.iter().map(|b| u64::from(b.encoded_bytes)).collect();
+            for (blob, share) in frame.iter().zip(shares(stored, &encoded)) {
+                self.take_copy(pack, blob, share, last_resort)?;
+            }
+            in_frames += stored;
+        }
+        if footer.is_some() {
+            self.run(
+                "UPDATE packs SET overhead = ? WHERE n = ?",
+                &[
+                    int(bytes.saturating_sub(in_frames)),
+                    ValueRef::Integer(pack),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn take_copy(
+        &self,
+        pack: i64,
+        blob: &BlobEntry,
+        stored: u64,
+        last_resort: bool,
+    ) -> Result<(), SqliteError> {
+        let (head, tail) = halves(&blob.id);
+        let delta = blob.encoding == Encoding::Delta;
+        // As a reader tries them.
+        let rank = u64::from(last_resort) * 2 + u64::from(delta);
+        self.run(
+            "INSERT INTO copies(blob, pack, delta, canonical, stored) VALUES(0, ?, ?, ?, ?)",
+            &[
+                ValueRef::Integer(pack),
+                int(delta.into()),
+                int(blob.canonical_bytes.into()),
+                int(stored),
+            ],
+        )?;
+        let copy = ValueRef::Integer(self.db.last_insert_rowid());
+        let first = blob.bases.first();
+        let base = first.map_or(ValueRef::Null, |base| ValueRef::Blob(base));
+        self.run(
+            "INSERT INTO blobs(kind, head, tail, rank, copy, delta, base_head, canonical, stored)
+             VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT(kind, head, tail) DO UPDATE SET rank = excluded.rank,
+               copy = excluded.copy, delta = excluded.delta, base_head = excluded.base_head,
+               canonical = excluded.canonical, stored = excluded.stored
+             WHERE blobs.rank IS NULL OR excluded.rank < blobs.rank",
+            &[
+                int(blob.kind as u64),
+                ValueRef::Blob(head),
+                ValueRef::Blob(tail),
+                int(rank),
+                copy,
+                int(delta.into()),
+                base,
+                int(blob.canonical_bytes.into()),
+                int(stored),
+            ],
+        )?;
+        self.run(
+            "UPDATE copies SET blob = (SELECT n FROM blobs WHERE kind = ? AND head = ? AND tail = ?)
+              WHERE n = ?",
+            &[
+                int(blob.kind as u64),
+                ValueRef::Blob(head),
+                ValueRef::Blob(tail),
+                copy,
+            ],
+        )
+    }
+
+    /// Once all packs are in: which blob each delta stands on, and how deep. Chains that lead
+    /// nowhere, or in a circle, stay without a depth.
+    pub fn chains(&self) -> Result<(), StoreError> {
+        self.find_chains().map_err(StoreError::Census)
+    }
+
+    fn find_chains(&self) -> Result<(), SqliteError> {
+        self.run(
+            // Two ids with one head do not happen by chance; the first is as good as the other.
+            "UPDATE blobs SET base = (SELECT min(b.n) FROM blobs b
+               WHERE b.kind = blobs.kind AND b.head = blobs.base_head)
+              WHERE base_head IS NOT NULL",
+            &[],
+        )?;
+        self.run(
+            "UPDATE blobs SET depth = 0, root = n WHERE base_head IS NULL AND rank IS NOT NULL",
+            &[],
+        )?;
+        for depth in 1..=u64::from(DELTA_DEPTH_MAX) {
+            self.run(
+                "UPDATE blobs SET depth = b.depth + 1, root = b.root FROM blobs b
+                  WHERE blobs.base_head IS NOT NULL AND blobs.depth IS NULL
+                    AND b.n = blobs.base AND b.depth = ?",
+                &[int(depth - 1)],
+            )?;
+            if self.db.changes() == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_a_frame_add_up_to_it() {
+        assert_eq!(shares(100, &[1, 1, 1]), [33, 33, 34]);
+        assert_eq!(shares(7, &[0, 0]), [3, 4]);
+        assert_eq!(shares(7, &[0, 5]), [0, 7]);
+        assert!(shares(7, &[]).is_empty());
+        for stored in [0, 1, 99, u64::from(u32::MAX)] {
+            let encoded = [3, 0, u64::from(u32::MAX), 17, 1];
+            assert_eq!(shares(stored, &encoded).iter().sum::<u64>(), stored);
+        }
+    }
+}
