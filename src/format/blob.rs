@@ -65,7 +65,7 @@ pub struct BlobError {
     pub why: BlobErrorKind,
     /// Kind of the blob.
     pub kind: BlobKind,
-    /// The blob.
+    /// The blob at fault: the one that was asked for, or a base that it stands on.
     pub id: BlobId,
     /// What was found.
     pub cause: Box<dyn std::error::Error + Send + Sync>,

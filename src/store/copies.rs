@@ -27,7 +27,7 @@ pub(super) enum CopyError {
     #[error("pack {0} is gone")]
     Gone(PackId),
     /// A delta whose base could not be had.
-    #[error("its base {0}: {1}")]
+    #[error("{1}")]
     Base(BlobId, Box<CopyError>),
     #[error("it is in no pack")]
     Unknown,
@@ -44,6 +44,21 @@ impl CopyError {
             Self::Gone(_) | Self::Unknown | Self::Store(_) => false,
         }
     }
+
+    /// The blob at fault: the deepest base that could not be had, else `id` itself.
+    pub fn culprit(&self, id: &BlobId) -> BlobId {
+        match self {
+            Self::Base(base, cause) => cause.culprit(base),
+            _ => *id,
+        }
+    }
+}
+
+/// What stands for a base of which only the prefix is known.
+fn beginning_with(prefix: &BasePrefix) -> BlobId {
+    let mut id = [0; 32];
+    id[..prefix.len()].copy_from_slice(prefix);
+    BlobId(id)
 }
 
 /// A delta on the way to a blob.
@@ -93,7 +108,7 @@ impl StoreReader {
             deltas: DELTA_STEPS_MAX,
             bytes: 0,
         };
-        if let Ok((canonical, _)) = self.read_first(kind, id, &mut budget)
+        if let Ok((canonical, _)) = self.read_first(kind, id, 0, &mut budget)
             && self.hash.blob_id(kind as u8, &canonical) == *id
         {
             return Ok(Some(canonical));
@@ -107,7 +122,6 @@ impl StoreReader {
             match self.read_any(kind, id, &mut tries) {
                 Ok(canonical) => return Ok(Some(canonical)),
                 Err(CopyError::Store(error)) => return Err(error),
-                Err(CopyError::Unknown) => {}
                 // Damage of one copy says more than that another is gone.
                 Err(error) if error.is_damage() || failed.is_none() => *failed = Some(error),
                 Err(_) => {}
@@ -127,11 +141,12 @@ impl StoreReader {
     }
 
     /// The blob by the first copy of it and of each base, and the pack of that copy; no id is
-    /// checked.
+    /// checked. `above`: deltas that stand on it.
     fn read_first(
         &self,
         kind: BlobKind,
         id: &BlobId,
+        above: usize,
         budget: &mut Budget,
     ) -> Result<(Vec<u8>, PackId), CopyError> {
         let mut steps: Vec<Step> = Vec::new();
@@ -141,6 +156,9 @@ impl StoreReader {
             if copy.encoding != Encoding::Delta {
                 break (self.read_whole(kind, copy)?, copy.pack);
             }
+            if above + steps.len() >= usize::from(DELTA_DEPTH_MAX) {
+                return Err(CopyError::Unknown);
+            }
             let damaged = |cause| CopyError::Damaged(copy.pack, cause);
             let mut step = self.read_delta(kind, copy)?;
             budget.take(1, step.delta.len()).map_err(damaged)?;
@@ -148,7 +166,8 @@ impl StoreReader {
             for prefix in more {
                 let bases = self.index.borrow_mut().bases(kind, prefix)?;
                 let base = bases.first().ok_or(CopyError::Unknown)?;
-                let (canonical, _) = self.read_first(kind, base, budget)?;
+                let (canonical, _) =
+                    self.read_first(kind, base, above + steps.len() + 1, budget)?;
                 budget.take(0, canonical.len()).map_err(damaged)?;
                 step.more.push(canonical);
             }
@@ -225,8 +244,9 @@ impl StoreReader {
                 .map_err(|(_, cause)| CopyError::Damaged(step.pack, cause))?;
             return self.check_id(kind, id, canonical, step.pack);
         };
-        let mut failed = CopyError::Unknown;
-        for base in self.index.borrow_mut().bases(kind, prefix)? {
+        let mut failed = CopyError::Base(beginning_with(prefix), Box::new(CopyError::Unknown));
+        let bases_of_prefix = self.index.borrow_mut().bases(kind, prefix)?;
+        for base in bases_of_prefix {
             if tries.path.contains(&base) {
                 continue;
             }

@@ -132,16 +132,17 @@ impl StoreReader {
                 break;
             }
         }
-        let damaged = |why, cause| BlobError {
+        // `try_copies` says why it found nothing.
+        let failed = failed.unwrap_or(CopyError::Unknown);
+        let why = match failed.is_damage() {
+            true => BlobErrorKind::Damaged,
+            false => BlobErrorKind::Missing,
+        };
+        Err(BlobError {
             why,
             kind,
-            id: *id,
-            cause,
-        };
-        Err(match failed {
-            Some(error) if error.is_damage() => damaged(BlobErrorKind::Damaged, Box::new(error)),
-            Some(error) => damaged(BlobErrorKind::Missing, Box::new(error)),
-            None => damaged(BlobErrorKind::Missing, "it is in no pack".into()),
+            id: failed.culprit(id),
+            cause: Box::new(failed),
         })
     }
 
