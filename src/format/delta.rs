@@ -102,14 +102,20 @@ impl Chain {
         Ok(())
     }
 
-    /// The canonical form reached. The caller checks its length and its id.
-    pub fn finish(self) -> Vec<u8> {
-        match self.0 {
-            State::Leaf(leaf) => leaf.canonical(),
+    /// The canonical form reached, which must have `canonical_bytes` bytes. The caller checks its id.
+    pub fn finish(self, canonical_bytes: u64) -> Result<Vec<u8>, FormatError> {
+        let canonical = match self.0 {
+            State::Leaf(leaf) => leaf.canonical(canonical_bytes)?,
             State::Node(node) => node.encode(),
             State::ChunkNode(node) => node.encode(),
             State::Bytes(bytes) => bytes,
+        };
+        if canonical.len() as u64 == canonical_bytes {
+            return Ok(canonical);
         }
+        Err(FormatError::Invalid {
+            what: "the length of a blob",
+        })
     }
 }
 

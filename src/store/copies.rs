@@ -343,10 +343,6 @@ fn forward(
             .apply(&step.more, &step.delta, step.canonical_bytes)
             .map_err(|cause| (Some(step.pack), cause))?;
     }
-    let canonical = chain.finish();
-    if canonical.len() as u64 == last.canonical_bytes {
-        return Ok(canonical);
-    }
-    let what = "the length of a blob";
-    Err((Some(last.pack), FormatError::Invalid { what }))
+    let canonical = chain.finish(last.canonical_bytes);
+    canonical.map_err(|cause| (Some(last.pack), cause))
 }

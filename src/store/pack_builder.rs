@@ -114,10 +114,11 @@ impl PackBuilder {
             return Err(wrong(&"its delta has no base"));
         };
         let mut chain = Chain::begin(kind, first.clone()).map_err(|e| wrong(&e))?;
-        chain
-            .apply(more, &patch.delta, canonical.len() as u64)
-            .map_err(|e| wrong(&e))?;
-        if chain.finish() != canonical {
+        let canonical_bytes = canonical.len() as u64;
+        let made = chain
+            .apply(more, &patch.delta, canonical_bytes)
+            .and_then(|()| chain.finish(canonical_bytes));
+        if made.map_err(|e| wrong(&e))? != canonical {
             return Err(wrong(&"its delta gives something else"));
         }
         let blob = Waiting {

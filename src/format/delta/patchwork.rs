@@ -98,7 +98,7 @@ impl Patchwork {
     pub fn tidy(&mut self) -> Result<(), FormatError> {
         let values = u64::from(self.cells) * self.columns.len() as u64;
         if self.text.len() > TEXT_BYTES_MAX || values > 2 * limits::LEAF_VALUES_MAX {
-            *self = Self::new(&Leaf::parse(self.canonical())?)?;
+            *self = Self::new(&Leaf::parse(self.canonical(limits::BLOB_BYTES_MAX)?)?)?;
         }
         Ok(())
     }
@@ -291,19 +291,15 @@ impl Patchwork {
         bytes
     }
 
-    /// Fails if the canonical form would have another length.
-    pub fn check_bytes(&self, expected: u64) -> Result<(), FormatError> {
-        let (rows, columns) = (self.rows.len(), self.columns.len());
-        rows_and_columns(rows, columns)?;
-        check_limit("a decoded leaf", self.canonical_bytes() as u64, expected)
-    }
-
-    /// The canonical form (§8.1). Whether it is a leaf's is for its parser and its id to say.
-    pub fn canonical(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.canonical_bytes());
-        // Both were checked against their limits.
-        out.extend_from_slice(&u32::try_from(self.rows.len()).unwrap_or(0).to_le_bytes());
-        out.extend_from_slice(&u16::try_from(self.columns.len()).unwrap_or(0).to_le_bytes());
+    /// The canonical form (§8.1), of at most `bytes_max` bytes: a short delta may make a long leaf.
+    /// Whether it is a leaf's is for its parser and its id to say.
+    pub fn canonical(&self, bytes_max: u64) -> Result<Vec<u8>, FormatError> {
+        let bytes = self.canonical_bytes();
+        check_limit("a decoded leaf", bytes as u64, bytes_max)?;
+        let (rows, columns) = rows_and_columns(self.rows.len(), self.columns.len())?;
+        let mut out = Vec::with_capacity(bytes);
+        out.extend_from_slice(&rows.to_le_bytes());
+        out.extend_from_slice(&columns.to_le_bytes());
         out.push(u8::from(self.rowids.is_some()));
         if let Some(rowids) = &self.rowids {
             for row in &self.rows {
@@ -321,7 +317,7 @@ impl Patchwork {
                 out.extend_from_slice(self.bytes_of(cell));
             }
         }
-        out
+        Ok(out)
     }
 }
 

@@ -144,10 +144,10 @@ proptest! {
             chain.apply(&[], &delta, bytes).unwrap();
             let mut one = Chain::begin(BlobKind::Leaf, base.0.canonical().to_vec()).unwrap();
             one.apply(&[], &delta, bytes).unwrap();
-            prop_assert_eq!(one.finish(), result.canonical());
+            prop_assert_eq!(one.finish(bytes).unwrap(), result.canonical());
             base = (result, rows.clone());
         }
-        prop_assert_eq!(chain.finish(), base.0.canonical());
+        prop_assert_eq!(chain.finish(base.0.canonical().len() as u64).unwrap(), base.0.canonical());
     }
 
     #[test]
@@ -168,10 +168,10 @@ proptest! {
         }
         for delta in [&delta, &noise] {
             let mut chain = Chain::begin(BlobKind::Leaf, base.canonical().to_vec()).unwrap();
-            if chain.apply(&[], delta, result.canonical().len() as u64).is_ok() {
-                // What comes out may be no leaf; it is never longer than was said.
-                prop_assert!(chain.finish().len() <= result.canonical().len());
-            }
+            let bytes = result.canonical().len() as u64;
+            // What comes out may be no leaf; it is as long as was said.
+            let made = chain.apply(&[], delta, bytes).and_then(|()| chain.finish(bytes));
+            prop_assert!(made.is_err() || made.is_ok_and(|leaf| leaf.len() as u64 == bytes));
         }
     }
 
@@ -204,7 +204,7 @@ proptest! {
         let more: Vec<Vec<u8>> = parts[1..].iter().map(|part| part.canonical().to_vec()).collect();
         let mut chain = Chain::begin(BlobKind::Leaf, parts[0].canonical().to_vec()).unwrap();
         chain.apply(&more, &delta, result.canonical().len() as u64).unwrap();
-        prop_assert_eq!(chain.finish(), result.canonical());
+        prop_assert_eq!(chain.finish(result.canonical().len() as u64).unwrap(), result.canonical());
     }
 
     #[test]
@@ -230,7 +230,7 @@ proptest! {
         let delta = encode_node(&before, &after).unwrap();
         let mut chain = Chain::begin(BlobKind::Node, before.encode()).unwrap();
         chain.apply(&[], &delta, after.encode().len() as u64).unwrap();
-        prop_assert_eq!(chain.finish(), after.encode());
+        prop_assert_eq!(chain.finish(after.encode().len() as u64).unwrap(), after.encode());
         let mut chain = Chain::begin(BlobKind::Node, before.encode()).unwrap();
         let _ = chain.apply(&[], &noise, 1000);
 
@@ -242,7 +242,7 @@ proptest! {
         let delta = encode_chunk_node(&before, &after).unwrap();
         let mut chain = Chain::begin(BlobKind::ChunkNode, before.encode()).unwrap();
         chain.apply(&[], &delta, after.encode().len() as u64).unwrap();
-        prop_assert_eq!(chain.finish(), after.encode());
+        prop_assert_eq!(chain.finish(after.encode().len() as u64).unwrap(), after.encode());
         let mut chain = Chain::begin(BlobKind::ChunkNode, before.encode()).unwrap();
         let _ = chain.apply(&[], &noise, 1000);
     }
@@ -304,7 +304,10 @@ fn a_long_text_that_changes_a_little_is_a_patch() {
     chain
         .apply(&[], &delta, result.canonical().len() as u64)
         .unwrap();
-    assert_eq!(chain.finish(), result.canonical());
+    assert_eq!(
+        chain.finish(result.canonical().len() as u64).unwrap(),
+        result.canonical()
+    );
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn schemas_and_chunks_are_patches() {
         let mut chain = Chain::begin(kind, base.clone()).unwrap();
         chain.apply(&[], &delta, result.len() as u64).unwrap();
         assert_eq!(
-            StoreHash::unkeyed().blob_id(kind as u8, &chain.finish()),
+            StoreHash::unkeyed().blob_id(kind as u8, &chain.finish(result.len() as u64).unwrap()),
             StoreHash::unkeyed().blob_id(kind as u8, &result)
         );
     }
