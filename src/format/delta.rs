@@ -9,11 +9,10 @@ mod nodes;
 mod patchwork;
 
 pub use leaf::{Kept, encode as encode_leaf};
-pub use nodes::{encode_chunk_node, encode_node};
+pub use nodes::encode as encode_node;
 
 use super::blob::BlobKind;
 use super::bytes::check_limit;
-use super::chunk::ChunkNode;
 use super::leaf::Leaf;
 use super::node::Node;
 use super::{FormatError, limits};
@@ -63,7 +62,6 @@ pub struct Chain(State);
 enum State {
     Leaf(Patchwork),
     Node(Node),
-    ChunkNode(ChunkNode),
     /// Chunks and schemas.
     Bytes(Vec<u8>),
 }
@@ -74,7 +72,11 @@ impl Chain {
         Ok(Self(match kind {
             BlobKind::Leaf => State::Leaf(Patchwork::new(&Leaf::parse(canonical)?)?),
             BlobKind::Node => State::Node(Node::decode(&canonical)?),
-            BlobKind::ChunkNode => State::ChunkNode(ChunkNode::decode(&canonical)?),
+            BlobKind::ChunkNode => {
+                return Err(FormatError::Invalid {
+                    what: "a delta of a chunk node",
+                });
+            }
             BlobKind::Chunk | BlobKind::Schema => State::Bytes(canonical),
         }))
     }
@@ -96,7 +98,6 @@ impl Chain {
         match &mut self.0 {
             State::Leaf(leaf) => leaf::apply(leaf, more, delta, canonical_bytes)?,
             State::Node(node) => nodes::apply(node, delta)?,
-            State::ChunkNode(node) => nodes::apply_to_chunk_node(node, delta)?,
             State::Bytes(bytes) => *bytes = zstd::decompress_after(bytes, delta, canonical_bytes)?,
         }
         Ok(())
@@ -107,7 +108,6 @@ impl Chain {
         let canonical = match self.0 {
             State::Leaf(leaf) => leaf.canonical(canonical_bytes)?,
             State::Node(node) => node.encode(),
-            State::ChunkNode(node) => node.encode(),
             State::Bytes(bytes) => bytes,
         };
         if canonical.len() as u64 == canonical_bytes {

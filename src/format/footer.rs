@@ -286,18 +286,20 @@ fn decode_blob(
     Ok((blob, bases))
 }
 
-/// Deltas have bases: leaves some, other kinds one. Whole blobs have none.
+/// Deltas have bases: leaves some, other kinds one; chunk nodes are always whole. Whole blobs have
+/// none.
 pub(super) fn check_bases(
     kind: BlobKind,
     encoding: Encoding,
     bases: u8,
 ) -> Result<(), FormatError> {
     let allowed = match (encoding, kind) {
-        (Encoding::Delta, BlobKind::Leaf) => 1..=DELTA_BASES_MAX,
-        (Encoding::Delta, _) => 1..=1,
-        _ => 0..=0,
+        (Encoding::Delta, BlobKind::Leaf) => (1..=DELTA_BASES_MAX).contains(&usize::from(bases)),
+        (Encoding::Delta, BlobKind::ChunkNode) => false,
+        (Encoding::Delta, _) => bases == 1,
+        _ => bases == 0,
     };
-    if allowed.contains(&usize::from(bases)) {
+    if allowed {
         return Ok(());
     }
     Err(FormatError::Invalid {

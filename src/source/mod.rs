@@ -11,4 +11,4 @@ pub use capture::{Capture, CaptureOptions};
 pub use carried::NotCarried;
 pub use error::SourceError;
 pub use files::recorded_path;
-pub use table::{RowSink, RowsError, rows};
+pub use table::{LargeValue, RowSink, RowsError, rows};

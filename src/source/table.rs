@@ -26,19 +26,27 @@ const RESULT_COLUMNS_MAX: usize = 2_000;
 /// Columns of which one statement asks class, length and value: three columns of its result each.
 const SLOW_COLUMNS_MAX: usize = 500;
 
+/// A value that leaves its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargeValue {
+    /// The rowid of its row, where rows have one.
+    pub rowid: Option<i64>,
+    /// Its position among `Table::leaf_columns`.
+    pub column: usize,
+    /// Text or blob.
+    pub class: LongClass,
+    /// Its length.
+    pub bytes: u64,
+}
+
 /// Takes the rows of a table.
 pub trait RowSink {
     /// Why it may refuse.
     type Error;
 
     /// Takes a value over [`SPILL_BYTES_OVER`] bytes, before the row in which what is returned
-    /// stands for it. `content` gives exactly `bytes` bytes.
-    fn large(
-        &mut self,
-        class: LongClass,
-        bytes: u64,
-        content: &mut dyn Read,
-    ) -> Result<Spilled, Self::Error>;
+    /// stands for it. `content` gives exactly `value.bytes` bytes.
+    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, Self::Error>;
 
     /// Takes a row. Its values are those of `Table::leaf_columns`, in that order.
     fn row(&mut self, row: RowRef<'_>) -> Result<(), Self::Error>;
@@ -209,7 +217,7 @@ impl<S: RowSink> Scan<'_, S> {
             let mut values: Vec<ValueRef<'_>> = spare;
             for at in 0..self.columns.len() {
                 let value = row.value(first + at)?;
-                values.push(self.spill_if_long(value)?);
+                values.push(self.spill_if_long(rowid, at, value)?);
             }
             self.pass(rowid, &values)?;
             spare = emptied(values);
@@ -226,7 +234,12 @@ impl<S: RowSink> Scan<'_, S> {
         self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
     }
 
-    fn spill_if_long<'v>(&mut self, value: ValueRef<'v>) -> Result<ValueRef<'v>, Stop<S::Error>> {
+    fn spill_if_long<'v>(
+        &mut self,
+        rowid: Option<i64>,
+        column: usize,
+        value: ValueRef<'v>,
+    ) -> Result<ValueRef<'v>, Stop<S::Error>> {
         let (class, bytes) = match value {
             ValueRef::Text(bytes) => (LongClass::Text, bytes),
             ValueRef::Blob(bytes) => (LongClass::Blob, bytes),
@@ -236,8 +249,14 @@ impl<S: RowSink> Scan<'_, S> {
             return Ok(value);
         }
         let mut content = bytes;
+        let value = LargeValue {
+            rowid,
+            column,
+            class,
+            bytes: bytes.len() as u64,
+        };
         self.sink
-            .large(class, bytes.len() as u64, &mut content)
+            .large(value, &mut content)
             .map(ValueRef::Spilled)
             .map_err(Stop::Sink)
     }
@@ -297,13 +316,13 @@ impl<S: RowSink> Scan<'_, S> {
             };
             let value = match (class, row.value(3 * at + 1)?) {
                 (Some(class), ValueRef::Integer(bytes)) if bytes > SPILL_BYTES_OVER as i64 => {
-                    Value::Spilled(self.stream(
-                        column,
-                        rowid,
+                    let value = LargeValue {
+                        rowid: Some(rowid),
+                        column: values.len(),
                         class,
-                        bytes.unsigned_abs(),
-                        place,
-                    )?)
+                        bytes: bytes.unsigned_abs(),
+                    };
+                    Value::Spilled(self.stream(column, rowid, value, place)?)
                 }
                 _ => row.value(3 * at + 2)?.to_owned(),
             };
@@ -317,8 +336,7 @@ impl<S: RowSink> Scan<'_, S> {
         &mut self,
         column: &str,
         rowid: i64,
-        class: LongClass,
-        bytes: u64,
+        value: LargeValue,
         place: &str,
     ) -> Result<Spilled, Stop<S::Error>> {
         if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
@@ -326,7 +344,7 @@ impl<S: RowSink> Scan<'_, S> {
                 inner: blob,
                 failed: None,
             };
-            let taken = self.sink.large(class, bytes, &mut content);
+            let taken = self.sink.large(value, &mut content);
             return match content.failed {
                 // The sink saw only what the database could not give.
                 Some(text) => Err(Stop::Sqlite(SqliteError::unreadable(column, rowid, &text))),
@@ -340,9 +358,7 @@ impl<S: RowSink> Scan<'_, S> {
         let mut rows = statement.rows();
         let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
         let mut content = row.bytes(0)?.unwrap_or_default();
-        self.sink
-            .large(class, bytes, &mut content)
-            .map_err(Stop::Sink)
+        self.sink.large(value, &mut content).map_err(Stop::Sink)
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Depends on nothing but the rows: equal rows give the same root from whatever file they came.
 
+use std::io::Read;
+
+use super::large::{self, StoreLargeError};
+use super::old_chunks::OldChunks;
 use super::parent::ParentWalk;
 use super::{Order, Root, TreeShape, first_rowid};
 use crate::codec::hash::{SplitDigest, StoreHash};
@@ -11,6 +15,7 @@ use crate::format::leaf::{self, LeafBuilder};
 use crate::format::node::{Child, Node, NodeKey, ROW_WEIGHT, Span, key_canonical};
 use crate::model::id::BlobId;
 use crate::model::row::RowRef;
+use crate::model::value::{LongClass, Spilled};
 
 use super::split::{self, LeafWeights};
 
@@ -71,6 +76,24 @@ impl<'a> TreeBuilder<'a> {
     pub fn beside(mut self, parent: ParentWalk<'a>) -> Self {
         self.parent = Some(parent);
         self
+    }
+
+    /// Stores the bytes of a large value of the next row, beside what the parent has in its place;
+    /// returns the reference that stands in the row.
+    pub fn store_large(
+        &mut self,
+        class: LongClass,
+        rowid: Option<i64>,
+        column: usize,
+        content: &mut dyn Read,
+        sink: &mut dyn BlobSink,
+    ) -> Result<Spilled, StoreLargeError> {
+        let mut old = None;
+        if let (Some(parent), Some(rowid)) = (&mut self.parent, rowid) {
+            let value = parent.large_value(rowid, column)?;
+            old = value.map(|value| OldChunks::new(parent.source(), &value));
+        }
+        large::store_beside(class, content, self.hash, old, sink)
     }
 
     /// Appends the next row in the tree's order.

@@ -14,6 +14,7 @@ use crate::format::chunk::{
 use crate::model::id::BlobId;
 use crate::model::value::{LongClass, Spilled};
 
+use super::old_chunks::OldChunks;
 use super::{misfit, split};
 
 /// Why a large value could not be stored.
@@ -34,6 +35,17 @@ pub fn store(
     hash: StoreHash,
     sink: &mut dyn BlobSink,
 ) -> Result<Spilled, StoreLargeError> {
+    store_beside(class, content, hash, None, sink)
+}
+
+/// The same, beside the chunks of the value that was there before.
+pub(super) fn store_beside(
+    class: LongClass,
+    content: &mut dyn Read,
+    hash: StoreHash,
+    mut old: Option<OldChunks<'_>>,
+    sink: &mut dyn BlobSink,
+) -> Result<Spilled, StoreLargeError> {
     let mut tree = ChunkTree {
         hash,
         levels: Vec::new(),
@@ -47,7 +59,12 @@ pub fn store(
             break;
         }
         let cut = first_cut(&buffer);
-        let id = sink.put(BlobKind::Chunk, &buffer[..cut])?;
+        let chunk = &buffer[..cut];
+        let id = hash.blob_id(BlobKind::Chunk as u8, chunk);
+        match &mut old {
+            Some(old) => old.put(total, id, chunk, sink)?,
+            None => drop(sink.put(BlobKind::Chunk, chunk)?),
+        }
         tree.add(
             0,
             Piece {
@@ -191,7 +208,7 @@ pub fn pieces(
 }
 
 /// What stands at a place of a chunk tree.
-enum Opened {
+pub(super) enum Opened {
     /// The bytes of a chunk.
     Chunk(Vec<u8>),
     /// What is below a node, with its level, the first piece last.
@@ -199,7 +216,11 @@ enum Opened {
 }
 
 /// Reads a chunk or chunk node; its level and length must be what is said of it.
-fn read_piece(source: &dyn BlobSource, level: u8, piece: &Piece) -> Result<Opened, BlobError> {
+pub(super) fn read_piece(
+    source: &dyn BlobSource,
+    level: u8,
+    piece: &Piece,
+) -> Result<Opened, BlobError> {
     let kind = chunk_kind_at(level);
     let bytes = source.get(kind, &piece.id)?;
     let wrong = |what| misfit(kind, piece.id, FormatError::Invalid { what });

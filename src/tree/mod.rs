@@ -8,6 +8,7 @@ pub mod check;
 pub mod cursor;
 pub mod diff;
 pub mod large;
+mod old_chunks;
 pub mod parent;
 pub mod split;
 

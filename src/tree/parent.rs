@@ -16,6 +16,7 @@ use crate::format::delta;
 use crate::format::leaf::Leaf;
 use crate::format::node::{Child, Node, Span};
 use crate::model::id::BlobId;
+use crate::model::value::{Spilled, ValueRef};
 
 /// How many places ahead an equal one is looked for.
 const AHEAD: usize = 64;
@@ -180,6 +181,67 @@ impl<'a> ParentWalk<'a> {
         (order != Ordering::Less).then_some(order)
     }
 
+    /// The large value that the parent has in a row's column; only rowids tell rows apart here.
+    /// Calls go forward, as those for leaves do.
+    pub(super) fn large_value(
+        &mut self,
+        rowid: i64,
+        column: usize,
+    ) -> Result<Option<Spilled>, BlobError> {
+        Ok(readable(self.look_for_large(rowid, column))?.flatten())
+    }
+
+    fn look_for_large(&mut self, rowid: i64, column: usize) -> Result<Option<Spilled>, BlobError> {
+        let Some(column) = self.columns.get(column).copied().flatten() else {
+            return Ok(None);
+        };
+        let mut at = 0;
+        while !self.levels.is_empty() && self.fill(0, at)? {
+            let place = self.levels[0].places[at].clone();
+            let reaches = match place.span {
+                Some(Span::Rowids { last, .. }) => last >= rowid,
+                // A leaf that is the root has no span.
+                None => true,
+                _ => return Ok(None),
+            };
+            if reaches && place.has_refs {
+                let leaf = self.read(&place)?;
+                let row = (0..leaf.leaf.rows()).find(|row| leaf.rowid(*row) >= Some(rowid));
+                let found = row.filter(|row| leaf.rowid(*row) == Some(rowid));
+                let value = found.map(|row| leaf.leaf.value(row, column));
+                let large = match value {
+                    Some(ValueRef::Spilled(large)) => Some(large),
+                    _ => None,
+                };
+                self.last = Some(leaf);
+                return Ok(large);
+            }
+            if reaches {
+                return Ok(None);
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+
+    /// A leaf of the parent; the last one that was read may be at hand.
+    fn read(&mut self, place: &Place) -> Result<PlacedLeaf, BlobError> {
+        let at_hand = self.last.take_if(|last| {
+            last.place.id == place.id && last.place.first_rowid == place.first_rowid
+        });
+        if let Some(leaf) = at_hand {
+            return Ok(leaf);
+        }
+        let leaf = place.leaf(&self.shape, self.source)?;
+        let place = place.clone();
+        Ok(PlacedLeaf { place, leaf })
+    }
+
+    /// Where the parent's blobs are read.
+    pub(super) fn source(&self) -> &'a dyn BlobSource {
+        self.source
+    }
+
     /// Drops places that end where the last new one of this level ended, or before.
     fn drop_passed(&mut self, level: usize) -> Result<(), BlobError> {
         while self.fill(level, 0)? {
@@ -278,18 +340,10 @@ impl<'a> ParentWalk<'a> {
     ) -> Result<Option<Patch>, BlobError> {
         let mut bases = Vec::new();
         for place in places {
-            let at_hand = self.last.take_if(|last| {
-                last.place.id == place.id && last.place.first_rowid == place.first_rowid
-            });
-            let leaf = match at_hand {
-                Some(last) => last.leaf,
-                None => match readable(place.leaf(&self.shape, self.source))? {
-                    Some(leaf) => leaf,
-                    None => return Ok(None),
-                },
-            };
-            let place = place.clone();
-            bases.push(PlacedLeaf { place, leaf });
+            match readable(self.read(place))? {
+                Some(base) => bases.push(base),
+                None => return Ok(None),
+            }
         }
         let Ok(leaf) = Leaf::parse(canonical.to_vec()) else {
             return Ok(None);
@@ -328,7 +382,7 @@ impl<'a> ParentWalk<'a> {
 }
 
 /// Damage in the parent must not stop a backup: what it hits is no base.
-fn readable<T>(read: Result<T, BlobError>) -> Result<Option<T>, BlobError> {
+pub(super) fn readable<T>(read: Result<T, BlobError>) -> Result<Option<T>, BlobError> {
     match read {
         Err(error) if error.why != BlobErrorKind::Unavailable => Ok(None),
         read => read.map(Some),

@@ -1,132 +1,162 @@
-//! §4.3 The deltas of nodes and chunk nodes: children removed, inserted, changed.
+//! §4.3 The delta of a node: children removed, inserted, changed.
 
 use super::{DELTA_FIELD_BYTES, DELTA_FIELD_ID, DELTA_FIELD_ROWS, DELTA_FIELD_TAIL};
 use crate::format::bytes::{Fields, append_varint};
-use crate::format::chunk::{ChunkNode, Piece};
-use crate::format::node::{Child, Node};
+use crate::format::node::{Child, Node, Span};
 use crate::format::{FormatError, limits};
 use crate::model::id::BlobId;
 
-/// Children that base and result share or that replace each other: position in the base and in the
-/// result, both rising.
-type Pairs = Vec<(usize, usize)>;
+/// The delta by which `base` becomes `result`. `None` if they are of different levels or kinds of
+/// span.
+pub fn encode(base: &Node, result: &Node) -> Option<Vec<u8>> {
+    if base.level != result.level || base.span_kind() != result.span_kind() {
+        return None;
+    }
+    let pairs = pair(&base.children, &result.children);
+    let mut out = Vec::new();
+    append_varint(result.children.len() as u64, &mut out);
+    encode_runs(
+        &unpaired(base.children.len(), pairs.iter().map(|p| p.0)),
+        &mut out,
+    );
+    let inserted = unpaired(result.children.len(), pairs.iter().map(|p| p.1));
+    encode_runs(&inserted, &mut out);
+    for (first, count) in inserted {
+        for child in &result.children[first..first + count] {
+            child.encode(&mut out);
+        }
+    }
+    let differ = |pair: &&(usize, usize)| base.children[pair.0] != result.children[pair.1];
+    let changed: Vec<&(usize, usize)> = pairs.iter().filter(differ).collect();
+    append_varint(changed.len() as u64, &mut out);
+    let mut at = 0;
+    for (a, b) in changed {
+        append_varint((b - at) as u64, &mut out);
+        encode_changes(&base.children[*a], &result.children[*b], &mut out);
+        at = b + 1;
+    }
+    Some(out)
+}
 
-/// Pairs children: equal `ends` first, then those between two pairs one by one.
-fn pair<T: PartialEq>(base: &[T], result: &[T], same: impl Fn(&T, &T) -> bool) -> Pairs {
+/// Pairs children, by position in base and result, both rising: first those that are the same blob
+/// or end alike, then those between two pairs one by one.
+fn pair(base: &[Child], result: &[Child]) -> Vec<(usize, usize)> {
+    let same = |a: usize, b: usize| match (base.get(a), result.get(b)) {
+        (Some(a), Some(b)) => a.id == b.id || (a.span == b.span && a.span != Span::Place),
+        _ => false,
+    };
     let mut pairs = Vec::new();
     let (mut a, mut b) = (0, 0);
-    let ends = base.len().min(result.len());
     while a < base.len() && b < result.len() {
-        if same(&base[a], &result[b]) {
-            pairs.push((a, b));
-            (a, b) = (a + 1, b + 1);
-            continue;
-        }
-        // The nearest place where both agree again; else the rest is paired one by one.
-        let next = (1..=2 * ends).find_map(|sum| {
-            (0..=sum).find_map(|skip| {
-                let (x, y) = (a + skip, b + (sum - skip));
-                let agree = x < base.len() && y < result.len() && same(&base[x], &result[y]);
-                agree.then_some((x, y))
-            })
+        // The nearest place where both agree; else the rest is paired one by one.
+        let nearest = (0..base.len() + result.len()).find_map(|sum| {
+            (0..=sum)
+                .map(|skip| (a + skip, b + (sum - skip)))
+                .find(|(x, y)| same(*x, *y))
         });
-        let (x, y) = next.unwrap_or((base.len(), result.len()));
+        let (x, y) = nearest.unwrap_or((base.len(), result.len()));
         pairs.extend((a..x).zip(b..y));
-        (a, b) = (x, y);
+        if nearest.is_some() {
+            pairs.push((x, y));
+        }
+        (a, b) = (x + 1, y + 1);
     }
     pairs
 }
 
-/// Positions among `len` that no pair has, as runs.
-fn unpaired(len: usize, paired: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> Vec<usize> {
-    let mut free = Vec::new();
+/// The positions among `len` that no pair has, as runs of first and number.
+fn unpaired(len: usize, paired: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
+    let mut runs = Vec::new();
     let mut at = 0;
     for position in paired.chain([len]) {
-        free.extend(at..position);
+        if position > at {
+            runs.push((at, position - at));
+        }
         at = position + 1;
     }
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for &position in &free {
-        match runs.last_mut() {
-            Some((first, count)) if *first + *count == position => *count += 1,
-            _ => runs.push((position, 1)),
-        }
-    }
+    runs
+}
+
+fn encode_runs(runs: &[(usize, usize)], out: &mut Vec<u8>) {
     append_varint(runs.len() as u64, out);
     let mut at = 0;
-    for (first, count) in runs {
+    for &(first, count) in runs {
         append_varint((first - at) as u64, out);
         append_varint(count as u64, out);
         at = first + count;
     }
-    free
 }
 
-/// What nodes of both kinds have in common.
-trait Entry: PartialEq + Sized {
-    fn append(&self, out: &mut Vec<u8>);
-    /// Appends the fields in which it differs from `base`, after a byte that names them.
-    fn append_changes(&self, base: &Self, out: &mut Vec<u8>);
-    fn read(fields: &mut Fields<'_>, span: u8) -> Result<Self, FormatError>;
-    fn read_changes(&mut self, fields: &mut Fields<'_>, span: u8) -> Result<(), FormatError>;
-}
-
-fn encode<T: Entry>(base: &[T], result: &[T], pairs: &[(usize, usize)], out: &mut Vec<u8>) {
-    append_varint(result.len() as u64, out);
-    unpaired(base.len(), pairs.iter().map(|(a, _)| *a), out);
-    let inserted = unpaired(result.len(), pairs.iter().map(|(_, b)| *b), out);
-    inserted.iter().for_each(|at| result[*at].append(out));
-    let differ = |pair: &&(usize, usize)| base[pair.0] != result[pair.1];
-    let changed: Vec<&(usize, usize)> = pairs.iter().filter(differ).collect();
-    append_varint(changed.len() as u64, out);
-    let mut at = 0;
-    for (a, b) in changed {
-        append_varint((b - at) as u64, out);
-        result[*b].append_changes(&base[*a], out);
-        at = b + 1;
+/// Appends the fields in which `child` differs from `base`, after a byte that names them.
+fn encode_changes(base: &Child, child: &Child, out: &mut Vec<u8>) {
+    let tail = child.span != base.span || child.has_refs != base.has_refs;
+    let named = [
+        (child.id != base.id, DELTA_FIELD_ID),
+        (child.rows != base.rows, DELTA_FIELD_ROWS),
+        (child.bytes != base.bytes, DELTA_FIELD_BYTES),
+        (tail, DELTA_FIELD_TAIL),
+    ];
+    out.push(
+        named
+            .iter()
+            .filter(|(differs, _)| *differs)
+            .map(|(_, bit)| bit)
+            .sum(),
+    );
+    if child.id != base.id {
+        out.extend_from_slice(&child.id.0);
+    }
+    if child.rows != base.rows {
+        append_varint(child.rows, out);
+    }
+    if child.bytes != base.bytes {
+        append_varint(child.bytes, out);
+    }
+    if tail {
+        child.encode_tail(out);
     }
 }
 
-fn apply_entries<T: Entry>(
-    entries: &mut Vec<T>,
-    fields: &mut Fields<'_>,
-    span: u8,
-) -> Result<(), FormatError> {
-    let wrong = FormatError::Invalid {
+/// Applies the delta of a node.
+pub(super) fn apply(node: &mut Node, delta: &[u8]) -> Result<(), FormatError> {
+    let mut fields = Fields::new(delta, "a delta of a node");
+    let wrong = || FormatError::Invalid {
         what: "a delta of a node",
     };
-    let children = fields.count(limits::NODE_CHILDREN_MAX as usize)?;
-    let removed = runs(fields, entries.len())?;
-    let inserted = runs(fields, children)?;
-    let removed = |at: &usize| removed.iter().any(|run| run.contains(at));
-    let mut kept = (0..).zip(std::mem::take(entries));
-    let mut kept = kept
-        .by_ref()
-        .filter(|(at, _)| !removed(at))
-        .map(|(_, entry)| entry);
-    for at in 0..children {
-        let entry = if inserted.iter().any(|run| run.contains(&at)) {
-            T::read(fields, span)?
+    let span = node.span_kind();
+    let count = fields.count(limits::NODE_CHILDREN_MAX as usize)?;
+    let removed = decode_runs(&mut fields, node.children.len())?;
+    let inserted = decode_runs(&mut fields, count)?;
+    let within = |runs: &[std::ops::Range<usize>], at| runs.iter().any(|run| run.contains(&at));
+    let mut kept = std::mem::take(&mut node.children)
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| !within(&removed, *at));
+    for at in 0..count {
+        node.children.push(if within(&inserted, at) {
+            Child::decode(&mut fields, span)?
         } else {
-            kept.next().ok_or(wrong.clone())?
-        };
-        entries.push(entry);
+            kept.next().ok_or_else(wrong)?.1
+        });
     }
     if kept.next().is_some() {
-        return Err(wrong);
+        return Err(wrong());
     }
-    let changed = fields.count(children)?;
+    let changed = fields.count(count)?;
     let mut at = 0;
     for _ in 0..changed {
-        at += fields.count(children)?;
-        let entry = entries.get_mut(at).ok_or(wrong.clone())?;
-        entry.read_changes(fields, span)?;
+        at += fields.count(count)?;
+        let child = node.children.get_mut(at).ok_or_else(wrong)?;
+        apply_changes(child, &mut fields, span)?;
         at += 1;
     }
-    Ok(())
+    fields.end()
 }
 
-fn runs(fields: &mut Fields<'_>, len: usize) -> Result<Vec<std::ops::Range<usize>>, FormatError> {
+fn decode_runs(
+    fields: &mut Fields<'_>,
+    len: usize,
+) -> Result<Vec<std::ops::Range<usize>>, FormatError> {
     let count = fields.count(len)?;
     let mut at = 0;
     (0..count)
@@ -138,146 +168,25 @@ fn runs(fields: &mut Fields<'_>, len: usize) -> Result<Vec<std::ops::Range<usize
         .collect()
 }
 
-impl Entry for Child {
-    fn append(&self, out: &mut Vec<u8>) {
-        self.encode(out);
+fn apply_changes(child: &mut Child, fields: &mut Fields<'_>, span: u8) -> Result<(), FormatError> {
+    let named = fields.u8()?;
+    let known = DELTA_FIELD_ID | DELTA_FIELD_ROWS | DELTA_FIELD_BYTES | DELTA_FIELD_TAIL;
+    if named & !known != 0 {
+        return Err(FormatError::Invalid {
+            what: "the fields of a changed child",
+        });
     }
-
-    fn append_changes(&self, base: &Self, out: &mut Vec<u8>) {
-        let (rows, bytes) = (self.rows != base.rows, self.bytes != base.bytes);
-        let tail = self.span != base.span || self.has_refs != base.has_refs;
-        let mut named = if self.id == base.id {
-            0
-        } else {
-            DELTA_FIELD_ID
-        };
-        named |= if rows { DELTA_FIELD_ROWS } else { 0 };
-        named |= if bytes { DELTA_FIELD_BYTES } else { 0 };
-        named |= if tail { DELTA_FIELD_TAIL } else { 0 };
-        out.push(named);
-        if self.id != base.id {
-            out.extend_from_slice(&self.id.0);
-        }
-        if rows {
-            append_varint(self.rows, out);
-        }
-        if bytes {
-            append_varint(self.bytes, out);
-        }
-        if tail {
-            self.encode_tail(out);
-        }
+    if named & DELTA_FIELD_ID != 0 {
+        child.id = BlobId(fields.array()?);
     }
-
-    fn read(fields: &mut Fields<'_>, span: u8) -> Result<Self, FormatError> {
-        Child::decode(fields, span)
+    if named & DELTA_FIELD_ROWS != 0 {
+        child.rows = fields.varint()?;
     }
-
-    fn read_changes(&mut self, fields: &mut Fields<'_>, span: u8) -> Result<(), FormatError> {
-        let named = fields.u8()?;
-        let known = DELTA_FIELD_ID | DELTA_FIELD_ROWS | DELTA_FIELD_BYTES | DELTA_FIELD_TAIL;
-        check_named(named, known)?;
-        if named & DELTA_FIELD_ID != 0 {
-            self.id = BlobId(fields.array()?);
-        }
-        if named & DELTA_FIELD_ROWS != 0 {
-            self.rows = fields.varint()?;
-        }
-        if named & DELTA_FIELD_BYTES != 0 {
-            self.bytes = fields.varint()?;
-        }
-        if named & DELTA_FIELD_TAIL != 0 {
-            self.decode_tail(fields, span)?;
-        }
-        Ok(())
+    if named & DELTA_FIELD_BYTES != 0 {
+        child.bytes = fields.varint()?;
     }
-}
-
-impl Entry for Piece {
-    fn append(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id.0);
-        out.extend_from_slice(&self.bytes.to_le_bytes());
+    if named & DELTA_FIELD_TAIL != 0 {
+        child.decode_tail(fields, span)?;
     }
-
-    fn append_changes(&self, base: &Self, out: &mut Vec<u8>) {
-        let bytes = self.bytes != base.bytes;
-        let named = if self.id == base.id {
-            0
-        } else {
-            DELTA_FIELD_ID
-        };
-        out.push(named | if bytes { DELTA_FIELD_BYTES } else { 0 });
-        if self.id != base.id {
-            out.extend_from_slice(&self.id.0);
-        }
-        if bytes {
-            append_varint(self.bytes, out);
-        }
-    }
-
-    fn read(fields: &mut Fields<'_>, _span: u8) -> Result<Self, FormatError> {
-        Ok(Self {
-            id: BlobId(fields.array()?),
-            bytes: fields.u64()?,
-        })
-    }
-
-    fn read_changes(&mut self, fields: &mut Fields<'_>, _span: u8) -> Result<(), FormatError> {
-        let named = fields.u8()?;
-        check_named(named, DELTA_FIELD_ID | DELTA_FIELD_BYTES)?;
-        if named & DELTA_FIELD_ID != 0 {
-            self.id = BlobId(fields.array()?);
-        }
-        if named & DELTA_FIELD_BYTES != 0 {
-            self.bytes = fields.varint()?;
-        }
-        Ok(())
-    }
-}
-
-fn check_named(named: u8, known: u8) -> Result<(), FormatError> {
-    if named & !known == 0 {
-        return Ok(());
-    }
-    Err(FormatError::Invalid {
-        what: "the fields of a changed child",
-    })
-}
-
-/// The delta by which node `base` becomes `result`. `None` if they are of different levels or
-/// kinds of span.
-pub fn encode_node(base: &Node, result: &Node) -> Option<Vec<u8>> {
-    let span = result.span_kind();
-    if base.level != result.level || base.span_kind() != span {
-        return None;
-    }
-    let mut out = Vec::new();
-    let pairs = pair(&base.children, &result.children, |a, b| {
-        a.id == b.id || (a.span == b.span && a.span != crate::format::node::Span::Place)
-    });
-    encode(&base.children, &result.children, &pairs, &mut out);
-    Some(out)
-}
-
-/// The delta by which chunk node `base` becomes `result`. `None` if they are of different levels.
-pub fn encode_chunk_node(base: &ChunkNode, result: &ChunkNode) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let pairs = pair(&base.pieces, &result.pieces, |a, b| a.id == b.id);
-    encode(&base.pieces, &result.pieces, &pairs, &mut out);
-    (base.level == result.level).then_some(out)
-}
-
-/// Applies the delta of a node.
-pub(super) fn apply(node: &mut Node, delta: &[u8]) -> Result<(), FormatError> {
-    let mut fields = Fields::new(delta, "a delta of a node");
-    let span = node.span_kind();
-    apply_entries(&mut node.children, &mut fields, span)?;
-    fields.end()
-}
-
-/// Applies the delta of a chunk node.
-pub(super) fn apply_to_chunk_node(node: &mut ChunkNode, delta: &[u8]) -> Result<(), FormatError> {
-    let mut fields = Fields::new(delta, "a delta of a chunk node");
-    apply_entries(&mut node.pieces, &mut fields, 0)?;
-    fields.end()
+    Ok(())
 }

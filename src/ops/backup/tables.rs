@@ -11,16 +11,16 @@ use crate::model::file_name::entity_file;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Table, TableKind};
-use crate::model::value::{LongClass, Spilled};
+use crate::model::value::Spilled;
 use crate::ops::open::Store;
 use crate::ops::stored::{root_of, root_ref};
 use crate::progress::{Finding, Progress};
-use crate::source::{Capture, RowSink, RowsError, SourceError, rows};
+use crate::source::{Capture, LargeValue, RowSink, RowsError, SourceError, rows};
 use crate::store::{StoreError, StoreWriter};
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::diff::{self, State};
-use crate::tree::large::{self, StoreLargeError};
+use crate::tree::large::StoreLargeError;
 
 /// Rows between two looks at the clock and at Ctrl-C.
 const ROWS_A_STEP: u64 = 4096;
@@ -47,18 +47,21 @@ struct TreeSink<'a, 's> {
 impl RowSink for TreeSink<'_, '_> {
     type Error = Stop;
 
-    fn large(
-        &mut self,
-        class: LongClass,
-        bytes: u64,
-        content: &mut dyn Read,
-    ) -> Result<Spilled, Stop> {
+    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, Stop> {
         if self.progress.cancelled() {
             return Err(Stop::Cancelled);
         }
+        let LargeValue {
+            rowid,
+            column,
+            class,
+            bytes,
+        } = value;
         self.largest_value = self.largest_value.max(bytes);
-        let hash = self.writer.hash();
-        match large::store(class, content, hash, self.writer) {
+        let stored = self
+            .builder
+            .store_large(class, rowid, column, content, self.writer);
+        match stored {
             Ok(spilled) if spilled.bytes == bytes => Ok(spilled),
             Ok(spilled) => Err(Stop::Read(std::io::Error::other(format!(
                 "a value of {bytes} bytes gave {}",
