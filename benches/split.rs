@@ -29,8 +29,8 @@ use larder::format::footer::BLOB_ENTRY_BYTES;
 use larder::format::pack::FRAME_TARGET_BYTES;
 use larder::model::id::BlobId;
 use larder::model::row::RowRef;
-use larder::model::value::{LongClass, Spilled};
-use larder::source::{Capture, CaptureOptions, RowSink, rows};
+use larder::model::value::Spilled;
+use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, rows};
 use larder::tree::TreeShape;
 use larder::tree::build::TreeBuilder;
 use larder::tree::large;
@@ -123,13 +123,8 @@ struct Rows<'a, 's> {
 impl RowSink for Rows<'_, '_> {
     type Error = BlobError;
 
-    fn large(
-        &mut self,
-        class: LongClass,
-        _: u64,
-        content: &mut dyn Read,
-    ) -> Result<Spilled, BlobError> {
-        Ok(large::store(class, content, StoreHash::unkeyed(), self.scale).unwrap())
+    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, BlobError> {
+        Ok(large::store(value.class, content, StoreHash::unkeyed(), self.scale).unwrap())
     }
 
     fn row(&mut self, row: RowRef<'_>) -> Result<(), BlobError> {

@@ -15,8 +15,8 @@ use crate::workshop::differences;
 use larder::model::id::BlobId;
 use larder::model::row::RowRef;
 use larder::model::schema::Table;
-use larder::model::value::{LongClass, Spilled};
-use larder::source::{Capture, CaptureOptions, RowSink, SourceError, rows};
+use larder::model::value::Spilled;
+use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, SourceError, rows};
 use larder::target::{
     CheckLevel, Expected, NewDatabase, Restored, SpilledContent, TableWriter, TargetError,
 };
@@ -45,12 +45,8 @@ struct Copy<'d> {
 impl RowSink for Copy<'_> {
     type Error = TargetError;
 
-    fn large(
-        &mut self,
-        class: LongClass,
-        bytes: u64,
-        content: &mut dyn Read,
-    ) -> Result<Spilled, TargetError> {
+    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, TargetError> {
+        let LargeValue { class, bytes, .. } = value;
         self.values.count += 1;
         let mut root = [0; 32];
         root[..8].copy_from_slice(&self.values.count.to_be_bytes());
@@ -275,7 +271,7 @@ fn a_capture_neither_blocks_nor_sees_later_writes() {
         struct Count(u64);
         impl RowSink for Count {
             type Error = io::Error;
-            fn large(&mut self, _: LongClass, _: u64, _: &mut dyn Read) -> io::Result<Spilled> {
+            fn large(&mut self, _: LargeValue, _: &mut dyn Read) -> io::Result<Spilled> {
                 Err(io::Error::other("no large value is due"))
             }
             fn row(&mut self, _: RowRef<'_>) -> io::Result<()> {
