@@ -6,7 +6,7 @@
 use super::error::StoreError;
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::codec::zstd::{Compressor, Decompressor};
-use crate::format::blob::{self, BlobKind, Encoding};
+use crate::format::blob::{self, BlobKind, Encoded, Encoding};
 use crate::format::bytes::length_u32;
 use crate::format::footer::{BlobEntry, Footer, FrameEntry};
 use crate::format::pack::{self, FRAME_TARGET_BYTES, Item, PACK_TARGET_BYTES};
@@ -43,6 +43,8 @@ pub struct PackBuilder {
     bytes: Vec<u8>,
     footer: Footer,
     frame: Vec<u8>,
+    /// Where content of another kind begins in `frame`.
+    seams: Vec<usize>,
     waiting: Vec<Waiting>,
 }
 
@@ -59,6 +61,7 @@ impl PackBuilder {
             bytes: Vec::new(),
             footer: Footer::default(),
             frame: Vec::new(),
+            seams: Vec::new(),
             waiting: Vec::new(),
         })
     }
@@ -82,33 +85,28 @@ impl PackBuilder {
         let wrong = |e: crate::format::FormatError| StoreError::Encoding {
             what: format!("{} {id}: {e}", kind.name()),
         };
-        let (encoding, encoded) = blob::encode(kind, canonical).map_err(wrong)?;
-        if encoded.len() > FRAME_TARGET_BYTES / 2 {
+        let encoded = blob::encode(kind, canonical).map_err(wrong)?;
+        if encoded.bytes.len() > FRAME_TARGET_BYTES / 2 {
             // A frame of its own; what waits keeps waiting for others like it.
-            let (frame, waiting) = (
+            let (frame, seams, waiting) = (
                 std::mem::take(&mut self.frame),
+                std::mem::take(&mut self.seams),
                 std::mem::take(&mut self.waiting),
             );
-            self.append(kind, id, encoding, canonical.len(), &encoded);
+            self.append(kind, id, canonical.len(), &encoded);
             self.close_frame()?;
-            (self.frame, self.waiting) = (frame, waiting);
+            (self.frame, self.seams, self.waiting) = (frame, seams, waiting);
         } else {
-            if self.frame.len() + encoded.len() > FRAME_TARGET_BYTES {
+            if self.frame.len() + encoded.bytes.len() > FRAME_TARGET_BYTES {
                 self.close_frame()?;
             }
-            self.append(kind, id, encoding, canonical.len(), &encoded);
+            self.append(kind, id, canonical.len(), &encoded);
         }
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        kind: BlobKind,
-        id: BlobId,
-        encoding: Encoding,
-        canonical_bytes: usize,
-        encoded: &[u8],
-    ) {
+    fn append(&mut self, kind: BlobKind, id: BlobId, canonical_bytes: usize, encoded: &Encoded) {
+        let encoding = encoded.encoding;
         let offset = length_u32(self.frame.len());
         let canonical_bytes = length_u32(canonical_bytes);
         pack::append_item(
@@ -117,11 +115,14 @@ impl PackBuilder {
                 encoding,
                 base: None,
                 canonical_bytes,
-                encoded,
+                encoded: &encoded.bytes,
             },
             &mut self.frame,
         );
-        let encoded_bytes = length_u32(encoded.len());
+        let begin = self.frame.len() - encoded.bytes.len();
+        self.seams
+            .extend(encoded.seams.iter().map(|seam| begin + seam));
+        let encoded_bytes = length_u32(encoded.bytes.len());
         self.waiting.push(Waiting {
             id,
             kind,
@@ -141,7 +142,7 @@ impl PackBuilder {
         };
         let stored = self
             .compressor
-            .compress(&self.frame)
+            .compress(&self.frame, &self.seams)
             .map_err(|e| what(&e))?;
         self.verify(&stored)?;
         let number = length_u32(self.footer.frames.len());
@@ -165,6 +166,7 @@ impl PackBuilder {
                 offset: blob.offset,
             }));
         self.frame.clear();
+        self.seams.clear();
         Ok(())
     }
 

@@ -1,23 +1,17 @@
 #!/usr/bin/env python3
-"""Reads a snapshot of a larder store with nothing but store-format.md. Shares no code with larder.
+"""Reads a snapshot of a larder store with nothing but store-format.md. Shares no code with larder. leaves.py reads leaves.
 
     reader.py STORE [SNAPSHOT]    prints one JSON line for each record; rebuild.py makes a database of them
 
 SNAPSHOT: an id or the beginning of one; without it the last one. Needs `blake3` and `zstandard`.
 Exit: 0 good, 1 damage or an unknown format (the message names the object). Section numbers: store-format.md.
 """
-import base64, itertools, json, os, struct, sys
+import base64, json, os, struct, sys
 import blake3, zstandard
+from leaves import Damage, Fields, from_columns, leaf_rows, need
 
 LEAF, NODE, CHUNK, CHUNK_NODE, SCHEMA = 1, 2, 3, 4, 5
-BLOB_MAX, OBJECT_MAX, SPILL_OVER = 64 << 20, 64 << 20, 16_384
-
-class Damage(Exception):
-    """What is wrong, and where."""
-
-def need(good, text):
-    if not good:
-        raise Damage(text)
+BLOB_MAX, OBJECT_MAX = 64 << 20, 64 << 20
 
 def H(domain, data):  # §4.1
     return blake3.blake3(b"larder\0" + bytes([domain]) + data).digest()
@@ -33,26 +27,8 @@ def unzstd(data, what, plain=None, most=OBJECT_MAX):
     need(len(out) <= most if plain is None else len(out) == plain, f"{what}: wrong plain length")
     return out
 
-class Fields:
-    """Little-endian fields, front to back, each checked against what is there."""
-
-    def __init__(self, data, what):
-        self.data, self.at, self.what = data, 0, what
-
-    def take(self, count):
-        need(self.at + count <= len(self.data), f"{self.what} is cut short")
-        self.at += count
-        return self.data[self.at - count:self.at]
-
-    def get(self, form):
-        out = struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))
-        return out[0] if len(out) == 1 else out
-
-    def end(self):
-        need(self.at == len(self.data), f"{self.what}: bytes behind its end")
-
 def known_format(content, name):  # §2
-    need(content["format"] == {"version": 0, "draft": 1}, f"{name}: unknown format {content['format']}")
+    need(content["format"] == {"version": 0, "draft": 2}, f"{name}: unknown format {content['format']}")
     need(not content.get("features"), f"{name}: unknown features {content.get('features')}")
 
 class Store:
@@ -87,7 +63,7 @@ class Store:
     def footer(self, name, pack_id):  # §5, §6
         data = self.bytes(name)
         need(blake3.blake3(data).hexdigest() == pack_id and name[6:8] == pack_id[:2], f"{name}: its name is not its hash")
-        need(len(data) >= 80 and data[:16] == b"larderPK\0\x01" + bytes(6), f"{name}: its head is wrong")
+        need(len(data) >= 80 and data[:16] == b"larderPK\0\x02" + bytes(6), f"{name}: its head is wrong")
         stored, plain, digest, magic = struct.unpack("<II32s8s", data[-48:])
         footer = data[-48 - stored:-48]
         need(magic == b"larderFT" and stored + 80 <= len(data), f"{name}: its trailer is wrong")
@@ -144,74 +120,6 @@ class Store:
             f.end()
         need(len(out) == length, f"chunk tree {blob_id.hex()}: wrong length")
         return out
-
-def planes(f, count, width):
-    raw = [f.take(count) for _ in range(width)]
-    return [int.from_bytes(bytes(column), "little") for column in zip(*raw)] if width else [0] * count
-
-def signed(number):  # modulo 2^64, from -2^63
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
-
-def integers(f, count):  # §8.3
-    if not count:
-        return []
-    codec, width = f.get("BB")
-    need(codec in (0, 1) and width <= 8, f"{f.what}: unknown codec of integers")
-    if codec == 0:
-        least = f.get("q")
-        return [signed(least + u) for u in planes(f, count, width)]
-    steps = ((u >> 1) ^ -(u & 1) for u in planes(f, count, width))
-    return [signed(n) for n in itertools.accumulate(steps)]
-
-def reals(f, count):  # §8.4, as their 8 bytes
-    if not count or f.get("B") == 0:
-        return [u.to_bytes(8, "little") for u in planes(f, count, 8)]
-    power = float(10 ** f.get("B"))
-    return [struct.pack("<d", float(n) / power) for n in integers(f, count)]
-
-def from_columns(data, what):  # §8.2
-    f = Fields(data, what)
-    rows, columns, mode = f.get("IHB")
-    need(rows <= 65_536 and mode <= 2, f"{what}: too many rows, or unknown rowid mode")
-    out = [struct.pack("<IHB", rows, columns, mode > 0)]
-    offsets = {0: lambda: [], 1: lambda: range(rows), 2: lambda: integers(f, rows)}[mode]()
-    out += [struct.pack("<q", o) for o in offsets]
-    for _ in range(columns):
-        one = f.take(1)
-        classes = f.take(rows) if one == b"\xff" else one * rows
-        numbers = iter(integers(f, classes.count(1)))
-        bits = iter(reals(f, classes.count(2)))
-        lengths = integers(f, classes.count(3) + classes.count(4))
-        need(all(0 <= n <= SPILL_OVER for n in lengths), f"{what}: a length out of bounds")
-        texts = Fields(f.take(sum(lengths)), what)
-        spilled = Fields(f.take(41 * (classes.count(5) + classes.count(6))), what)
-        out += [classes, struct.pack(f"<{len(lengths)}I", *lengths)]
-        each = iter(lengths)
-        text, spill = lambda: texts.take(next(each)), lambda: spilled.take(41)
-        make = [lambda: b"", lambda: struct.pack("<q", next(numbers)), lambda: next(bits), text, text, spill, spill]
-        need(max(classes, default=0) < 7, f"{what}: unknown class")
-        out += [make[c]() for c in classes]
-    f.end()
-    return b"".join(out)
-
-def leaf_rows(data, what, first):  # §8.1: (rowid, [(class, value)]) for each row
-    f = Fields(data, what)
-    rows, columns, has_rowids = f.get("IHB")
-    need(0 < rows <= 65_536 and has_rowids in (0, 1), f"{what}: wrong counts")
-    offsets = [f.get("Q") for _ in range(rows)] if has_rowids else []
-    need(offsets[:1] in ([], [0]) and all(a < b for a, b in zip(offsets, offsets[1:])), f"{what}: rowids do not rise")
-    need((first is not None) == bool(has_rowids), f"{what}: rowids where none belong, or none")
-    table = []
-    for _ in range(columns):
-        classes = f.take(rows)
-        lengths = [f.get("I") if c in (3, 4) else 0 for c in classes]
-        need(max(lengths) <= SPILL_OVER and max(classes) < 7, f"{what}: a wrong class or length")
-        spill = lambda n: f.get("QB32s")
-        read = [lambda n: None, lambda n: f.get("q"), lambda n: f.get("d"), f.take, f.take, spill, spill]
-        table.append([(c, read[c](n)) for c, n in zip(classes, lengths)])
-    f.end()
-    need(not offsets or first + offsets[-1] < 1 << 63, f"{what}: a rowid too large")
-    return [(first + offsets[r] if has_rowids else None, [column[r] for column in table]) for r in range(rows)]
 
 def tree_rows(store, level, blob_id, rows, size, refs, first, last=None):
     """The rows of a tree, in order, with all that is said of its places checked; §7."""
