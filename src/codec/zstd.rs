@@ -25,7 +25,7 @@ pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, ZstdError> {
 }
 
 /// Blocks shorter than this are not worth statistics of their own.
-const BLOCK_BYTES_MIN: usize = 512;
+const BLOCK_BYTES_MIN: usize = 256;
 
 /// A compressor whose working memory serves many frames. It begins blocks where it is told to.
 ///

@@ -165,69 +165,72 @@ fn codecs_of(good: &str, other: &str) -> [u8; 3] {
     [[good, good], [good, other], [other, good]].map(|values| round_trip_with(&values, &codecs))
 }
 
+const TIME: &str = "2024-02-29 23:59:59";
+const UUID: &str = "0c5f3c3c-bccb-4900-ad29-4d1dea38cb59";
+
+/// What a codec takes, and what it must leave to others.
+const NEAR_MISSES: [(&str, u8, &[&str]); 4] = [
+    (
+        TIME,
+        TEXTS_TIMESTAMPS,
+        &[
+            "2024-02-30 00:00:00",
+            "2023-02-29 00:00:00",
+            "1900-02-29 00:00:00",
+            "2024-04-31 00:00:00",
+            "0000-01-01 00:00:00",
+            "2024-00-01 00:00:00",
+            "2024-01-00 00:00:00",
+            "2024-13-01 00:00:00",
+            "2024-01-01 23:59:60",
+            "2024-01-01 24:00:00",
+            "2024-01-01 00:60:00",
+            "2024-01-01T00:00:00",
+            "2024-01-01 00:00:00Z",
+            "2024-01-01 00:00:0 ",
+            "+024-01-01 00:00:00",
+            "2024-01-01",
+            "2024-01-01 00:00",
+            "",
+        ],
+    ),
+    (
+        "12",
+        TEXTS_NUMBERS,
+        &[
+            "+5",
+            "-0",
+            "",
+            "-",
+            "1e3",
+            "1.5",
+            "1.",
+            ".5",
+            " 1",
+            "1 ",
+            "0x1",
+            "1234567890123456789",
+            "--1",
+        ],
+    ),
+    ("007", TEXTS_NUMBERS, &["07", "0007", "-0", "-000", "0"]),
+    (
+        UUID,
+        TEXTS_HEX,
+        &[
+            "0C5F3C3C-BCCB-4900-AD29-4D1DEA38CB59",
+            "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5",
+            "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5g",
+            "0c5f3c3c-bccb-4900-ad294-d1dea38cb59",
+            "0c5f3c3c bccb-4900-ad29-4d1dea38cb59",
+            "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5G",
+        ],
+    ),
+];
+
 #[test]
 fn near_misses_take_another_codec() {
-    let time = "2024-02-29 23:59:59";
-    let uuid = "0c5f3c3c-bccb-4900-ad29-4d1dea38cb59";
-    let columns: [(&str, u8, &[&str]); 4] = [
-        (
-            time,
-            TEXTS_TIMESTAMPS,
-            &[
-                "2024-02-30 00:00:00",
-                "2023-02-29 00:00:00",
-                "1900-02-29 00:00:00",
-                "2024-04-31 00:00:00",
-                "0000-01-01 00:00:00",
-                "2024-00-01 00:00:00",
-                "2024-01-00 00:00:00",
-                "2024-13-01 00:00:00",
-                "2024-01-01 23:59:60",
-                "2024-01-01 24:00:00",
-                "2024-01-01 00:60:00",
-                "2024-01-01T00:00:00",
-                "2024-01-01 00:00:00Z",
-                "2024-01-01 00:00:0 ",
-                "+024-01-01 00:00:00",
-                "2024-01-01",
-                "2024-01-01 00:00",
-                "",
-            ],
-        ),
-        (
-            "12",
-            TEXTS_NUMBERS,
-            &[
-                "+5",
-                "-0",
-                "",
-                "-",
-                "1e3",
-                "1.5",
-                "1.",
-                ".5",
-                " 1",
-                "1 ",
-                "0x1",
-                "1234567890123456789",
-                "--1",
-            ],
-        ),
-        ("007", TEXTS_NUMBERS, &["07", "0007", "-0", "-000", "0"]),
-        (
-            uuid,
-            TEXTS_HEX,
-            &[
-                "0C5F3C3C-BCCB-4900-AD29-4D1DEA38CB59",
-                "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5",
-                "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5g",
-                "0c5f3c3c-bccb-4900-ad294-d1dea38cb59",
-                "0c5f3c3c bccb-4900-ad29-4d1dea38cb59",
-                "0c5f3c3c-bccb-4900-ad29-4d1dea38cb5G",
-            ],
-        ),
-    ];
-    for (good, codec, others) in columns {
+    for (good, codec, others) in NEAR_MISSES {
         for other in others {
             let [alone, first, second] = codecs_of(good, other);
             assert_eq!(alone, codec, "{good}");

@@ -1,11 +1,9 @@
 //! §8.5 Texts of few different values: each once, then which of them is where.
 
-use std::borrow::Cow;
-
 use super::codecs::Codecs;
 use super::integers;
 use super::output::Output;
-use super::texts::{self, Texts};
+use super::texts::{self, Decoded, Texts};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, append_varint, length_u32};
 
@@ -41,7 +39,6 @@ impl Table {
     /// The place of the entry for which `is_it` holds, or the free one where it belongs.
     fn place(&mut self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<&mut u32> {
         let mask = self.places.len() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "masked anyway")]
         let mut at = (hash >> 20) as usize & mask;
         loop {
             self.patience = self.patience.checked_sub(1)?;
@@ -118,17 +115,15 @@ pub fn decode<'a>(
     let codec = fields.u8()?;
     let entries = texts::decode_without_dictionary(codec, fields, entry_count, room)?;
     let numbers = integers::decode(fields, count)?;
+    let average = entries.bytes.len() / entry_count.max(1) + 1;
     let entries: Vec<&[u8]> = entries.iter().collect();
-    let mut out = Texts {
-        lengths: Vec::with_capacity(count),
-        bytes: Cow::Owned(Vec::new()),
-    };
+    let mut out = Decoded::new(count, average, room);
     for number in numbers {
         let entry = usize::try_from(number).ok().and_then(|n| entries.get(n));
         let entry = entry.ok_or(FormatError::Invalid {
             what: "the number of a dictionary's entry",
         })?;
-        out.push(entry, room)?;
+        out.push(entry)?;
     }
-    Ok(out)
+    Ok(out.finish())
 }

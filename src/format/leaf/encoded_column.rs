@@ -34,7 +34,7 @@ pub(in crate::format) fn encode_column(column: ColumnParts<'_>, codecs: &Codecs,
     let lengths = lengths
         .chunks_exact(4)
         .map(|l| u32::from_le_bytes([l[0], l[1], l[2], l[3]]))
-        .collect();
+        .collect::<Vec<_>>();
     let values = by_class(classes, &counts, &lengths, values);
     let numbers = |bytes: &[u8]| -> Vec<i64> {
         bytes
@@ -95,7 +95,7 @@ struct ByClass<'a> {
 fn by_class<'a>(
     classes: &[u8],
     counts: &[usize; 7],
-    lengths: &Vec<u32>,
+    lengths: &[u32],
     values: &'a [u8],
 ) -> ByClass<'a> {
     let count = |class: u8| counts[usize::from(class)];

@@ -2,7 +2,7 @@
 //!
 //! The bytes stand in planes: where versions and variants keep bits constant, they lie together.
 
-use super::texts::Texts;
+use super::texts::{Decoded, Texts};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, append_varint};
 use crate::model::value::SPILL_BYTES_OVER;
@@ -164,8 +164,7 @@ pub fn decode<'a>(
     } else {
         b"0123456789ABCDEF"
     };
-    let mut out = Texts::default();
-    out.lengths.reserve_exact(count);
+    let mut out = Decoded::new(count, form.digits + form.literals.len(), room);
     let mut text = Vec::new();
     for row in 0..count {
         text.clear();
@@ -185,7 +184,7 @@ pub fn decode<'a>(
             left -= gap;
         }
         write(left, &mut text);
-        out.push(&text, room)?;
+        out.push(&text)?;
     }
-    Ok(out)
+    Ok(out.finish())
 }

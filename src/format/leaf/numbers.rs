@@ -3,7 +3,7 @@
 //! Only what is written back letter for letter is taken: no `+5`, no `-0`, no `1e3`.
 
 use super::integers;
-use super::texts::Texts;
+use super::texts::{Decoded, Texts};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, append_varint};
 use crate::model::value::SPILL_BYTES_OVER;
@@ -163,12 +163,11 @@ pub fn decode<'a>(
 ) -> Result<Texts<'a>, FormatError> {
     let form = Form::read(fields)?;
     let numbers = integers::decode(fields, count)?;
-    let mut out = Texts::default();
-    out.lengths.reserve_exact(count);
+    let mut out = Decoded::new(count, form.prefix.len() + form.width + form.scale, room);
     let mut text = form.prefix.clone();
     for number in numbers {
         form.write(number, &mut text);
-        out.push(&text, room)?;
+        out.push(&text)?;
     }
-    Ok(out)
+    Ok(out.finish())
 }

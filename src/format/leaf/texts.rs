@@ -6,7 +6,7 @@ use super::codecs::Codecs;
 use super::output::Output;
 use super::{dictionary, hex, integers, numbers, timestamps};
 use crate::format::FormatError;
-use crate::format::bytes::{Fields, check_limit};
+use crate::format::bytes::{Fields, check_limit, length_u32};
 use crate::model::value::SPILL_BYTES_OVER;
 
 /// Lengths, then all bytes.
@@ -44,24 +44,44 @@ impl Texts<'_> {
     fn first(&self) -> &[u8] {
         self.iter().next().unwrap_or_default()
     }
+}
 
-    /// Appends a value, if that leaves at most `room` bytes.
-    pub fn push(&mut self, value: &[u8], room: usize) -> Result<(), FormatError> {
-        check_limit(
-            "a value in a leaf",
-            value.len() as u64,
-            SPILL_BYTES_OVER as u64,
-        )?;
-        let bytes = self.bytes.to_mut();
-        check_limit(
-            "a decoded leaf",
-            (bytes.len() + value.len()) as u64,
-            room as u64,
-        )?;
-        bytes.extend_from_slice(value);
-        self.lengths
-            .push(crate::format::bytes::length_u32(value.len()));
+/// Values being decoded, in no more than the room that is left.
+pub struct Decoded {
+    lengths: Vec<u32>,
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Decoded {
+    /// For `count` values of about so many bytes, all in `room` bytes.
+    pub fn new(count: usize, bytes_each: usize, room: usize) -> Self {
+        Self {
+            lengths: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(count.saturating_mul(bytes_each).min(room)),
+            room,
+        }
+    }
+
+    /// Appends a value.
+    pub fn push(&mut self, value: &[u8]) -> Result<(), FormatError> {
+        let length = value.len();
+        if length > SPILL_BYTES_OVER || self.bytes.len() + length > self.room {
+            check_limit("a value in a leaf", length as u64, SPILL_BYTES_OVER as u64)?;
+            let total = self.bytes.len() + length;
+            check_limit("a decoded leaf", total as u64, self.room as u64)?;
+        }
+        self.bytes.extend_from_slice(value);
+        self.lengths.push(length_u32(length));
         Ok(())
+    }
+
+    /// The values.
+    pub fn finish<'a>(self) -> Texts<'a> {
+        Texts {
+            lengths: self.lengths,
+            bytes: Cow::Owned(self.bytes),
+        }
     }
 }
 

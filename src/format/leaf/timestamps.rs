@@ -2,10 +2,8 @@
 //!
 //! Only what is written back letter for letter is taken: days that exist, no leap seconds.
 
-use std::borrow::Cow;
-
 use super::integers;
-use super::texts::Texts;
+use super::texts::{Decoded, Texts};
 use crate::format::FormatError;
 use crate::format::bytes::Fields;
 
@@ -142,10 +140,7 @@ pub fn decode<'a>(
     let form = fields.u8()?;
     let length = length(form).ok_or_else(|| invalid.clone())?;
     let numbers = integers::decode(fields, count)?;
-    let mut out = Texts {
-        lengths: Vec::with_capacity(count),
-        bytes: Cow::Owned(Vec::with_capacity((count * length).min(room))),
-    };
+    let mut out = Decoded::new(count, length, room);
     let power = 10_i64.pow(u32::from(form & TIME_DIGITS));
     let mut text = *b"0000-00-00 00:00:00.000000000+00:00";
     let digit_count = usize::from(form & TIME_DIGITS);
@@ -188,9 +183,9 @@ pub fn decode<'a>(
             write_digits(of_day % 60, &mut text[17..19]);
             write_digits(fraction, &mut text[20..20 + digit_count]);
         }
-        out.push(&text[..length], room)?;
+        out.push(&text[..length])?;
     }
-    Ok(out)
+    Ok(out.finish())
 }
 
 fn write_digits(mut number: i64, out: &mut [u8]) {
