@@ -12,6 +12,9 @@ use crate::format::footer::{BlobEntry, Footer, FrameEntry};
 use crate::format::pack::{self, FRAME_TARGET_BYTES, Item, PACK_TARGET_BYTES};
 use crate::model::id::{BlobId, PackId};
 
+/// Blobs of fewer encoded bytes are compressed without regard to their seams.
+const SEAMS_BYTES_MIN: usize = 4096;
+
 /// A blob that is encoded and waits for its frame to be closed.
 #[derive(Debug)]
 struct Waiting {
@@ -119,9 +122,13 @@ impl PackBuilder {
             },
             &mut self.frame,
         );
-        let begin = self.frame.len() - encoded.bytes.len();
-        self.seams
-            .extend(encoded.seams.iter().map(|seam| begin + seam));
+        // Small blobs are better off with the statistics of their neighbours.
+        if encoded.bytes.len() >= SEAMS_BYTES_MIN {
+            let begin = self.frame.len() - encoded.bytes.len();
+            self.seams.push(begin);
+            self.seams
+                .extend(encoded.seams.iter().map(|seam| begin + seam));
+        }
         let encoded_bytes = length_u32(encoded.bytes.len());
         self.waiting.push(Waiting {
             id,
