@@ -72,14 +72,14 @@ impl Scale {
         }
     }
 
-    fn compressed(&mut self, encoded: &[u8]) -> u64 {
-        self.compressor.compress(encoded).unwrap().len() as u64
+    fn compressed(&mut self, encoded: &[u8], seams: &[usize]) -> u64 {
+        self.compressor.compress(encoded, seams).unwrap().len() as u64
     }
 
     fn close_frame(&mut self) {
         let frame = std::mem::take(&mut self.frame);
         if !frame.is_empty() {
-            self.counted.other_bytes += self.compressed(&frame);
+            self.counted.other_bytes += self.compressed(&frame, &[]);
         }
     }
 
@@ -97,10 +97,14 @@ impl BlobSink for Scale {
             return Ok(id);
         }
         self.counted.other_bytes += ENTRY_STORED_BYTES;
-        let (_, encoded) = blob::encode(kind, canonical).unwrap();
+        let blob::Encoded {
+            bytes: encoded,
+            seams,
+            ..
+        } = blob::encode(kind, canonical).unwrap();
         self.counted.leaves += u64::from(kind == BlobKind::Leaf);
         if encoded.len() > FRAME_TARGET_BYTES / 2 {
-            let bytes = self.compressed(&encoded);
+            let bytes = self.compressed(&encoded, &seams);
             match kind {
                 BlobKind::Leaf => self.counted.leaf_bytes += bytes,
                 _ => self.counted.other_bytes += bytes,

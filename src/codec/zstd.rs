@@ -26,8 +26,17 @@ pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, ZstdError> {
     zstd::bulk::compress(plain, level).map_err(|e| ZstdError::Damaged(e.to_string()))
 }
 
-/// A compressor whose working memory serves many frames.
-pub struct Compressor(zstd::bulk::Compressor<'static>);
+/// Blocks shorter than this are not worth statistics of their own.
+const BLOCK_BYTES_MIN: usize = 256;
+
+/// A compressor whose working memory serves many frames. It begins blocks where it is told to.
+///
+/// A zstd block has one table of literals for all its bytes. Where content of another kind begins,
+/// a block of its own saves more than its few bytes of head.
+pub struct Compressor {
+    encoder: zstd::stream::raw::Encoder<'static>,
+    out: Vec<u8>,
+}
 
 impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,16 +47,53 @@ impl std::fmt::Debug for Compressor {
 impl Compressor {
     /// A compressor at this level (1 to 22).
     pub fn new(level: i32) -> Result<Self, ZstdError> {
-        zstd::bulk::Compressor::new(level)
-            .map(Self)
-            .map_err(|e| ZstdError::Damaged(e.to_string()))
+        let encoder = zstd::stream::raw::Encoder::new(level)
+            .map_err(|e| ZstdError::Damaged(e.to_string()))?;
+        Ok(Self {
+            encoder,
+            out: Vec::new(),
+        })
     }
 
-    /// Compresses into one frame.
-    pub fn compress(&mut self, plain: &[u8]) -> Result<Vec<u8>, ZstdError> {
-        self.0
-            .compress(plain)
-            .map_err(|e| ZstdError::Damaged(e.to_string()))
+    /// Compresses into one frame. `seams` are rising offsets into `plain`.
+    pub fn compress(&mut self, plain: &[u8], seams: &[usize]) -> Result<Vec<u8>, ZstdError> {
+        self.try_compress(plain, seams)
+            .map_err(|e| ZstdError::Damaged(e.to_string()))?;
+        Ok(self.out.clone())
+    }
+
+    fn try_compress(&mut self, plain: &[u8], seams: &[usize]) -> std::io::Result<()> {
+        use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
+        self.encoder.reinit()?;
+        self.encoder
+            .set_pledged_src_size(Some(plain.len() as u64))?;
+        // Each flush may add a block's head; an end that is too near is no error, but a longer way.
+        let blocks = plain.len() / BLOCK_BYTES_MIN + 1;
+        let most = zstd::zstd_safe::compress_bound(plain.len()) + blocks * 8;
+        self.out.clear();
+        self.out.resize(most, 0);
+        let mut out = OutBuffer::around(&mut self.out[..]);
+        let mut begin = 0;
+        for &end in seams.iter().chain([&plain.len()]) {
+            let last = end == plain.len();
+            let block = plain.get(begin..end).unwrap_or_default();
+            if block.len() < BLOCK_BYTES_MIN && !last {
+                continue;
+            }
+            let mut block = InBuffer::around(block);
+            while block.pos() < block.src.len() {
+                self.encoder.run(&mut block, &mut out)?;
+            }
+            begin = end;
+            if last {
+                break;
+            }
+            while self.encoder.flush(&mut out)? > 0 {}
+        }
+        while self.encoder.finish(&mut out, true)? > 0 {}
+        let length = out.pos();
+        self.out.truncate(length);
+        Ok(())
     }
 }
 

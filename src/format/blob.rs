@@ -1,6 +1,7 @@
 //! §4 Blobs: the unit of deduplication, and the two one-method doors through which trees reach them.
 
 use super::FormatError;
+use super::leaf::output::Output;
 use crate::model::id::BlobId;
 
 /// What a blob is. The number is part of what is hashed, so kinds never share an id.
@@ -133,15 +134,34 @@ impl Encoding {
     }
 }
 
+/// A blob as it will lie in a frame.
+#[derive(Debug)]
+pub struct Encoded {
+    /// How.
+    pub encoding: Encoding,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where content of another kind begins in them: hints for compression, rising.
+    pub seams: Vec<usize>,
+}
+
 /// Encodes a blob whole, in the encoding that suits its kind.
-pub fn encode(kind: BlobKind, canonical: &[u8]) -> Result<(Encoding, Vec<u8>), FormatError> {
-    match kind {
-        BlobKind::Leaf => {
-            let leaf = super::leaf::Leaf::parse(canonical.to_vec())?;
-            Ok((Encoding::Columns, super::leaf::columns::encode(&leaf)))
-        }
-        _ => Ok((Encoding::Plain, canonical.to_vec())),
+pub fn encode(kind: BlobKind, canonical: &[u8]) -> Result<Encoded, FormatError> {
+    if kind == BlobKind::Leaf {
+        let leaf = super::leaf::Leaf::parse(canonical.to_vec())?;
+        let Output { bytes, seams } = super::leaf::columns::encode(&leaf);
+        let encoding = Encoding::Columns;
+        return Ok(Encoded {
+            encoding,
+            bytes,
+            seams,
+        });
     }
+    Ok(Encoded {
+        encoding: Encoding::Plain,
+        bytes: canonical.to_vec(),
+        seams: Vec::new(),
+    })
 }
 
 /// Decodes a whole blob to its canonical form, which must have `canonical_bytes` bytes.

@@ -66,37 +66,38 @@ impl<'a> Fields<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
-    /// An unsigned LEB128 number in its shortest form.
+    /// An unsigned LEB128 number of at most 10 bytes, in its shortest form.
     pub fn varint(&mut self) -> Result<u64, FormatError> {
         let mut value = 0_u64;
-        for shift in (0..70).step_by(7) {
+        for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
-            let part = u64::from(byte & 0x7f);
-            if part << shift >> shift != part {
+            let bits = u64::from(byte & 0x7F);
+            let longer = byte & 0x80 != 0;
+            // Bits beyond the 64th, or a last byte that says nothing.
+            let lost = shift == 63 && (bits > 1 || longer);
+            if lost || (byte == 0 && shift > 0) {
                 break;
             }
-            value |= part << shift;
-            if byte & 0x80 == 0 {
-                // A last byte of zeros could be left out.
-                if byte == 0 && shift > 0 {
-                    break;
-                }
+            value |= bits << shift;
+            if !longer {
                 return Ok(value);
             }
         }
-        Err(FormatError::Invalid { what: self.what })
+        Err(FormatError::Invalid {
+            what: "a number of variable length",
+        })
     }
 
-    /// A varint of at most `max`, as a count or an index.
+    /// A signed number: zigzag, as [`Self::varint`].
+    pub fn zigzag(&mut self) -> Result<i64, FormatError> {
+        self.varint().map(unzigzag)
+    }
+
+    /// A count that must not pass `max`, as [`Self::varint`].
     pub fn count(&mut self, max: usize) -> Result<usize, FormatError> {
         let value = self.varint()?;
         check_limit(self.what, value, max as u64)?;
         usize::try_from(value).map_err(|_| FormatError::Invalid { what: self.what })
-    }
-
-    /// A signed number near 0: a varint of its zigzag form.
-    pub fn zigzag(&mut self) -> Result<i64, FormatError> {
-        self.varint().map(unzigzag)
     }
 
     /// A bool as one byte, 0 or 1.
@@ -118,23 +119,27 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Maps signed numbers near 0 to small unsigned ones.
-pub fn zigzag(value: i64) -> u64 {
-    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
-}
-
-/// What [`zigzag`] made of a number.
-pub fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
-
-/// Appends an unsigned LEB128 number in its shortest form.
+/// Appends an unsigned LEB128 number, in its shortest form.
 pub fn append_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
     out.push(value.to_le_bytes()[0]);
+}
+
+/// Appends a signed number: zigzag, as [`append_varint`].
+pub fn append_zigzag(value: i64, out: &mut Vec<u8>) {
+    append_varint(zigzag(value), out);
+}
+
+/// Maps signed numbers near 0 to small unsigned ones.
+const fn zigzag(value: i64) -> u64 {
+    (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
+}
+
+const fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 /// Refuses a value over its limit.
@@ -164,19 +169,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn varints_come_back_and_have_one_form(value in any::<u64>(), shift in 0_u32..64, bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
-            let value = value >> shift;
-            let mut out = Vec::new();
-            append_varint(value, &mut out);
-            prop_assert!(out.len() <= 10);
-            prop_assert_eq!(Fields::new(&out, "test").varint().unwrap(), value);
-            prop_assert_eq!(unzigzag(zigzag(value.cast_signed())), value.cast_signed());
+        fn numbers_of_variable_length_come_back(value in any::<u64>(), bits in 0_u32..64) {
+            let (value, mut bytes) = (value >> bits, Vec::new());
+            append_varint(value, &mut bytes);
+            append_zigzag(value.cast_signed(), &mut bytes);
+            let mut fields = Fields::new(&bytes, "test");
+            prop_assert_eq!(fields.varint().unwrap(), value);
+            prop_assert_eq!(fields.zigzag().unwrap(), value.cast_signed());
+            prop_assert_eq!(fields.left(), 0);
+        }
+
+        /// There is one form of a number: what is read is what would be written.
+        #[test]
+        fn only_the_shortest_form_is_read(bytes in proptest::collection::vec(prop_oneof![Just(0x80), Just(0xFF), any::<u8>()], 1..12)) {
             let mut fields = Fields::new(&bytes, "test");
             if let Ok(value) = fields.varint() {
                 let mut again = Vec::new();
                 append_varint(value, &mut again);
-                prop_assert_eq!(&bytes[..bytes.len() - fields.left()], &again[..]);
+                prop_assert_eq!(&again[..], &bytes[..bytes.len() - fields.left()]);
             }
+        }
+    }
+
+    #[test]
+    fn longer_forms_and_larger_numbers_are_refused() {
+        let read = |bytes: &[u8]| Fields::new(bytes, "test").varint();
+        assert_eq!(read(&[0x80, 1]), Ok(128));
+        assert_eq!(
+            read(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]),
+            Ok(u64::MAX)
+        );
+        for bad in [
+            &[0x80, 0][..],
+            &[0xFF; 11],
+            &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2],
+            &[0x80],
+        ] {
+            assert!(read(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -3,10 +3,19 @@
 //! The canonical form (§8.1) has no choices in it; its digest is the leaf's id. How a leaf lies in
 //! a pack (§8.2, `columns`) may be tuned at any time: decoding gives back the canonical form.
 
+pub mod codecs;
 pub(in crate::format) mod column;
 pub mod columns;
+pub mod dictionary;
+pub mod encoded_column;
+mod estimate;
+pub mod hex;
 pub mod integers;
+pub mod numbers;
+pub mod output;
 pub mod reals;
+pub mod texts;
+pub mod timestamps;
 mod values;
 
 pub use column::SPILLED_BYTES;
@@ -272,5 +281,7 @@ fn check_rowids(bytes: &[u8]) -> Result<(), FormatError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod codec_tests;
 #[cfg(test)]
 mod tests;

@@ -30,8 +30,8 @@ pub fn is_worth(footing: &Footing, kind: BlobKind, canonical: &[u8], delta_bytes
     if delta_bytes < canonical.len() as u64 / 16 && chain_bytes <= footing.whole_bytes / 2 {
         return true;
     }
-    blob::encode(kind, canonical).is_ok_and(|(_, whole)| {
-        let whole = whole.len() as u64;
+    blob::encode(kind, canonical).is_ok_and(|whole| {
+        let whole = whole.bytes.len() as u64;
         delta_bytes < whole && footing.whole_bytes + chain_bytes <= READ_SHARE * whole
     })
 }

@@ -14,6 +14,9 @@ use crate::format::footer::{BasePrefix, BlobEntry, Footer, FrameEntry, base_pref
 use crate::format::pack::{self, FRAME_TARGET_BYTES, Item, PACK_TARGET_BYTES};
 use crate::model::id::{BlobId, PackId};
 
+/// Blobs of fewer encoded bytes are compressed without regard to their seams.
+const SEAMS_BYTES_MIN: usize = 4096;
+
 /// A blob that is encoded and waits for its frame to be closed.
 #[derive(Debug)]
 struct Waiting {
@@ -49,6 +52,8 @@ pub struct PackBuilder {
     bytes: Vec<u8>,
     footer: Footer,
     frame: Vec<u8>,
+    /// Where content of another kind begins in `frame`.
+    seams: Vec<usize>,
     waiting: Vec<Waiting>,
 }
 
@@ -65,6 +70,7 @@ impl PackBuilder {
             bytes: Vec::new(),
             footer: Footer::default(),
             frame: Vec::new(),
+            seams: Vec::new(),
             waiting: Vec::new(),
         })
     }
@@ -83,20 +89,19 @@ impl PackBuilder {
 
     /// Appends a blob whole.
     pub fn push(&mut self, kind: BlobKind, id: BlobId, canonical: &[u8]) -> Result<(), StoreError> {
-        let (encoding, encoded) =
-            blob::encode(kind, canonical).map_err(|e| wrong(kind, &id, &e))?;
+        let encoded = blob::encode(kind, canonical).map_err(|e| wrong(kind, &id, &e))?;
         let blob = Waiting {
             id,
             kind,
-            encoding,
+            encoding: encoded.encoding,
             bases: Vec::new(),
             depth: 0,
             canonical_bytes: length_u32(canonical.len()),
-            encoded_bytes: length_u32(encoded.len()),
+            encoded_bytes: length_u32(encoded.bytes.len()),
             offset: 0,
             proof: None,
         };
-        self.append(blob, &encoded)
+        self.append(blob, &encoded.bytes, &encoded.seams)
     }
 
     /// Appends a blob as a delta on `bases`. `depth`: see [`BlobEntry::depth`].
@@ -132,29 +137,30 @@ impl PackBuilder {
             offset: 0,
             proof: Some(pack_id(&patch.delta)),
         };
-        self.append(blob, &patch.delta)
+        self.append(blob, &patch.delta, &[])
     }
 
-    fn append(&mut self, blob: Waiting, encoded: &[u8]) -> Result<(), StoreError> {
+    fn append(&mut self, blob: Waiting, encoded: &[u8], seams: &[usize]) -> Result<(), StoreError> {
         if encoded.len() > FRAME_TARGET_BYTES / 2 {
             // A frame of its own; what waits keeps waiting for others like it.
-            let (frame, waiting) = (
+            let (frame, waiting, others) = (
                 std::mem::take(&mut self.frame),
                 std::mem::take(&mut self.waiting),
+                std::mem::take(&mut self.seams),
             );
-            self.add_item(blob, encoded);
+            self.add_item(blob, encoded, seams);
             self.close_frame()?;
-            (self.frame, self.waiting) = (frame, waiting);
+            (self.frame, self.waiting, self.seams) = (frame, waiting, others);
         } else {
             if self.frame.len() + encoded.len() > FRAME_TARGET_BYTES {
                 self.close_frame()?;
             }
-            self.add_item(blob, encoded);
+            self.add_item(blob, encoded, seams);
         }
         Ok(())
     }
 
-    fn add_item(&mut self, mut blob: Waiting, encoded: &[u8]) {
+    fn add_item(&mut self, mut blob: Waiting, encoded: &[u8], seams: &[usize]) {
         blob.offset = length_u32(self.frame.len());
         pack::append_item(
             Item {
@@ -166,6 +172,12 @@ impl PackBuilder {
             },
             &mut self.frame,
         );
+        // Small blobs are better off with the statistics of their neighbours.
+        if encoded.len() >= SEAMS_BYTES_MIN {
+            let begin = self.frame.len() - encoded.len();
+            self.seams.push(begin);
+            self.seams.extend(seams.iter().map(|seam| begin + seam));
+        }
         self.waiting.push(blob);
     }
 
@@ -178,7 +190,7 @@ impl PackBuilder {
         };
         let stored = self
             .compressor
-            .compress(&self.frame)
+            .compress(&self.frame, &self.seams)
             .map_err(|e| what(&e))?;
         self.verify(&stored)?;
         let number = length_u32(self.footer.frames.len());
@@ -202,6 +214,7 @@ impl PackBuilder {
                 offset: blob.offset,
             }));
         self.frame.clear();
+        self.seams.clear();
         Ok(())
     }
 

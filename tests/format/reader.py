@@ -1,23 +1,19 @@
 #!/usr/bin/env python3
-"""Reads a snapshot of a larder store with nothing but store-format.md. Shares no code with larder.
+"""Reads a snapshot of a larder store with nothing but store-format.md. Shares no code with larder. leaves.py reads
+leaves, deltas.py deltas.
 
     reader.py STORE [SNAPSHOT]    prints one JSON line for each record; rebuild.py makes a database of them
 
 SNAPSHOT: an id or the beginning of one; without it the last one. Needs `blake3` and `zstandard`.
 Exit: 0 good, 1 damage or an unknown format (the message names the object). Section numbers: store-format.md.
 """
-import base64, itertools, json, os, struct, sys
+import base64, json, os, struct, sys
 import blake3, zstandard
+import deltas
+from leaves import Damage, Fields, from_columns, leaf_rows, need
 
 LEAF, NODE, CHUNK, CHUNK_NODE, SCHEMA = 1, 2, 3, 4, 5
-BLOB_MAX, OBJECT_MAX, SPILL_OVER = 64 << 20, 64 << 20, 16_384
-
-class Damage(Exception):
-    """What is wrong, and where."""
-
-def need(good, text):
-    if not good:
-        raise Damage(text)
+BLOB_MAX, OBJECT_MAX = 64 << 20, 64 << 20
 
 def H(domain, data):  # §4.1
     return blake3.blake3(b"larder\0" + bytes([domain]) + data).digest()
@@ -33,31 +29,13 @@ def unzstd(data, what, plain=None, most=OBJECT_MAX):
     need(len(out) <= most if plain is None else len(out) == plain, f"{what}: wrong plain length")
     return out
 
-class Fields:
-    """Little-endian fields, front to back, each checked against what is there."""
-
-    def __init__(self, data, what):
-        self.data, self.at, self.what = data, 0, what
-
-    def take(self, count):
-        need(self.at + count <= len(self.data), f"{self.what} is cut short")
-        self.at += count
-        return self.data[self.at - count:self.at]
-
-    def get(self, form):
-        out = struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))
-        return out[0] if len(out) == 1 else out
-
-    def end(self):
-        need(self.at == len(self.data), f"{self.what}: bytes behind its end")
-
 def known_format(content, name):  # §2
-    need(content["format"] == {"version": 0, "draft": 1}, f"{name}: unknown format {content['format']}")
+    need(content["format"] == {"version": 0, "draft": 3}, f"{name}: unknown format {content['format']}")
     need(not content.get("features"), f"{name}: unknown features {content.get('features')}")
 
 class Store:
     def __init__(self, path):
-        self.path, self.blobs, self.frame = path, {}, (None, b"")
+        self.path, self.blobs, self.prefixes, self.frames = path, {}, {}, {}
         known_format(self.object("config", "C"), "config")
         for folder, name in [(f, n) for f in self.list("packs") for n in self.list("packs/" + f)]:
             self.footer(f"packs/{folder}/{name}", name)
@@ -87,13 +65,13 @@ class Store:
     def footer(self, name, pack_id):  # §5, §6
         data = self.bytes(name)
         need(blake3.blake3(data).hexdigest() == pack_id and name[6:8] == pack_id[:2], f"{name}: its name is not its hash")
-        need(len(data) >= 80 and data[:16] == b"larderPK\0\x01" + bytes(6), f"{name}: its head is wrong")
+        need(len(data) >= 80 and data[:16] == b"larderPK\0\x03" + bytes(6), f"{name}: its head is wrong")
         stored, plain, digest, magic = struct.unpack("<II32s8s", data[-48:])
         footer = data[-48 - stored:-48]
         need(magic == b"larderFT" and stored + 80 <= len(data), f"{name}: its trailer is wrong")
         need(H(ord("f"), footer) == digest, f"{name}: its footer's digest is another")
         f = Fields(unzstd(footer, name, plain), name)
-        frame_count, blob_count = f.get("II")
+        frame_count, blob_count, base_count = f.get("III")
         frames, at = [], 32
         for _ in range(frame_count):
             offset, length, plain = f.get("QII")
@@ -101,36 +79,63 @@ class Store:
             frames.append((name, offset, length, plain))
             at += length
         need(at == len(data) - 48 - stored, f"{name}: frames end elsewhere than the footer begins")
-        for _ in range(blob_count):
-            entry = f.get("32sBBB16sIIII")
-            need(entry[7] < frame_count and entry[1] in range(1, 6), f"{name}: a wrong footer entry")
-            self.blobs.setdefault((entry[1], entry[0]), []).append((frames[entry[7]], entry))
+        entries = [f.get("32sBBBBIIII") for _ in range(blob_count)]
+        need(sum(e[4] for e in entries) == base_count, f"{name}: a wrong number of bases")
+        for entry in entries:
+            blob_id, kind, encoding, depth, count = entry[:5]
+            bases = [f.take(16) for _ in range(count)]
+            need(entry[7] < frame_count and kind in range(1, 6) and encoding < 3, f"{name}: a wrong footer entry")
+            most = 0 if encoding < 2 or kind == CHUNK_NODE else 4 if kind == LEAF else 1
+            need(count <= most and (encoding == 2) == (count > 0) == (0 < depth <= 32), f"{name}: wrong bases")
+            self.blobs.setdefault((kind, blob_id), []).append((frames[entry[7]], entry, bases))
+            self.prefixes.setdefault((kind, blob_id[:16]), {})[blob_id] = None
         f.end()
 
-    def blob(self, kind, blob_id):
-        """The canonical form: of the first copy that is good; §4."""
+    def blob(self, kind, blob_id, above=()):
+        """The canonical form: of the first copy that is good; §4. `above`: the blobs that stand on it."""
         name, why = f"blob {blob_id.hex()} of kind {kind}", "no pack has it"
-        for frame, entry in self.blobs.get((kind, blob_id), []):
+        need(len(above) <= 32, f"{name}: deltas too deep")
+        for copy in sorted(self.blobs.get((kind, blob_id), []), key=lambda copy: copy[1][3]):
             try:
-                out = self.copy(frame, entry, name)
-                need(H(kind, out) == blob_id, f"{name} in {frame[0]}: its id is another")
+                out = self.copy(*copy, name, (*above, blob_id))
+                need(H(kind, out) == blob_id, f"{name} in {copy[0][0]}: its id is another")
                 return out
             except Damage as e:
                 why = str(e)
         raise Damage(f"{name}: {why}")
 
-    def copy(self, frame, entry, name):
-        _, kind, encoding, _, _, canonical, encoded, _, offset = entry
-        pack, at, length, plain = frame
-        if self.frame[0] != (pack, at):
-            self.frame = ((pack, at), unzstd(self.bytes(pack, at, length), f"a frame of {pack}", plain))
-        need(encoding != 2, f"{name} in {pack} is a delta: this draft has none")
-        f = Fields(self.frame[1][offset:], name)
-        need(f.get("BBII") == (kind, encoding, canonical, encoded), f"{name}: frame and footer of {pack} differ")
-        need(encoding < 2 and canonical <= BLOB_MAX, f"{name}: unknown encoding, or too long")
-        out = f.take(encoded) if encoding == 0 else from_columns(f.take(encoded), name)
+    def plain(self, frame):
+        if frame not in self.frames:
+            pack, at, length, plain = frame
+            while sum(map(len, self.frames.values())) > 32 << 20:
+                self.frames.pop(next(iter(self.frames)))
+            self.frames[frame] = unzstd(self.bytes(pack, at, length), f"a frame of {pack}", plain)
+        return self.frames[frame]
+
+    def copy(self, frame, entry, bases, name, above):
+        _, kind, encoding, _, count, canonical, encoded, _, offset = entry
+        f = Fields(self.plain(frame)[offset:], name)
+        need(f.get("BB") == (kind, encoding), f"{name}: frame and footer of {frame[0]} differ")
+        if encoding == 2:
+            need(f.get("B") == count and all(f.take(16) == base for base in bases), f"{name}: other bases in the frame")
+        need(f.get("II") == (canonical, encoded) and canonical <= BLOB_MAX, f"{name}: other lengths, or too long")
+        data = f.take(encoded)
+        if encoding == 2:
+            out = self.delta(kind, bases, data, canonical, name, above)
+        else:
+            out = data if encoding == 0 else from_columns(data, name)
         need(len(out) == canonical, f"{name}: wrong length")
         return out
+
+    def delta(self, kind, bases, data, canonical, name, above):  # §4.3
+        wholes = []
+        for base in bases:
+            ids = [i for i in self.prefixes.get((kind, base), []) if i not in above]
+            need(len(ids) == 1, f"{name}: {len(ids)} blobs may be its base {base.hex()}")
+            wholes.append(self.blob(kind, ids[0], above))
+        if kind == LEAF:
+            return deltas.leaf(wholes, data, name)
+        return deltas.node(wholes[0], data, name) if kind == NODE else deltas.after(wholes[0], data, name, canonical)
 
     def large(self, level, blob_id, length):
         """The bytes of a spilled value; §9."""
@@ -144,74 +149,6 @@ class Store:
             f.end()
         need(len(out) == length, f"chunk tree {blob_id.hex()}: wrong length")
         return out
-
-def planes(f, count, width):
-    raw = [f.take(count) for _ in range(width)]
-    return [int.from_bytes(bytes(column), "little") for column in zip(*raw)] if width else [0] * count
-
-def signed(number):  # modulo 2^64, from -2^63
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
-
-def integers(f, count):  # §8.3
-    if not count:
-        return []
-    codec, width = f.get("BB")
-    need(codec in (0, 1) and width <= 8, f"{f.what}: unknown codec of integers")
-    if codec == 0:
-        least = f.get("q")
-        return [signed(least + u) for u in planes(f, count, width)]
-    steps = ((u >> 1) ^ -(u & 1) for u in planes(f, count, width))
-    return [signed(n) for n in itertools.accumulate(steps)]
-
-def reals(f, count):  # §8.4, as their 8 bytes
-    if not count or f.get("B") == 0:
-        return [u.to_bytes(8, "little") for u in planes(f, count, 8)]
-    power = float(10 ** f.get("B"))
-    return [struct.pack("<d", float(n) / power) for n in integers(f, count)]
-
-def from_columns(data, what):  # §8.2
-    f = Fields(data, what)
-    rows, columns, mode = f.get("IHB")
-    need(rows <= 65_536 and mode <= 2, f"{what}: too many rows, or unknown rowid mode")
-    out = [struct.pack("<IHB", rows, columns, mode > 0)]
-    offsets = {0: lambda: [], 1: lambda: range(rows), 2: lambda: integers(f, rows)}[mode]()
-    out += [struct.pack("<q", o) for o in offsets]
-    for _ in range(columns):
-        one = f.take(1)
-        classes = f.take(rows) if one == b"\xff" else one * rows
-        numbers = iter(integers(f, classes.count(1)))
-        bits = iter(reals(f, classes.count(2)))
-        lengths = integers(f, classes.count(3) + classes.count(4))
-        need(all(0 <= n <= SPILL_OVER for n in lengths), f"{what}: a length out of bounds")
-        texts = Fields(f.take(sum(lengths)), what)
-        spilled = Fields(f.take(41 * (classes.count(5) + classes.count(6))), what)
-        out += [classes, struct.pack(f"<{len(lengths)}I", *lengths)]
-        each = iter(lengths)
-        text, spill = lambda: texts.take(next(each)), lambda: spilled.take(41)
-        make = [lambda: b"", lambda: struct.pack("<q", next(numbers)), lambda: next(bits), text, text, spill, spill]
-        need(max(classes, default=0) < 7, f"{what}: unknown class")
-        out += [make[c]() for c in classes]
-    f.end()
-    return b"".join(out)
-
-def leaf_rows(data, what, first):  # §8.1: (rowid, [(class, value)]) for each row
-    f = Fields(data, what)
-    rows, columns, has_rowids = f.get("IHB")
-    need(0 < rows <= 65_536 and has_rowids in (0, 1), f"{what}: wrong counts")
-    offsets = [f.get("Q") for _ in range(rows)] if has_rowids else []
-    need(offsets[:1] in ([], [0]) and all(a < b for a, b in zip(offsets, offsets[1:])), f"{what}: rowids do not rise")
-    need((first is not None) == bool(has_rowids), f"{what}: rowids where none belong, or none")
-    table = []
-    for _ in range(columns):
-        classes = f.take(rows)
-        lengths = [f.get("I") if c in (3, 4) else 0 for c in classes]
-        need(max(lengths) <= SPILL_OVER and max(classes) < 7, f"{what}: a wrong class or length")
-        spill = lambda n: f.get("QB32s")
-        read = [lambda n: None, lambda n: f.get("q"), lambda n: f.get("d"), f.take, f.take, spill, spill]
-        table.append([(c, read[c](n)) for c, n in zip(classes, lengths)])
-    f.end()
-    need(not offsets or first + offsets[-1] < 1 << 63, f"{what}: a rowid too large")
-    return [(first + offsets[r] if has_rowids else None, [column[r] for column in table]) for r in range(rows)]
 
 def tree_rows(store, level, blob_id, rows, size, refs, first, last=None):
     """The rows of a tree, in order, with all that is said of its places checked; §7."""

@@ -19,4 +19,8 @@ INSERT INTO tag SELECT id, CASE id % 2 WHEN 0 THEN 'Even ' ELSE 'odd ' END || (i
 INSERT INTO log SELECT '2026-11-24', CAST(x'61ff00' AS TEXT) UNION ALL SELECT '', 9e999 UNION ALL SELECT NULL, -0.0;
 INSERT INTO big VALUES(1, replace(hex(zeroblob(10000)), '00', 'larder '), NULL),
   (2, 'short', CAST(replace(hex(zeroblob(60000)), '00', 'chunk and ') AS BLOB));
+CREATE TABLE noise(id INTEGER PRIMARY KEY, body TEXT, short TEXT);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+  INSERT INTO noise SELECT 1, group_concat(printf('%08x', i * 2654435761 % 4294967296), ''),
+    substr(group_concat(printf('%08x', i * 40503 % 65521), ''), 1, 2000) FROM n;
 ANALYZE;

@@ -59,7 +59,7 @@ fn a_store_of_another_format_is_refused_by_its_version() {
                 ..current
             },
             vec![],
-            "format version 1 (draft 1)",
+            format!("format version 1 (draft {FORMAT_DRAFT})"),
         ),
         (
             FormatMark {
@@ -67,9 +67,13 @@ fn a_store_of_another_format_is_refused_by_its_version() {
                 ..current
             },
             vec![],
-            "draft 2",
+            format!("draft {}", FORMAT_DRAFT + 1),
         ),
-        (current, vec!["encryption".to_owned()], "\"encryption\""),
+        (
+            current,
+            vec!["encryption".to_owned()],
+            "\"encryption\"".to_owned(),
+        ),
     ];
     for (format, features, asks) in cases {
         let sandbox = Sandbox::new();
@@ -83,7 +87,7 @@ fn a_store_of_another_format_is_refused_by_its_version() {
         let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Config, &config).unwrap();
         backend.put_new(name::CONFIG, &bytes).unwrap();
         let error = sandbox.try_open(backend).unwrap_err();
-        assert_unsupported(&error.into(), "memory", asks);
+        assert_unsupported(&error.into(), "memory", &asks);
     }
 }
 

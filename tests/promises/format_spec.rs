@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use larder::codec::hash::{self, StoreHash};
 use larder::codec::zstd::WINDOW_LOG_MAX;
 use larder::format::blob::{BlobKind, BlobSource, Encoding};
-use larder::format::leaf::{self, Leaf, LeafBuilder, columns, integers, reals};
+use larder::format::leaf::{
+    self, Leaf, LeafBuilder, columns, encoded_column, hex, integers, numbers, reals, texts,
+    timestamps,
+};
 use larder::format::node::{Child, Node, Span};
 use larder::format::protocol::WriterRecord;
 use larder::format::{blob, chunk, config, delta, footer, frame, limits, name, node, pack};
@@ -19,7 +22,7 @@ use super::tree_rows::{Random, Row, build, rows, shapes, spill};
 const DOCUMENT: &str = include_str!("../../store-format.md");
 
 /// Lists constants by their own names.
-macro_rules! numbers {
+macro_rules! named {
     ($($module:path: $($name:ident)+;)+) => {{
         let mut out = Vec::new();
         $({ use $module::*; $(out.push((stringify!($name), ($name).to_string()));)+ })+
@@ -27,9 +30,9 @@ macro_rules! numbers {
     }};
 }
 
-/// The constants of the format, as the document writes their values.
-fn constants() -> BTreeMap<&'static str, String> {
-    let mut all: Vec<(&str, String)> = numbers! {
+/// Those that are numbers.
+fn numbers() -> Vec<(&'static str, String)> {
+    named! {
         limits: BLOB_BYTES_MAX CHAIN_BYTES_MAX FRAME_BYTES_MAX PACK_BYTES_MAX FOOTER_BYTES_MAX OBJECT_BYTES_MAX
             TREE_LEVELS_MAX COLUMNS_MAX LEAF_ROWS_MAX LEAF_VALUES_MAX NODE_CHILDREN_MAX NODE_KEY_BYTES_MAX;
         config: FORMAT_VERSION FORMAT_DRAFT;
@@ -44,11 +47,21 @@ fn constants() -> BTreeMap<&'static str, String> {
             LEAF_MAX_WEIGHT ROW_WEIGHT NODE_TARGET_CHILDREN NODE_MIN_CHILDREN;
         leaf::class: NULL INTEGER REAL TEXT BLOB SPILLED_TEXT SPILLED_BLOB;
         leaf: SPILLED_BYTES;
-        columns: ROWIDS_NONE ROWIDS_CONSECUTIVE ROWIDS_LISTED CLASSES_LISTED;
-        integers: FROM_MIN DIFFERENCES;
-        reals: BITS DECIMAL DIGITS_MAX NUMERATOR_MAX;
+        columns: ROWIDS_NONE ROWIDS_CONSECUTIVE ROWIDS_LISTED;
+        encoded_column: CLASSES_TWO CLASSES_LISTED;
+        integers: WIDTH_BITS WIDTH_MAX MULTIPLES DIFFERENCES;
+        reals: BITS DIGITS_MAX NUMERATOR_MAX;
+        texts: TEXTS_PLAIN TEXTS_DICTIONARY TEXTS_TIMESTAMPS TEXTS_NUMBERS TEXTS_HEX;
+        timestamps: TIME_DIGITS TIME_T TIME_Z TIME_OFFSET TIME_DAYS;
+        numbers: NUMBER_DIGITS_MAX;
+        hex: HEX_LOWER HEX_UPPER;
         chunk: CHUNK_MIN_BYTES CHUNK_TARGET_BYTES CHUNK_MAX_BYTES;
-    };
+    }
+}
+
+/// The constants of the format, as the document writes their values.
+fn constants() -> BTreeMap<&'static str, String> {
+    let mut all = numbers();
     all.push(("SPILL_BYTES_OVER", SPILL_BYTES_OVER.to_string()));
     all.push(("WINDOW_LOG_MAX", WINDOW_LOG_MAX.to_string()));
     all.push(("FRAME_MAGIC", format!("0x{:X}", frame::FRAME_MAGIC)));
@@ -168,13 +181,12 @@ fn the_example_leaf_is_what_the_program_writes_and_reads() {
     let mut canonical = Vec::new();
     builder.finish(&mut canonical);
     assert_eq!(canonical, example("leaf-canonical"));
-    let (encoding, encoded) = blob::encode(BlobKind::Leaf, &canonical).unwrap();
+    let encoded = blob::encode(BlobKind::Leaf, &canonical).unwrap();
+    assert_eq!(encoded.encoding, Encoding::Columns);
+    let hex: String = encoded.bytes.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(encoded.bytes, example("leaf-columns"), "{hex}");
     assert_eq!(
-        (encoding, &encoded),
-        (Encoding::Columns, &example("leaf-columns"))
-    );
-    assert_eq!(
-        blob::decode(encoding, &encoded, canonical.len() as u64).unwrap(),
+        blob::decode(encoded.encoding, &encoded.bytes, canonical.len() as u64).unwrap(),
         canonical
     );
     let leaf = Leaf::parse(canonical).unwrap();

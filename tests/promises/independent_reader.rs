@@ -67,7 +67,28 @@ fn rowid_table(alias: Option<u32>) -> TableKind {
     }
 }
 
-/// Four tables: rowid alias, hidden rowid, WITHOUT ROWID, and one without rows.
+/// A row that each codec of §8.5 and §8.3 has something of.
+fn forms(n: i64) -> (Option<i64>, Vec<Value>) {
+    let (hour, minute, second) = (n / 97 % 24, n % 60, n * 7 % 60);
+    let texts = [
+        format!(
+            "2024-02-29T{hour:02}:{minute:02}:{second:02}.{:03}+00:00",
+            n % 1000
+        ),
+        format!("{:04}-12-31", n * 4),
+        format!("no {}{:03}.50", if n % 3 == 0 { "-" } else { "" }, n),
+        format!("{:08X}-{:03X}", n * 0x1234_5678 % 0xFFFF_FFFF, n % 0xFFF),
+        format!("state {}", n % 11),
+    ];
+    let mut values: Vec<Value> = texts.map(|text| Value::Text(text.into_bytes())).into();
+    values.push(match n % 3 {
+        0 => Value::Null,
+        _ => Value::Integer(n % 5 * 1_000_000_007),
+    });
+    (Some(n), values)
+}
+
+/// Five tables: rowid alias, hidden rowid, WITHOUT ROWID, and one without rows.
 fn tables(blobs: &mut MapBlobs) -> Vec<(&'static str, Table, Vec<Row>)> {
     let large = spill(&Random(31).bytes(6 << 20), blobs);
     let people = (0..5000_i64).map(|n| {
@@ -112,6 +133,16 @@ fn tables(blobs: &mut MapBlobs) -> Vec<(&'static str, Table, Vec<Row>)> {
             keys.collect(),
         ),
         (
+            "CREATE TABLE forms(time, day, code, id, status, n)",
+            table(
+                "forms",
+                rowid_table(None),
+                &["time", "day", "code", "id", "status", "n"],
+                None,
+            ),
+            (1..2000_i64).map(forms).collect(),
+        ),
+        (
             "CREATE TABLE empty(x)",
             table("empty", rowid_table(None), &["x"], None),
             Vec::new(),
@@ -141,7 +172,8 @@ fn put_pack(folder: &Path, blobs: &MapBlobs) {
         plain.clear();
     };
     for (kind, id, canonical) in blobs.iter() {
-        let (encoding, encoded) = blob::encode(kind, canonical).unwrap();
+        let encoded = blob::encode(kind, canonical).unwrap();
+        let (encoding, encoded) = (encoded.encoding, encoded.bytes);
         if !plain.is_empty() && plain.len() + encoded.len() > pack::FRAME_TARGET_BYTES {
             close(&mut plain, &mut footer);
         }

@@ -12,6 +12,7 @@
 mod backend_contract;
 mod bad_input;
 mod bad_sources;
+mod codecs;
 mod commit_protocol;
 mod corruption;
 mod crash;

@@ -7,11 +7,12 @@ use super::{
     DELTA_ROWIDS_SHIFTED,
 };
 use crate::codec::zstd;
-use crate::format::bytes::{Fields, append_varint, zigzag};
+use crate::format::bytes::{Fields, append_varint, append_zigzag};
+use crate::format::leaf::codecs::Codecs;
 use crate::format::leaf::column::ColumnBuffer;
-use crate::format::leaf::columns::{
-    Canonical, ROWIDS_CONSECUTIVE, ROWIDS_LISTED, ROWIDS_NONE, decode_column, encode_column,
-};
+use crate::format::leaf::columns::{Canonical, ROWIDS_CONSECUTIVE, ROWIDS_LISTED, ROWIDS_NONE};
+use crate::format::leaf::encoded_column::{decode_column, encode_column};
+use crate::format::leaf::output::Output;
 use crate::format::leaf::{Leaf, integers, rows_and_columns};
 use crate::format::{FormatError, limits};
 use crate::model::value::{SPILL_BYTES_OVER, ValueRef};
@@ -59,8 +60,8 @@ impl<'a> Bases<'a> {
 pub fn encode(bases: &[&Leaf], result: &Leaf, kept: &[Kept], columns: &[Option<usize>]) -> Vec<u8> {
     debug_assert_eq!(columns.len(), result.columns());
     let bases = Bases(bases);
-    let mut out = Vec::new();
-    append_varint(result.rows() as u64, &mut out);
+    let mut out = Output::default();
+    append_varint(result.rows() as u64, &mut out.bytes);
     encode_columns(bases.0[0].columns(), result, columns, &mut out);
     let removed = gaps(kept, bases.rows(), |kept| kept.base);
     let inserted = gaps(kept, result.rows(), |kept| kept.result);
@@ -82,7 +83,7 @@ pub fn encode(bases: &[&Leaf], result: &Leaf, kept: &[Kept], columns: &[Option<u
             {
                 buffer.push(result.value(row, column));
             }
-            encode_column(buffer.parts(), &mut out);
+            encode_column(buffer.parts(), &Codecs::ALL, &mut out);
         }
     }
     let mut listed: Vec<usize> = Vec::new();
@@ -90,7 +91,8 @@ pub fn encode(bases: &[&Leaf], result: &Leaf, kept: &[Kept], columns: &[Option<u
         let changes = Changes::find(&bases, old, result, column, kept);
         changes.encode(&mut listed, &mut out);
     }
-    out
+    // Deltas are short: their seams are not worth blocks of their own.
+    out.bytes
 }
 
 /// The rows between those that are kept, as runs of first row and number of rows.
@@ -106,39 +108,39 @@ fn gaps(kept: &[Kept], rows: usize, first: impl Fn(&Kept) -> usize) -> Vec<(usiz
     gaps
 }
 
-fn encode_columns(old: usize, result: &Leaf, columns: &[Option<usize>], out: &mut Vec<u8>) {
+fn encode_columns(old: usize, result: &Leaf, columns: &[Option<usize>], out: &mut Output) {
     let same = old == columns.len() && columns.iter().enumerate().all(|(at, old)| *old == Some(at));
     if same {
-        out.push(DELTA_COLUMNS_SAME);
+        out.bytes.push(DELTA_COLUMNS_SAME);
         return;
     }
-    out.push(DELTA_COLUMNS_LISTED);
-    append_varint(columns.len() as u64, out);
+    out.bytes.push(DELTA_COLUMNS_LISTED);
+    append_varint(columns.len() as u64, &mut out.bytes);
     for (at, old) in columns.iter().enumerate() {
         if let Some(old) = old {
-            out.push(DELTA_COLUMN_KEPT);
-            append_varint(*old as u64, out);
+            out.bytes.push(DELTA_COLUMN_KEPT);
+            append_varint(*old as u64, &mut out.bytes);
             continue;
         }
         let mut buffer = ColumnBuffer::default();
         let first = result.value(0, at);
         if (1..result.rows()).all(|row| result.value(row, at).identical(first)) {
-            out.push(DELTA_COLUMN_CONSTANT);
+            out.bytes.push(DELTA_COLUMN_CONSTANT);
             buffer.push(first);
         } else {
-            out.push(DELTA_COLUMN_VALUES);
+            out.bytes.push(DELTA_COLUMN_VALUES);
             (0..result.rows()).for_each(|row| buffer.push(result.value(row, at)));
         }
-        encode_column(buffer.parts(), out);
+        encode_column(buffer.parts(), &Codecs::ALL, out);
     }
 }
 
-fn encode_runs(runs: &[(usize, usize)], out: &mut Vec<u8>) {
-    append_varint(runs.len() as u64, out);
+fn encode_runs(runs: &[(usize, usize)], out: &mut Output) {
+    append_varint(runs.len() as u64, &mut out.bytes);
     let mut at = 0;
     for &(first, count) in runs {
-        append_varint((first - at) as u64, out);
-        append_varint(count as u64, out);
+        append_varint((first - at) as u64, &mut out.bytes);
+        append_varint(count as u64, &mut out.bytes);
         at = first + count;
     }
 }
@@ -148,32 +150,32 @@ fn encode_rowids(
     result: &Leaf,
     kept: &[Kept],
     inserted: &[(usize, usize)],
-    out: &mut Vec<u8>,
+    out: &mut Output,
 ) {
     let offset = |leaf: &Leaf, row| leaf.rowid_offset(row).unwrap_or(0);
     if !result.has_rowids() {
-        out.push(ROWIDS_NONE);
+        out.bytes.push(ROWIDS_NONE);
         return;
     }
     if (0..result.rows()).all(|row| offset(result, row) == row as u64) {
-        out.push(ROWIDS_CONSECUTIVE);
+        out.bytes.push(ROWIDS_CONSECUTIVE);
         return;
     }
-    let integers = |rows: &mut dyn Iterator<Item = usize>, out: &mut Vec<u8>| {
+    let integers = |rows: &mut dyn Iterator<Item = usize>, out: &mut Output| {
         let offsets: Vec<i64> = rows.map(|row| offset(result, row).cast_signed()).collect();
-        integers::encode(&offsets, out);
+        integers::encode(&offsets, Codecs::ALL.integers, out);
     };
     if let Some(shifts) = shifts(bases, result, kept) {
-        out.push(DELTA_ROWIDS_SHIFTED);
+        out.bytes.push(DELTA_ROWIDS_SHIFTED);
         for shift in shifts {
-            append_varint(zigzag(shift.cast_signed()), out);
+            append_zigzag(shift.cast_signed(), &mut out.bytes);
         }
         let mut rows = inserted
             .iter()
             .flat_map(|(first, count)| *first..first + count);
         integers(&mut rows, out);
     } else {
-        out.push(ROWIDS_LISTED);
+        out.bytes.push(ROWIDS_LISTED);
         integers(&mut (0..result.rows()), out);
     }
 }
@@ -233,30 +235,30 @@ impl Changes {
     }
 
     /// `listed`: the rows that were listed last.
-    fn encode(&self, listed: &mut Vec<usize>, out: &mut Vec<u8>) {
+    fn encode(&self, listed: &mut Vec<usize>, out: &mut Output) {
         if self.rows.is_empty() {
-            out.push(DELTA_CELLS_NONE);
+            out.bytes.push(DELTA_CELLS_NONE);
         } else if self.rows == *listed {
-            out.push(DELTA_CELLS_AGAIN);
+            out.bytes.push(DELTA_CELLS_AGAIN);
         } else {
-            out.push(DELTA_CELLS_LISTED);
-            append_varint(self.rows.len() as u64, out);
+            out.bytes.push(DELTA_CELLS_LISTED);
+            append_varint(self.rows.len() as u64, &mut out.bytes);
             let mut at = 0;
             for row in &self.rows {
-                append_varint((row - at) as u64, out);
+                append_varint((row - at) as u64, &mut out.bytes);
                 at = row + 1;
             }
             listed.clone_from(&self.rows);
         }
         if !self.rows.is_empty() {
-            encode_column(self.values.parts(), out);
+            encode_column(self.values.parts(), &Codecs::ALL, out);
         }
-        append_varint(self.patches.len() as u64, out);
+        append_varint(self.patches.len() as u64, &mut out.bytes);
         let mut at = 0;
         for (row, patch) in &self.patches {
-            append_varint((row - at) as u64, out);
-            append_varint(patch.len() as u64, out);
-            out.extend_from_slice(patch);
+            append_varint((row - at) as u64, &mut out.bytes);
+            append_varint(patch.len() as u64, &mut out.bytes);
+            out.bytes.extend_from_slice(patch);
             at = row + 1;
         }
     }

@@ -1,10 +1,12 @@
 //! §8.2 How a leaf lies in a pack: column by column, each with the codec that suits it.
 
-use super::column::{ColumnParts, SPILLED_BYTES};
-use super::{Leaf, class, integers, reals, rows_and_columns};
+use super::codecs::Codecs;
+use super::encoded_column::{decode_column, encode_column};
+use super::output::Output;
+use super::{Leaf, integers, rows_and_columns};
 use crate::format::FormatError;
-use crate::format::bytes::{Fields, check_limit, length_u32};
-use crate::model::value::SPILL_BYTES_OVER;
+use crate::format::bytes::{Fields, append_varint, check_limit};
+use crate::format::limits;
 
 /// No rowids.
 pub const ROWIDS_NONE: u8 = 0;
@@ -13,32 +15,27 @@ pub const ROWIDS_CONSECUTIVE: u8 = 1;
 /// Rowids as integers (§8.3).
 pub const ROWIDS_LISTED: u8 = 2;
 
-/// Class bytes of a column differ and are listed; a smaller number is the class of all.
-pub const CLASSES_LISTED: u8 = 0xFF;
+/// Encodes a leaf with the codecs that suit it.
+pub fn encode(leaf: &Leaf) -> Output {
+    encode_with(leaf, &Codecs::ALL)
+}
 
-/// Encodes a leaf.
-///
-/// Row count (4 bytes), column count (2), rowid mode (1) and rowids; then per column: the class of
-/// all its values, or `0xFF` and the class bytes; integers; reals; lengths; bytes of texts and
-/// blobs; spilled values.
-pub fn encode(leaf: &Leaf) -> Vec<u8> {
-    let mut out = Vec::with_capacity(leaf.canonical().len() / 2);
-    out.extend_from_slice(&length_u32(leaf.rows()).to_le_bytes());
-    out.extend_from_slice(
-        &u16::try_from(leaf.columns())
-            .unwrap_or(u16::MAX)
-            .to_le_bytes(),
-    );
-    encode_rowids(leaf, &mut out);
+/// Encodes a leaf with some of the codecs.
+pub fn encode_with(leaf: &Leaf, codecs: &Codecs) -> Output {
+    let mut out = Output::default();
+    out.bytes.reserve(leaf.canonical().len() / 2);
+    append_varint(leaf.rows() as u64, &mut out.bytes);
+    append_varint(leaf.columns() as u64, &mut out.bytes);
+    encode_rowids(leaf, codecs, &mut out);
     for column in 0..leaf.columns() {
-        encode_column(leaf.parts(column), &mut out);
+        encode_column(leaf.parts(column), codecs, &mut out);
     }
     out
 }
 
-fn encode_rowids(leaf: &Leaf, out: &mut Vec<u8>) {
+fn encode_rowids(leaf: &Leaf, codecs: &Codecs, out: &mut Output) {
     if !leaf.has_rowids() {
-        out.push(ROWIDS_NONE);
+        out.bytes.push(ROWIDS_NONE);
         return;
     }
     let rowids: Vec<i64> = (0..leaf.rows())
@@ -47,66 +44,11 @@ fn encode_rowids(leaf: &Leaf, out: &mut Vec<u8>) {
         .collect();
     let consecutive = rowids.iter().zip(0_i64..).all(|(rowid, at)| *rowid == at);
     if consecutive {
-        out.push(ROWIDS_CONSECUTIVE);
+        out.bytes.push(ROWIDS_CONSECUTIVE);
     } else {
-        out.push(ROWIDS_LISTED);
-        integers::encode(&rowids, out);
+        out.bytes.push(ROWIDS_LISTED);
+        integers::encode(&rowids, codecs.integers, out);
     }
-}
-
-/// Appends the values of a column, at least one: the form that whole leaves and deltas share.
-pub(in crate::format) fn encode_column(column: ColumnParts<'_>, out: &mut Vec<u8>) {
-    let ColumnParts {
-        classes,
-        lengths,
-        values,
-    } = column;
-    let first = classes[0];
-    if classes.iter().all(|class| *class == first) {
-        out.push(first);
-    } else {
-        out.push(CLASSES_LISTED);
-        out.extend_from_slice(classes);
-    }
-    let mut numbers = (Vec::new(), Vec::new());
-    let (mut long, mut spilled) = (Vec::new(), Vec::new());
-    let mut lengths = lengths
-        .chunks_exact(4)
-        .map(|l| u32::from_le_bytes([l[0], l[1], l[2], l[3]]));
-    let mut text_lengths = Vec::new();
-    let mut rest = values;
-    let mut take = |count: usize| {
-        let (taken, left) = rest.split_at(count);
-        rest = left;
-        taken
-    };
-    let eight = |bytes: &[u8]| {
-        let mut out = [0; 8];
-        out.copy_from_slice(bytes);
-        out
-    };
-    for &class in classes {
-        match class {
-            class::INTEGER => numbers.0.push(i64::from_le_bytes(eight(take(8)))),
-            class::REAL => numbers
-                .1
-                .push(f64::from_bits(u64::from_le_bytes(eight(take(8))))),
-            class::TEXT | class::BLOB => {
-                let length = lengths.next().unwrap_or(0);
-                text_lengths.push(i64::from(length));
-                long.extend_from_slice(take(length as usize));
-            }
-            class::SPILLED_TEXT | class::SPILLED_BLOB => {
-                spilled.extend_from_slice(take(SPILLED_BYTES));
-            }
-            _ => {}
-        }
-    }
-    integers::encode(&numbers.0, out);
-    reals::encode(&numbers.1, out);
-    integers::encode(&text_lengths, out);
-    out.extend_from_slice(&long);
-    out.extend_from_slice(&spilled);
 }
 
 /// Decodes to the canonical form, of at most `canonical_bytes` bytes.
@@ -114,7 +56,9 @@ pub(in crate::format) fn encode_column(column: ColumnParts<'_>, out: &mut Vec<u8
 /// The result is not yet checked to be a leaf (`Leaf::parse` does), nor to have its id.
 pub fn decode(bytes: &[u8], canonical_bytes: usize) -> Result<Vec<u8>, FormatError> {
     let mut fields = Fields::new(bytes, "an encoded leaf");
-    let (rows, columns) = rows_and_columns(fields.u32()? as usize, usize::from(fields.u16()?))?;
+    let rows = fields.count(limits::LEAF_ROWS_MAX as usize)?;
+    let columns = fields.count(usize::from(limits::COLUMNS_MAX))?;
+    let (rows, columns) = rows_and_columns(rows, columns)?;
     let mut out = Canonical::new(canonical_bytes);
     out.bytes.reserve_exact(canonical_bytes);
     out.append(&rows.to_le_bytes())?;
@@ -143,14 +87,15 @@ impl Canonical {
         }
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
+    /// Appends bytes.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
         self.check_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     /// Appends numbers: room is checked once for all of them.
-    fn append_all<const N: usize>(
+    pub fn append_all<const N: usize>(
         &mut self,
         numbers: impl ExactSizeIterator<Item = [u8; N]>,
     ) -> Result<(), FormatError> {
@@ -164,6 +109,11 @@ impl Canonical {
     /// What was rebuilt.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// Bytes that may still be appended.
+    pub fn room(&self) -> usize {
+        self.max.saturating_sub(self.bytes.len())
     }
 
     fn check_room(&self, more: usize) -> Result<(), FormatError> {
@@ -189,103 +139,4 @@ fn decode_rowids(
     };
     out.append(&[1])?;
     out.append_all(rowids.iter().map(|rowid| rowid.to_le_bytes()))
-}
-
-/// Reads a column of `rows` values, at least one, and appends its canonical form.
-pub(in crate::format) fn decode_column(
-    fields: &mut Fields<'_>,
-    rows: usize,
-    out: &mut Canonical,
-) -> Result<(), FormatError> {
-    let all;
-    let (only, classes) = match fields.u8()? {
-        CLASSES_LISTED => (None, fields.bytes(rows)?),
-        class => {
-            all = vec![class; rows];
-            (Some(class), &all[..])
-        }
-    };
-    out.append(classes)?;
-    let mut counts = [0_usize; 256];
-    for class in classes {
-        counts[usize::from(*class)] += 1;
-    }
-    let count = |class: u8| counts[usize::from(class)];
-    let integers = integers::decode(fields, count(class::INTEGER))?;
-    let reals = reals::decode(fields, count(class::REAL))?;
-    let lengths = decode_lengths(fields, count(class::TEXT) + count(class::BLOB))?;
-    out.append_all(lengths.iter().map(|length| length.to_le_bytes()))?;
-    // At most 65,536 values of 16 KiB.
-    let long = fields.bytes(lengths.iter().map(|length| *length as usize).sum())?;
-    let spilled_count = count(class::SPILLED_TEXT) + count(class::SPILLED_BLOB);
-    let spilled = fields.bytes(spilled_count * SPILLED_BYTES)?;
-    match only {
-        Some(class::INTEGER) => out.append_all(integers.iter().map(|v| v.to_le_bytes())),
-        Some(class::REAL) => out.append_all(reals.iter().map(|v| v.to_bits().to_le_bytes())),
-        Some(class::TEXT | class::BLOB) => out.append(long),
-        _ => {
-            let parts = Parts {
-                integers: integers.iter(),
-                reals: reals.iter(),
-                lengths: lengths.iter(),
-                long: Fields::new(long, "bytes of a column"),
-                spilled: Fields::new(spilled, "spilled values"),
-            };
-            parts.interleave(classes, out)
-        }
-    }
-}
-
-/// Lengths of texts and blobs, none over what stands in a row.
-fn decode_lengths(fields: &mut Fields<'_>, count: usize) -> Result<Vec<u32>, FormatError> {
-    let lengths = integers::decode(fields, count)?;
-    let length = |length: i64| {
-        let length = u32::try_from(length).map_err(|_| FormatError::Invalid {
-            what: "the length of a value",
-        })?;
-        check_limit("a value in a leaf", length.into(), SPILL_BYTES_OVER as u64)?;
-        Ok(length)
-    };
-    lengths.into_iter().map(length).collect()
-}
-
-/// The values of a column by class, each class in row order.
-struct Parts<'a> {
-    integers: std::slice::Iter<'a, i64>,
-    reals: std::slice::Iter<'a, f64>,
-    lengths: std::slice::Iter<'a, u32>,
-    long: Fields<'a>,
-    spilled: Fields<'a>,
-}
-
-impl Parts<'_> {
-    /// Appends the values in row order. There are as many of each class as `classes` says.
-    fn interleave(mut self, classes: &[u8], out: &mut Canonical) -> Result<(), FormatError> {
-        for class in classes {
-            match *class {
-                class::NULL => {}
-                class::INTEGER => {
-                    let integer = self.integers.next().copied().unwrap_or_default();
-                    out.append(&integer.to_le_bytes())?;
-                }
-                class::REAL => {
-                    let real = self.reals.next().copied().unwrap_or_default();
-                    out.append(&real.to_bits().to_le_bytes())?;
-                }
-                class::TEXT | class::BLOB => {
-                    let length = self.lengths.next().copied().unwrap_or_default();
-                    out.append(self.long.bytes(length as usize)?)?;
-                }
-                class::SPILLED_TEXT | class::SPILLED_BLOB => {
-                    out.append(self.spilled.bytes(SPILLED_BYTES)?)?;
-                }
-                _ => {
-                    return Err(FormatError::Invalid {
-                        what: "a value's class",
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
 }

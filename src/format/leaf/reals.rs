@@ -1,19 +1,21 @@
 //! §8.4 Reals of a column: as integers where all are decimals of few digits, else their bits.
 
+use super::codecs::Codecs;
 use super::integers;
+use super::output::Output;
 use crate::format::FormatError;
 use crate::format::bytes::Fields;
 
-/// Eight planes of the bits, lowest byte first.
-pub const BITS: u8 = 0;
-/// n / 10^k for every value: k, then the n as integers.
-pub const DECIMAL: u8 = 1;
-/// Largest k.
-pub const DIGITS_MAX: u8 = 9;
+/// In place of a number of digits: the integers are the bits.
+pub const BITS: u8 = 0xFF;
+/// Largest number of digits, k, of reals that are n / 10^k.
+pub const DIGITS_MAX: u8 = 15;
 /// |n| stays below 2^53, so that it is exact as a real.
 pub const NUMERATOR_MAX: f64 = 9_007_199_254_740_992.0;
 
-const POWERS: [f64; DIGITS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+const POWERS: [f64; DIGITS_MAX as usize + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
 
 /// n, if n / 10^k has exactly the bits of `value` (so -0.0 never does).
 fn numerator(value: f64, digits: u8) -> Option<i64> {
@@ -47,24 +49,21 @@ fn as_decimals(values: &[f64]) -> Option<(u8, Vec<i64>)> {
     Some((digits, numerators))
 }
 
-/// Appends the values: codec, then its fields. Nothing at all for no values.
-pub fn encode(values: &[f64], out: &mut Vec<u8>) {
+/// Appends the values. Nothing at all for no values.
+pub fn encode(values: &[f64], codecs: &Codecs, out: &mut Output) {
     if values.is_empty() {
         return;
     }
-    if let Some((digits, numerators)) = as_decimals(values) {
-        out.extend_from_slice(&[DECIMAL, digits]);
-        integers::encode(&numerators, out);
+    if codecs.decimals
+        && let Some((digits, numerators)) = as_decimals(values)
+    {
+        out.bytes.push(digits);
+        integers::encode(&numerators, codecs.integers, out);
         return;
     }
-    out.push(BITS);
-    for plane in 0..8 {
-        out.extend(
-            values
-                .iter()
-                .map(|value| value.to_bits().to_le_bytes()[plane]),
-        );
-    }
+    out.bytes.push(BITS);
+    let bits: Vec<i64> = values.iter().map(|v| v.to_bits().cast_signed()).collect();
+    integers::encode(&bits, codecs.integers, out);
 }
 
 /// Decodes `count` values.
@@ -72,34 +71,24 @@ pub fn decode(fields: &mut Fields<'_>, count: usize) -> Result<Vec<f64>, FormatE
     if count == 0 {
         return Ok(Vec::new());
     }
-    match fields.u8()? {
-        BITS => {
-            let mut bits = vec![0_u64; count];
-            for plane in 0..8 {
-                for (value, byte) in bits.iter_mut().zip(fields.bytes(count)?) {
-                    *value |= u64::from(*byte) << (8 * plane);
-                }
-            }
-            Ok(bits.into_iter().map(f64::from_bits).collect())
-        }
-        DECIMAL => {
-            let digits = fields.u8()?;
-            let power = *POWERS
-                .get(usize::from(digits))
-                .ok_or(FormatError::Invalid {
-                    what: "the digits of decimals",
-                })?;
-            let numerators = integers::decode(fields, count)?;
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "an encoder keeps them below 2^53; the id decides"
-            )]
-            Ok(numerators.into_iter().map(|n| n as f64 / power).collect())
-        }
-        _ => Err(FormatError::Invalid {
-            what: "the codec of reals",
-        }),
+    let digits = fields.u8()?;
+    let numbers = integers::decode(fields, count)?;
+    if digits == BITS {
+        let reals = numbers
+            .into_iter()
+            .map(|n| f64::from_bits(n.cast_unsigned()));
+        return Ok(reals.collect());
     }
+    let power = *POWERS
+        .get(usize::from(digits))
+        .ok_or(FormatError::Invalid {
+            what: "the digits of decimals",
+        })?;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an encoder keeps them below 2^53; the id decides"
+    )]
+    Ok(numbers.into_iter().map(|n| n as f64 / power).collect())
 }
 
 #[cfg(test)]
@@ -108,9 +97,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn round_trip(values: &[f64]) -> Vec<u64> {
-        let mut bytes = Vec::new();
-        encode(values, &mut bytes);
-        let mut fields = Fields::new(&bytes, "test");
+        let mut out = Output::default();
+        encode(values, &Codecs::ALL, &mut out);
+        let mut fields = Fields::new(&out.bytes, "test");
         let out = decode(&mut fields, values.len()).unwrap();
         assert_eq!(fields.left(), 0);
         out.into_iter().map(f64::to_bits).collect()
