@@ -18,7 +18,14 @@ pub struct IdError {
 
 /// Writes bytes as lower-case hex digits.
 fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    let text = std::str::from_utf8(&text[..2 * bytes.len()]);
+    f.write_str(text.unwrap_or_default())
 }
 
 /// Reads exactly `N` bytes from lower-case hex digits.

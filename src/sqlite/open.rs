@@ -79,6 +79,10 @@ impl Connection {
         let path = path.unwrap_or(Path::new(""));
         let opened = Self::open(path, flags, Duration::from_secs(30))?;
         opened.harden(false)?;
+        // Else a statement is prepared anew for each range it is asked for.
+        opened
+            .db
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         opened.execute("PRAGMA synchronous=OFF")?;
         Ok(opened)
     }
