@@ -17,7 +17,7 @@ use crate::model::id::{BlobId, PackId};
 
 /// Copies tried for one blob, bases included: some of each on the longest chain. A hostile store
 /// may offer any number.
-const TRIES_MAX: u32 = 4 * DELTA_STEPS_MAX;
+pub(super) const TRIES_MAX: u32 = 4 * DELTA_STEPS_MAX;
 
 /// A copy that could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -32,6 +32,7 @@ before compression, STORED ones those in the packs.
 Deduplication: what all snapshots hold, over the same with each leaf and chunk counted once.
 Compression: the latter, over what is stored of it. Together: the database files of all snapshots,
 over the whole store.
+A leaf that was merged from several may be a delta on several whole blobs: it counts on each.
 Nodes are read, most records are not: `larder validate` reads everything.")]
 pub struct StatsArgs {
     /// One snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means all of

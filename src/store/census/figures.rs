@@ -70,20 +70,21 @@ pub struct Uses {
     pub garbage: Figures,
 }
 
-/// Deltas that snapshots need, and the whole blobs they stand on in the end.
+/// Deltas that snapshots need, and the whole blobs they stand on in the end. A delta may stand on
+/// several of these: it counts on each, once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Chains {
     /// Whole blobs that deltas stand on.
     pub bases: u64,
-    /// Deltas that stand on them, directly or through others.
+    /// Deltas that stand on them, directly or through others, on each of them; added up.
     pub versions: u64,
     /// The most of them on one.
     pub versions_max: u64,
-    /// The most deltas between a blob and a whole one.
+    /// The most deltas between a blob and a whole one, on the longest way.
     pub depth_max: u64,
     /// Blobs that the newest snapshot reaches.
     pub newest_blobs: u64,
-    /// Deltas between each of these and a whole one, added up.
+    /// Deltas between each of these and a whole one, on the longest way; added up.
     pub newest_depths: u64,
 }
 

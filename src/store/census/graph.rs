@@ -1,8 +1,7 @@
-//! Who leads to what: snapshots to trees, nodes to what is below them, deltas to their bases.
+//! Who leads to what: snapshots to trees, nodes to what is below them.
 
 use super::{Census, halves, int};
 use crate::format::blob::BlobKind;
-use crate::format::delta::DELTA_DEPTH_MAX;
 use crate::format::limits::TREE_LEVELS_MAX;
 use crate::model::id::BlobId;
 use crate::model::value::ValueRef;
@@ -275,24 +274,6 @@ impl Census {
                     },
                 )?;
             }
-        }
-        Ok(())
-    }
-
-    /// Once all snapshots are marked: a base is needed by whoever needs a delta against it. What is
-    /// below a base that is a node is not needed for that.
-    pub fn need_bases(&self) -> Result<(), StoreError> {
-        // From the ends of chains to their whole blobs: a base is one less deep.
-        for depth in (1..=u64::from(DELTA_DEPTH_MAX)).rev() {
-            self.run(
-                "UPDATE blobs SET need = coalesce(blobs.need, m.low), shared = max(blobs.shared,
-                     m.shared, m.low <> m.high, coalesce(blobs.need <> m.low, 0))
-                   FROM (SELECT base, max(shared) shared, min(need) low, max(need) high FROM blobs
-                     WHERE base_head IS NOT NULL AND depth = ? AND need IS NOT NULL GROUP BY base) m
-                  WHERE blobs.n = m.base",
-                &[int(depth)],
-            )
-            .map_err(StoreError::Census)?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use super::{Census, halves, int};
 use crate::format::blob::Encoding;
-use crate::format::delta::DELTA_DEPTH_MAX;
 use crate::format::footer::{BlobEntry, Footer};
 use crate::model::id::PackId;
 use crate::model::value::ValueRef;
@@ -95,23 +94,28 @@ impl Census {
         // As a reader tries them.
         let rank = u64::from(last_resort) * 2 + u64::from(delta);
         self.run(
-            "INSERT INTO copies(blob, pack, delta, canonical, stored) VALUES(0, ?, ?, ?, ?)",
+            "INSERT INTO copies(blob, pack, rank, delta, canonical, stored) VALUES(0, ?, ?, ?, ?, ?)",
             &[
                 ValueRef::Integer(pack),
+                int(rank),
                 int(delta.into()),
                 int(blob.canonical_bytes.into()),
                 int(stored),
             ],
         )?;
         let copy = ValueRef::Integer(self.db.last_insert_rowid());
-        let first = blob.bases.first();
-        let base = first.map_or(ValueRef::Null, |base| ValueRef::Blob(base));
+        for (place, base) in blob.bases.iter().enumerate() {
+            self.run(
+                "INSERT INTO bases(copy, place, head) VALUES(?, ?, ?)",
+                &[copy, int(place as u64), ValueRef::Blob(base)],
+            )?;
+        }
         self.run(
-            "INSERT INTO blobs(kind, head, tail, rank, copy, delta, base_head, canonical, stored)
-             VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO blobs(kind, head, tail, rank, copy, delta, canonical, stored)
+             VALUES(?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT(kind, head, tail) DO UPDATE SET rank = excluded.rank,
-               copy = excluded.copy, delta = excluded.delta, base_head = excluded.base_head,
-               canonical = excluded.canonical, stored = excluded.stored
+               copy = excluded.copy, delta = excluded.delta, canonical = excluded.canonical,
+               stored = excluded.stored
              WHERE blobs.rank IS NULL OR excluded.rank < blobs.rank",
             &[
                 int(blob.kind as u64),
@@ -120,7 +124,6 @@ impl Census {
                 int(rank),
                 copy,
                 int(delta.into()),
-                base,
                 int(blob.canonical_bytes.into()),
                 int(stored),
             ],
@@ -135,38 +138,6 @@ impl Census {
                 copy,
             ],
         )
-    }
-
-    /// Once all packs are in: which blob each delta stands on, and how deep. Chains that lead
-    /// nowhere, or in a circle, stay without a depth.
-    pub fn chains(&self) -> Result<(), StoreError> {
-        self.find_chains().map_err(StoreError::Census)
-    }
-
-    fn find_chains(&self) -> Result<(), SqliteError> {
-        self.run(
-            // Two ids with one head do not happen by chance; the first is as good as the other.
-            "UPDATE blobs SET base = (SELECT min(b.n) FROM blobs b
-               WHERE b.kind = blobs.kind AND b.head = blobs.base_head)
-              WHERE base_head IS NOT NULL",
-            &[],
-        )?;
-        self.run(
-            "UPDATE blobs SET depth = 0, root = n WHERE base_head IS NULL AND rank IS NOT NULL",
-            &[],
-        )?;
-        for depth in 1..=u64::from(DELTA_DEPTH_MAX) {
-            self.run(
-                "UPDATE blobs SET depth = b.depth + 1, root = b.root FROM blobs b
-                  WHERE blobs.base_head IS NOT NULL AND blobs.depth IS NULL
-                    AND b.n = blobs.base AND b.depth = ?",
-                &[int(depth - 1)],
-            )?;
-            if self.db.changes() == 0 {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! asked of it is a sum. Whoever takes the census walks the snapshots' trees and says what it saw
 //! ([`Census::enter`], [`Census::edge`]); the rest follows from that without reading a blob again.
 
+mod chains;
 mod figures;
 mod graph;
 mod load;
@@ -20,26 +21,39 @@ use crate::model::id::BlobId;
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, SqliteError};
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 15] = [
     // A pack; one whose footer cannot be read lists nothing.
     "CREATE TABLE packs(n INTEGER PRIMARY KEY, id BLOB NOT NULL, bytes INTEGER NOT NULL,
        readable INTEGER NOT NULL, overhead INTEGER NOT NULL)",
     // A blob, known from a footer or from a place that leads to it. `head` and `tail` are the
-    // halves of its id: bases are named by the head. `rank`, `copy`, `delta`, `base_head`,
-    // `canonical` and `stored` are those of the copy that a reader takes first; no rank: no copy.
-    // `base`, `depth`, `root`: the blob it is a delta against, deltas below it, and the whole blob
-    // at the end. `reached`: a tree leads to it. `need`, `shared`: a snapshot that needs it, and
-    // whether others do too. `tab`: the table it is counted under.
+    // halves of its id: bases are named by the head. `rank`, `copy`, `delta`, `canonical` and
+    // `stored` are those of the copy that a reader takes; no rank: no copy. `depth`, `reads`:
+    // deltas between it and a whole copy on the longest way, and copies that are read to have it;
+    // no depth: it cannot be had. `reached`: a tree leads to it. `need`, `shared`: a snapshot that
+    // needs it, and whether others do too. `tab`: the table it is counted under.
     "CREATE TABLE blobs(n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, head BLOB NOT NULL,
        tail BLOB NOT NULL, rank INTEGER, copy INTEGER, delta INTEGER NOT NULL DEFAULT 0,
-       base_head BLOB, canonical INTEGER NOT NULL DEFAULT 0, stored INTEGER NOT NULL DEFAULT 0,
-       base INTEGER, depth INTEGER, root INTEGER, reached INTEGER NOT NULL DEFAULT 0,
+       canonical INTEGER NOT NULL DEFAULT 0, stored INTEGER NOT NULL DEFAULT 0,
+       depth INTEGER, reads INTEGER, reached INTEGER NOT NULL DEFAULT 0,
        level INTEGER NOT NULL DEFAULT 0, large INTEGER NOT NULL DEFAULT 0, need INTEGER,
        shared INTEGER NOT NULL DEFAULT 0, tab INTEGER, UNIQUE(kind, head, tail))",
-    "CREATE INDEX blobs_as_deltas ON blobs(depth) WHERE base_head IS NOT NULL",
+    "CREATE INDEX blobs_by_depth ON blobs(depth)",
     "CREATE INDEX blobs_above_large ON blobs(level) WHERE level > 0",
     "CREATE TABLE copies(n INTEGER PRIMARY KEY, blob INTEGER NOT NULL, pack INTEGER NOT NULL,
-       delta INTEGER NOT NULL, canonical INTEGER NOT NULL, stored INTEGER NOT NULL)",
+       rank INTEGER NOT NULL, delta INTEGER NOT NULL, canonical INTEGER NOT NULL,
+       stored INTEGER NOT NULL)",
+    // The bases that a copy names, in order; `base` is the blob, if some pack lists it.
+    "CREATE TABLE bases(copy INTEGER NOT NULL, place INTEGER NOT NULL, head BLOB NOT NULL,
+       base INTEGER, PRIMARY KEY(copy, place)) WITHOUT ROWID",
+    // The blobs that a delta stands on directly, by the copy of it that a reader takes.
+    "CREATE TABLE stands(delta INTEGER NOT NULL, base INTEGER NOT NULL,
+       PRIMARY KEY(delta, base)) WITHOUT ROWID",
+    "CREATE INDEX stands_by_base ON stands(base)",
+    // Copies taken in place of those that come first.
+    "CREATE TABLE taken(blob INTEGER PRIMARY KEY, copy INTEGER NOT NULL)",
+    // The whole blobs that a delta stands on in the end.
+    "CREATE TABLE footing(delta INTEGER NOT NULL, whole INTEGER NOT NULL,
+       PRIMARY KEY(delta, whole)) WITHOUT ROWID",
     // What leads to what in a tree, and how often.
     "CREATE TABLE edges(parent INTEGER NOT NULL, child INTEGER NOT NULL, times INTEGER NOT NULL,
        PRIMARY KEY(parent, child)) WITHOUT ROWID",

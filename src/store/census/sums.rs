@@ -157,8 +157,8 @@ impl Census {
         let mut all = SnapshotUse::default();
         self.each(
             "WITH RECURSIVE below(n) AS (
-               SELECT base FROM blobs WHERE tab IS NOT NULL AND depth > 0
-               UNION SELECT b.base FROM below JOIN blobs b USING (n) WHERE b.depth > 0)
+               SELECT s.base FROM blobs b JOIN stands s ON s.delta = b.n WHERE b.tab IS NOT NULL
+               UNION SELECT s.base FROM below JOIN stands s ON s.delta = below.n)
              SELECT tab IS NULL, shared, count(*), sum(canonical), sum(stored) FROM blobs
               WHERE rank IS NOT NULL AND (tab IS NOT NULL OR n IN below)
               GROUP BY tab IS NULL, shared",
@@ -186,8 +186,9 @@ impl Census {
         let mut chains = Chains::default();
         self.each(
             "SELECT count(*), sum(versions), max(versions), max(deepest) FROM
-               (SELECT count(*) AS versions, max(depth) AS deepest FROM blobs
-                 WHERE base_head IS NOT NULL AND depth > 0 AND need IS NOT NULL GROUP BY root)",
+               (SELECT count(*) AS versions, max(d.depth) AS deepest
+                  FROM footing f JOIN blobs d ON d.n = f.delta
+                 WHERE d.need IS NOT NULL GROUP BY f.whole)",
             &[],
             |row| {
                 chains.bases = number(row, 0)?;
@@ -266,9 +267,9 @@ impl Census {
     /// Once all is walked: how many blobs are missing or damaged, and the first `limit` of them.
     pub fn damage(&self, limit: u64) -> Result<(u64, Vec<DamagedBlob>), StoreError> {
         self.each(
-            "INSERT OR IGNORE INTO damaged SELECT n, 'it is a delta, and what it stands on is missing'
-               FROM blobs WHERE need IS NOT NULL AND rank IS NOT NULL AND depth IS NULL
-                AND NOT EXISTS (SELECT 1 FROM copies c WHERE c.blob = blobs.n AND NOT c.delta)",
+            "INSERT OR IGNORE INTO damaged
+               SELECT n, 'it is a delta, and not all that it stands on can be had'
+                 FROM blobs WHERE need IS NOT NULL AND rank IS NOT NULL AND depth IS NULL",
             &[],
             |_| Ok(()),
         )?;
@@ -305,8 +306,12 @@ impl Census {
         )?;
         for (n, blob) in &mut damaged {
             self.each(
-                "WITH RECURSIVE above(n) AS (
-                   VALUES(?) UNION SELECT e.parent FROM above JOIN edges e ON e.child = above.n)
+                // First what stands on it, then what leads to any of these.
+                "WITH RECURSIVE lost(n) AS (
+                   VALUES(?) UNION SELECT s.delta FROM lost JOIN stands s ON s.base = lost.n),
+                 above(n) AS (
+                   SELECT n FROM lost
+                   UNION SELECT e.parent FROM above JOIN edges e ON e.child = above.n)
                  SELECT t.sort, t.name, e.snapshot FROM entities e JOIN tables t ON t.n = e.tab
                   WHERE e.blob IN above ORDER BY t.name, t.sort, e.snapshot",
                 &[int(*n)],
