@@ -17,6 +17,10 @@ use crate::model::id::{BlobId, PackId};
 /// Blobs of fewer encoded bytes are compressed without regard to their seams.
 const SEAMS_BYTES_MIN: usize = 4096;
 
+/// zstd level, at least, of frames that several blobs share: deltas, nodes, small leaves. There are
+/// few bytes of them, and they are kept long.
+const SHARED_LEVEL_MIN: i32 = 12;
+
 /// A blob that is encoded and waits for its frame to be closed.
 #[derive(Debug)]
 struct Waiting {
@@ -48,6 +52,8 @@ pub struct FinishedPack {
 pub struct PackBuilder {
     hash: StoreHash,
     compressor: Compressor,
+    /// For frames that several blobs share.
+    thorough: Compressor,
     decompressor: Decompressor,
     bytes: Vec<u8>,
     footer: Footer,
@@ -60,12 +66,15 @@ pub struct PackBuilder {
 impl PackBuilder {
     /// A builder that compresses at this zstd level.
     pub fn new(hash: StoreHash, level: i32) -> Result<Self, StoreError> {
-        let compressor = Compressor::new(level).map_err(|e| StoreError::Encoding {
-            what: format!("compression level {level}: {e}"),
-        })?;
+        let of_level = |level: i32| {
+            Compressor::new(level).map_err(|e| StoreError::Encoding {
+                what: format!("compression level {level}: {e}"),
+            })
+        };
         Ok(Self {
             hash,
-            compressor,
+            compressor: of_level(level)?,
+            thorough: of_level(level.max(SHARED_LEVEL_MIN))?,
             decompressor: Decompressor::default(),
             bytes: Vec::new(),
             footer: Footer::default(),
@@ -188,8 +197,11 @@ impl PackBuilder {
         let what = |e: &dyn std::fmt::Display| StoreError::Encoding {
             what: format!("a frame: {e}"),
         };
-        let stored = self
-            .compressor
+        let compressor = match self.waiting.len() {
+            1 => &mut self.compressor,
+            _ => &mut self.thorough,
+        };
+        let stored = compressor
             .compress(&self.frame, &self.seams)
             .map_err(|e| what(&e))?;
         self.verify(&stored)?;
