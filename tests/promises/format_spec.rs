@@ -160,19 +160,31 @@ fn example(name: &str) -> Vec<u8> {
         .collect()
 }
 
-#[test]
-fn the_example_leaf_is_what_the_program_writes_and_reads() {
-    let text = |t: &'static str| ValueRef::Text(t.as_bytes());
-    let rows = [
-        (7, [text("bun"), ValueRef::Real(0.5), ValueRef::Null]),
-        (
-            8,
-            [text("roll"), ValueRef::Real(1.25), ValueRef::Integer(3)],
-        ),
-        (10, [text("rye"), ValueRef::Real(2.0), ValueRef::Null]),
-    ];
+type ExampleRow = (i64, [ValueRef<'static>; 3]);
+
+/// Rows of the document's leaf.
+const EXAMPLE_ROWS: [ExampleRow; 3] = [
+    (
+        7,
+        [ValueRef::Text(b"bun"), ValueRef::Real(0.5), ValueRef::Null],
+    ),
+    (
+        8,
+        [
+            ValueRef::Text(b"roll"),
+            ValueRef::Real(1.25),
+            ValueRef::Integer(3),
+        ],
+    ),
+    (
+        10,
+        [ValueRef::Text(b"rye"), ValueRef::Real(2.0), ValueRef::Null],
+    ),
+];
+
+fn example_leaf(rows: &[ExampleRow]) -> Vec<u8> {
     let mut builder = LeafBuilder::new(3);
-    for (rowid, values) in &rows {
+    for (rowid, values) in rows {
         builder.push(RowRef {
             rowid: Some(*rowid),
             values,
@@ -180,6 +192,12 @@ fn the_example_leaf_is_what_the_program_writes_and_reads() {
     }
     let mut canonical = Vec::new();
     builder.finish(&mut canonical);
+    canonical
+}
+
+#[test]
+fn the_example_leaf_is_what_the_program_writes_and_reads() {
+    let canonical = example_leaf(&EXAMPLE_ROWS);
     assert_eq!(canonical, example("leaf-canonical"));
     let encoded = blob::encode(BlobKind::Leaf, &canonical).unwrap();
     assert_eq!(encoded.encoding, Encoding::Columns);
@@ -191,7 +209,26 @@ fn the_example_leaf_is_what_the_program_writes_and_reads() {
     );
     let leaf = Leaf::parse(canonical).unwrap();
     assert_eq!(leaf.rowid(2, Some(7)), Some(10));
-    assert!(leaf.value(1, 0).identical(text("roll")));
+    assert!(leaf.value(1, 0).identical(ValueRef::Text(b"roll")));
+}
+
+#[test]
+fn the_example_delta_is_what_the_program_writes_and_reads() {
+    let base = Leaf::parse(example_leaf(&EXAMPLE_ROWS)).unwrap();
+    let [bun, mut roll, rye] = EXAMPLE_ROWS;
+    roll.1[1] = ValueRef::Real(1.5);
+    let bap = [ValueRef::Text(b"bap"), ValueRef::Real(0.75), ValueRef::Null];
+    let result = Leaf::parse(example_leaf(&[bun, roll, (9, bap), rye])).unwrap();
+    let kept = |base, result, rows| delta::Kept { base, result, rows };
+    let kept = [kept(0, 0, 2), kept(2, 3, 1)];
+    let columns = [Some(0), Some(1), Some(2)];
+    let bytes = delta::encode_leaf(&[&base], &result, &kept, &columns);
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(bytes, example("leaf-delta"), "{hex}");
+    let mut chain = delta::Chain::begin(BlobKind::Leaf, base.canonical().to_vec()).unwrap();
+    let length = result.canonical().len() as u64;
+    chain.apply(&[], &bytes, length).unwrap();
+    assert_eq!(chain.finish(length).unwrap(), result.canonical());
 }
 
 #[test]
