@@ -59,7 +59,7 @@ fn a_store_of_another_format_is_refused_by_its_version() {
                 ..current
             },
             vec![],
-            "format version 1 (draft 1)",
+            "format version 1 (draft 2)",
         ),
         (
             FormatMark {
