@@ -67,7 +67,7 @@ fn a_store_of_another_format_is_refused_by_its_version() {
                 ..current
             },
             vec![],
-            "draft 2",
+            "draft 3",
         ),
         (current, vec!["encryption".to_owned()], "\"encryption\""),
     ];
