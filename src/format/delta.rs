@@ -4,11 +4,12 @@
 //! cost of what the delta says and not of the blob's length. Nothing here trusts a delta: bytes in,
 //! `Result` out; the id of what comes out decides whether the base was the right one.
 
-mod leaf;
+mod leaf_apply;
+mod leaf_encode;
 mod nodes;
 mod patchwork;
 
-pub use leaf::{Kept, encode as encode_leaf};
+pub use leaf_encode::{Kept, encode as encode_leaf};
 pub use nodes::encode as encode_node;
 
 use super::blob::BlobKind;
@@ -96,7 +97,7 @@ impl Chain {
             });
         }
         match &mut self.0 {
-            State::Leaf(leaf) => leaf::apply(leaf, more, delta, canonical_bytes)?,
+            State::Leaf(leaf) => leaf_apply::apply(leaf, more, delta, canonical_bytes)?,
             State::Node(node) => nodes::apply(node, delta)?,
             State::Bytes(bytes) => *bytes = zstd::decompress_after(bytes, delta, canonical_bytes)?,
         }

@@ -1,7 +1,7 @@
 //! When a blob is stored as a delta, and when whole again. Choices of the writer (store-format.md
 //! §4.3): a reader relies on the depth alone.
 
-use super::index::Footing;
+use super::usable::Footing;
 use crate::format::blob::{self, BlobKind};
 use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_STEPS_MAX, DELTA_VERSIONS_MAX};
 

@@ -1,120 +1,22 @@
 //! Which blob lies where: the footers of all packs, read into the local cache.
 //!
-//! What may be leaned on is decided here and nowhere else ([`Index::usable`]): store-format.md,
-//! "Known means usable".
+//! What of it may be leaned on is decided in `usable`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cache::{Cache, Copy};
 use super::check::pack_damage;
 use super::error::StoreError;
+use super::usable::Excluded;
 use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_STEPS_MAX, DELTA_VERSIONS_MAX};
-use crate::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer, base_prefix};
-use crate::format::frame::{self, ObjectKind};
+use crate::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer};
 use crate::format::pack::PACK_HEAD_BYTES;
-use crate::format::protocol::{GcFinal, GcRecord};
 use crate::format::{FormatError, limits, name, pack};
-use crate::model::id::{BlobId, PackId, SnapshotId};
-
-/// Packs that no copy may be taken from, and why.
-#[derive(Debug, Default, Clone)]
-pub struct Excluded {
-    /// A clean-up's record was there.
-    pub open: bool,
-    /// In an open clean-up's record: may be deleted soon.
-    pub condemned: HashSet<PackId>,
-    /// In a seal: dead for ever, whether still there or not.
-    pub dead: HashSet<PackId>,
-    /// Marked in `damaged/`.
-    pub damaged: HashSet<PackId>,
-    /// Objects under `gc/` that are not what they should be: a writer must stop at them, a reader
-    /// need not, for it may try every copy.
-    pub unreadable: Vec<(String, FormatError)>,
-}
-
-impl Excluded {
-    /// W2: lists and reads the records of clean-ups, then the marks of damaged packs.
-    pub fn read(backend: &dyn Backend, hash: StoreHash) -> Result<Self, StoreError> {
-        let mut excluded = Self::default();
-        for object in backend.list(name::GC)? {
-            let bytes = match backend.get(&object.name, limits::OBJECT_BYTES_MAX) {
-                Ok(bytes) => bytes,
-                // A clean-up ended meanwhile; its seal stays.
-                Err(error) if error.kind == BackendErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if let Err(cause) = excluded.take(hash, &object.name, &bytes) {
-                excluded.unreadable.push((object.name, cause));
-            }
-        }
-        for object in backend.list(name::DAMAGED)? {
-            excluded.damaged.extend(
-                object
-                    .name
-                    .strip_prefix(name::DAMAGED)
-                    .and_then(|id| id.parse::<PackId>().ok()),
-            );
-        }
-        Ok(excluded)
-    }
-
-    /// Takes what one object under `gc/` says.
-    fn take(&mut self, hash: StoreHash, object: &str, bytes: &[u8]) -> Result<(), FormatError> {
-        if object.ends_with(name::GC_FINAL_ENDING) {
-            let verdict = frame::decode(hash, ObjectKind::GcFinal, bytes, "a verdict")?;
-            if let GcFinal::Sealed { dead } = verdict {
-                self.dead.extend(dead);
-            }
-        } else {
-            let record: GcRecord = frame::decode(hash, ObjectKind::Gc, bytes, "a clean-up")?;
-            self.open = true;
-            self.condemned.extend(record.condemned);
-        }
-        Ok(())
-    }
-
-    /// True if a clean-up is at work or a pack is marked: then nothing is taken as known unasked.
-    fn any(&self) -> bool {
-        self.open || !self.damaged.is_empty() || !self.unreadable.is_empty()
-    }
-
-    fn contains(&self, pack: &PackId) -> bool {
-        self.condemned.contains(pack) || self.dead.contains(pack) || self.damaged.contains(pack)
-    }
-}
-
-/// The chain that a new delta would lengthen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Footing {
-    /// Deltas between the base and its whole copy: the longest way.
-    pub depth: u32,
-    /// Deltas that are applied to have the base.
-    pub deltas: u32,
-    /// Encoded bytes of the whole copies.
-    pub whole_bytes: u64,
-    /// Encoded bytes of the deltas.
-    pub delta_bytes: u64,
-    /// Blobs that hang on the whole copy, itself included.
-    pub versions: u32,
-}
-
-impl Footing {
-    /// What a delta on both would hang on.
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            depth: self.depth.max(other.depth),
-            deltas: self.deltas + other.deltas,
-            whole_bytes: self.whole_bytes + other.whole_bytes,
-            delta_bytes: self.delta_bytes + other.delta_bytes,
-            versions: self.versions.max(other.versions),
-        }
-    }
-}
+use crate::model::id::{BlobId, PackId};
 
 /// A pack whose footer cannot be read: nothing in it is known.
 #[derive(Debug, Clone)]
@@ -128,16 +30,16 @@ pub struct UnreadablePack {
 /// The index of one store at the time of its loading, and what the writer added since.
 #[derive(Debug)]
 pub struct Index {
-    cache: Cache,
+    pub(super) cache: Cache,
     /// The cache is a temporary one already.
     temporary: bool,
     /// The packs were listed once more already.
     listed_again: bool,
     backend: Arc<dyn Backend>,
     hash: StoreHash,
-    excluded: Excluded,
-    packs: HashMap<PackId, u64>,
-    unreadable: Vec<UnreadablePack>,
+    pub(super) excluded: Excluded,
+    pub(super) packs: HashMap<PackId, u64>,
+    pub(super) unreadable: Vec<UnreadablePack>,
 }
 
 impl Index {
@@ -171,7 +73,7 @@ impl Index {
 
     /// Does what needs the cache. Where its file fails, it is done once more with a temporary one,
     /// made from the stored footers: a damaged or full cache costs time, not the run.
-    fn guarded<T>(
+    pub(super) fn guarded<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -296,125 +198,6 @@ impl Index {
             )
         });
         copies
-    }
-
-    /// True if the blob has a usable copy: its pack is neither condemned, dead, missing nor marked
-    /// as damaged, and, for a delta, its base has a usable copy too, recursively.
-    ///
-    /// Two deltas may be each other's base; the least fixpoint counts, so a copy that leads back
-    /// to a blob on its own path does not make it usable.
-    pub fn usable(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
-        self.guarded(|index| index.usable_beyond(kind, id, &mut Vec::new()))
-    }
-
-    fn usable_beyond(
-        &self,
-        kind: BlobKind,
-        id: &BlobId,
-        path: &mut Vec<BlobId>,
-    ) -> Result<bool, StoreError> {
-        if path.contains(id) || path.len() > usize::from(DELTA_DEPTH_MAX) {
-            return Ok(false);
-        }
-        for copy in self.cache.copies(kind, id)? {
-            if self.excluded.contains(&copy.pack) || !self.packs.contains_key(&copy.pack) {
-                continue;
-            }
-            if copy.encoding != Encoding::Delta {
-                return Ok(true);
-            }
-            path.push(*id);
-            let mut all = true;
-            for prefix in &copy.bases {
-                all = all && self.any_usable(kind, prefix, path)?;
-            }
-            path.pop();
-            if all {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn any_usable(
-        &self,
-        kind: BlobKind,
-        prefix: &BasePrefix,
-        path: &mut Vec<BlobId>,
-    ) -> Result<bool, StoreError> {
-        for base in self.cache.with_prefix(kind, prefix)? {
-            if self.usable_beyond(kind, &base, path)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// What a new delta on this blob would hang on; `None` if it cannot be a base: it is not
-    /// usable, or its prefix names other blobs too.
-    pub fn footing(
-        &mut self,
-        kind: BlobKind,
-        base: &BlobId,
-    ) -> Result<Option<Footing>, StoreError> {
-        self.guarded(|index| index.footing_of(kind, base))
-    }
-
-    fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {
-        let mut footing = Footing::default();
-        // What is still to be followed: a delta may have several bases.
-        let mut open = vec![(*base, 0)];
-        while let Some((id, depth)) = open.pop() {
-            footing.depth = footing.depth.max(depth);
-            if depth > u32::from(DELTA_DEPTH_MAX)
-                || footing.deltas > DELTA_STEPS_MAX
-                || self.cache.with_prefix(kind, &base_prefix(&id))?.len() != 1
-            {
-                return Ok(None);
-            }
-            let copies = self.cache.copies(kind, &id)?;
-            let at_hand = |copy: &&Copy| {
-                self.packs.contains_key(&copy.pack) && !self.excluded.contains(&copy.pack)
-            };
-            let whole_first = |copy: &&Copy| copy.encoding == Encoding::Delta;
-            let Some(copy) = copies.iter().filter(at_hand).min_by_key(whole_first) else {
-                return Ok(None);
-            };
-            if copy.encoding != Encoding::Delta {
-                footing.whole_bytes += copy.encoded_bytes;
-                let versions = self.cache.versions(kind, &id, DELTA_VERSIONS_MAX + 1)?;
-                footing.versions = footing.versions.max(versions);
-                continue;
-            }
-            footing.deltas += 1;
-            footing.delta_bytes += copy.encoded_bytes;
-            for prefix in &copy.bases {
-                match self.cache.with_prefix(kind, prefix)?[..] {
-                    [only] => open.push((only, depth + 1)),
-                    _ => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(footing))
-    }
-
-    /// True if every blob that a snapshot reaches is known to have a usable copy: no pack has gone
-    /// since that was found, none is marked, condemned or unreadable.
-    pub fn is_complete(&mut self, snapshot: &SnapshotId) -> Result<bool, StoreError> {
-        let dying = self
-            .excluded
-            .dead
-            .iter()
-            .any(|pack| self.packs.contains_key(pack));
-        if self.excluded.any() || dying || !self.unreadable.is_empty() {
-            return Ok(false);
-        }
-        self.guarded(|index| Ok(index.cache.is_complete(snapshot)?))
-    }
-
-    /// Remembers that every blob that a snapshot reaches has a usable copy.
-    pub fn set_complete(&mut self, snapshot: &SnapshotId) -> Result<(), StoreError> {
-        self.guarded(|index| Ok(index.cache.set_complete(snapshot)?))
     }
 
     /// Ids of this kind that a delta's base may have.

@@ -13,6 +13,7 @@ mod index;
 mod pack_builder;
 mod reader;
 mod snapshots;
+mod usable;
 mod writer;
 mod writer_record;
 
@@ -33,7 +34,8 @@ use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
 use crate::format::{FormatError, limits, name};
 use crate::model::id::{PackId, SnapshotId, StoreId};
-use index::{Excluded, Index};
+use index::Index;
+use usable::Excluded;
 
 /// An open store.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
-use super::index::{Excluded, Footing, Index};
+use super::index::Index;
 use super::pack_builder::PackBuilder;
+use super::usable::{Excluded, Footing};
 use super::{Store, chain, commit, snapshots, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
