@@ -20,6 +20,7 @@ mod deltas;
 mod foreign_keys;
 mod forged_pack;
 mod format_spec;
+mod hostile_deltas;
 mod hostile_store;
 mod independent_reader;
 mod layering;
