@@ -7,6 +7,9 @@ use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_STEPS_MAX, DELTA_VERSIONS_MAX}
 
 /// What may be read to have a blob, as a multiple of its whole form.
 const READ_SHARE: u64 = 8;
+/// Copies looked at for one blob, bases included, by whoever reads it or asks whether it is usable:
+/// some of each on the longest chain. A hostile store may offer any number of ways.
+pub const TRIES_MAX: u32 = 4 * DELTA_STEPS_MAX;
 
 /// True if a chain may have one more delta.
 pub fn may_grow(footing: &Footing) -> bool {

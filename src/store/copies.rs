@@ -5,6 +5,7 @@
 //! stored footers of the packs that were read, before anything is called damage.
 
 use super::cache::Copy;
+use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::reader::StoreReader;
 use crate::format::blob::{self, BlobKind, Encoding};
@@ -14,10 +15,6 @@ use crate::format::footer::BasePrefix;
 use crate::format::pack::{self, Item};
 use crate::format::{FormatError, limits};
 use crate::model::id::{BlobId, PackId};
-
-/// Copies tried for one blob, bases included: some of each on the longest chain. A hostile store
-/// may offer any number.
-pub(super) const TRIES_MAX: u32 = 4 * DELTA_STEPS_MAX;
 
 /// A copy that could not be used.
 #[derive(Debug, thiserror::Error)]

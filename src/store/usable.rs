@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use super::cache::Copy;
+use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::index::Index;
 use crate::backend::{Backend, BackendErrorKind};
@@ -112,38 +113,57 @@ impl Footing {
     }
 }
 
+/// The way from a blob down to whole copies.
+struct Way {
+    /// Blobs whose bases are being looked at.
+    path: Vec<BlobId>,
+    /// Copies that may still be looked at.
+    left: u32,
+}
+
 impl Index {
     /// True if the blob has a usable copy: its pack is neither condemned, dead, missing nor marked
     /// as damaged, and, for a delta, its base has a usable copy too, recursively.
     ///
     /// Two deltas may be each other's base; the least fixpoint counts, so a copy that leads back
-    /// to a blob on its own path does not make it usable.
+    /// to a blob on its own path does not make it usable. Nor is a blob usable with more copies
+    /// below it than a reader tries.
     pub fn usable(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
-        self.guarded(|index| index.usable_beyond(kind, id, &mut Vec::new()))
+        self.guarded(|index| {
+            let mut way = Way {
+                path: Vec::new(),
+                left: TRIES_MAX,
+            };
+            index.usable_beyond(kind, id, &mut way)
+        })
     }
 
     fn usable_beyond(
         &self,
         kind: BlobKind,
         id: &BlobId,
-        path: &mut Vec<BlobId>,
+        way: &mut Way,
     ) -> Result<bool, StoreError> {
-        if path.contains(id) || path.len() > usize::from(DELTA_DEPTH_MAX) {
+        if way.path.contains(id) || way.path.len() > usize::from(DELTA_DEPTH_MAX) {
             return Ok(false);
         }
         for copy in self.cache.copies(kind, id)? {
             if self.excluded.contains(&copy.pack) || !self.packs.contains_key(&copy.pack) {
                 continue;
             }
+            if way.left == 0 {
+                return Ok(false);
+            }
+            way.left -= 1;
             if copy.encoding != Encoding::Delta {
                 return Ok(true);
             }
-            path.push(*id);
+            way.path.push(*id);
             let mut all = true;
             for prefix in &copy.bases {
-                all = all && self.any_usable(kind, prefix, path)?;
+                all = all && self.any_usable(kind, prefix, way)?;
             }
-            path.pop();
+            way.path.pop();
             if all {
                 return Ok(true);
             }
@@ -155,10 +175,10 @@ impl Index {
         &self,
         kind: BlobKind,
         prefix: &BasePrefix,
-        path: &mut Vec<BlobId>,
+        way: &mut Way,
     ) -> Result<bool, StoreError> {
         for base in self.cache.with_prefix(kind, prefix)? {
-            if self.usable_beyond(kind, &base, path)? {
+            if self.usable_beyond(kind, &base, way)? {
                 return Ok(true);
             }
         }

@@ -115,6 +115,9 @@ pub(super) fn apply(
             leaf.append_cells(column, &cells);
         }
     }
+    if kept.len() < new.len() {
+        leaf.drop_unshown();
+    }
     for (column, new) in new.iter().enumerate() {
         let (canonical, count) = match new {
             New::Kept => continue,

@@ -1,7 +1,7 @@
 //! A leaf in pieces: cells that point into the texts they came from, so that a delta costs what it
 //! changes. Rows are kept by number: removing and inserting moves 4 bytes a row.
 
-use crate::format::bytes::{Fields, check_limit};
+use crate::format::bytes::{Fields, check_limit, length_u32};
 use crate::format::leaf::class;
 use crate::format::leaf::column::ColumnIndex;
 use crate::format::leaf::{Leaf, rows_and_columns};
@@ -223,6 +223,19 @@ impl Patchwork {
     /// Appends the cells of the inserted rows to a column that was kept.
     pub fn append_cells(&mut self, column: usize, cells: &[Cell]) {
         self.columns[column].extend_from_slice(cells);
+    }
+
+    /// Drops the cells that no row shows any more: a new column then has one for each row, and
+    /// not one for each row that ever was.
+    pub fn drop_unshown(&mut self) {
+        for column in self.columns.iter_mut().filter(|cells| !cells.is_empty()) {
+            *column = self.rows.iter().map(|row| column[*row as usize]).collect();
+        }
+        if let Some(rowids) = &mut self.rowids {
+            *rowids = self.rows.iter().map(|row| rowids[*row as usize]).collect();
+        }
+        self.cells = length_u32(self.rows.len());
+        self.rows = (0..self.cells).collect();
     }
 
     /// Gives a new column its cells: one for all rows, or one for each.

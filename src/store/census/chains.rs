@@ -9,7 +9,7 @@ use crate::format::delta::DELTA_DEPTH_MAX;
 use crate::model::value::ValueRef;
 use crate::sqlite::SqliteError;
 use crate::store::StoreError;
-use crate::store::copies::TRIES_MAX;
+use crate::store::chain::TRIES_MAX;
 
 /// True if all that a copy stands on can be had, and within the bounds of a reader: depths below
 /// `?1`, copies to read below `?2`. A whole copy stands on nothing.
