@@ -15,6 +15,7 @@ mod bad_sources;
 mod commit_protocol;
 mod corruption;
 mod crash;
+mod delta_steps;
 mod delta_trees;
 mod deltas;
 mod foreign_keys;
