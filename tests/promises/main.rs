@@ -15,6 +15,8 @@ mod bad_sources;
 mod commit_protocol;
 mod corruption;
 mod crash;
+mod delta_damage;
+mod delta_losses;
 mod delta_steps;
 mod delta_trees;
 mod deltas;

@@ -56,6 +56,11 @@ impl Added {
         (sum(|b| b.encoded_bytes), sum(|b| b.canonical_bytes))
     }
 
+    pub fn has_delta(&self, kind: BlobKind) -> bool {
+        let blobs = self.of_kind(kind);
+        blobs.iter().any(|blob| blob.encoding == Encoding::Delta)
+    }
+
     pub fn all_are_deltas(&self, kind: BlobKind) -> bool {
         let blobs = self.of_kind(kind);
         !blobs.is_empty() && blobs.iter().all(|blob| blob.encoding == Encoding::Delta)
