@@ -12,6 +12,7 @@
 mod backend_contract;
 mod bad_input;
 mod bad_sources;
+mod changing_database;
 mod commit_protocol;
 mod corruption;
 mod crash;
@@ -21,8 +22,10 @@ mod delta_steps;
 mod delta_trees;
 mod deltas;
 mod foreign_keys;
+mod forged_deltas;
 mod forged_pack;
 mod format_spec;
+mod hostile_chains;
 mod hostile_deltas;
 mod hostile_store;
 mod independent_reader;
