@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use larder::backend::{Backend, BackendError, BackendErrorKind, ObjectInfo};
 use larder::error::{Error, StoreError};
+use larder::format::blob::BlobKind;
 use larder::format::name;
 use larder::model::id::SnapshotId;
 
 use crate::sandbox::{Sandbox, scale};
+use crate::shelf::{deltas_in, leaf_ends};
 use crate::workshop::sql;
 
 type Objects = BTreeMap<String, Vec<u8>>;
@@ -92,16 +94,20 @@ impl Backend for Frozen {
     }
 }
 
-/// Nodes over leaves, keys, a value of several chunks, several packs that snapshots share.
+/// Nodes over leaves, keys, values of one and of several chunks, several packs that snapshots share,
+/// deltas of all kinds. `END`: a row with which a leaf ends; without it, two leaves are one.
 const STATES: [&str; 3] = [
     "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT, n REAL);
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
        INSERT INTO a SELECT i, printf('%04d', i * 7919 % 10007) || printf('%.900c', 'x'), i / 8.0 FROM n;
      CREATE TABLE b(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
      INSERT INTO b VALUES('x', 1), ('y', x'00ff'), ('z', NULL);
-     CREATE TABLE large(v); INSERT INTO large VALUES(zeroblob(2200000)), (printf('%.20000c', 'y'));",
+     CREATE TABLE large(v); INSERT INTO large VALUES(zeroblob(2200000)), (printf('%.20000c', 'y'));
+     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+       INSERT INTO large SELECT group_concat(printf('%.90c%d', 'x', i * 2654435761 % 1000003), '') FROM n;",
     "UPDATE a SET n = -1 WHERE id = 150; DELETE FROM b WHERE k = 'x'; CREATE INDEX i ON a(x);",
-    "CREATE TABLE c(z UNIQUE); INSERT INTO c VALUES('new'), (x'01');",
+    "CREATE TABLE c(z UNIQUE); INSERT INTO c VALUES('new'), (x'01'); DELETE FROM a WHERE id = END;
+     UPDATE large SET v = substr(v, 1, 9000) || 'other' || substr(v, 9001) WHERE rowid = 3;",
 ];
 
 /// A store, and what its snapshots restore to.
@@ -117,12 +123,26 @@ fn scene() -> Scene {
     let backend = Arc::new(larder::backend::memory::MemoryBackend::new());
     let mut store = sandbox.create(backend.clone());
     let mut snapshots = Vec::new();
+    let mut end = 0;
     for state in STATES {
-        sql(&database, state);
+        sql(&database, &state.replace("END", &end.to_string()));
         let id = sandbox.backup(&mut store, &database);
+        end = leaf_ends(&store, &id, "a")[0];
         let restored = sandbox.restore(&mut store, &id);
         snapshots.push((id, restored));
     }
+    let deltas = deltas_in(&*backend);
+    for kind in [
+        BlobKind::Leaf,
+        BlobKind::Node,
+        BlobKind::Chunk,
+        BlobKind::Schema,
+    ] {
+        let found = deltas.iter().any(|delta| delta.kind == kind);
+        assert!(found, "no delta of a {}", kind.name());
+    }
+    assert!(deltas.iter().any(|delta| delta.bases.len() > 1));
+    assert!(deltas.iter().any(|delta| delta.depth > 1));
     let objects: Objects = backend
         .list("")
         .unwrap()

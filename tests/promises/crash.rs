@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder::error::Error;
+use larder::format::blob::BlobKind;
 use larder::model::id::SnapshotId;
 use larder::ops::backup::BackupOutcome;
 use larder::testkit::fault_vfs::FaultVfs;
@@ -13,17 +14,24 @@ use larder::testkit::memory_vfs::MemoryVfs;
 use larder::vfs::{Vfs, VfsErrorKind};
 
 use crate::sandbox::{ROOT, Sandbox, scale, snapshots};
+use crate::shelf::deltas_in;
 use crate::workshop::sql;
 
-/// Three states of a database: several tables, a large value that is shared, one that is not.
+/// Three states of a database: several tables, large values that are shared, one that is new, one
+/// that changes; each of the last two is stored as deltas of leaves, the third also of a chunk.
 const STATES: [&str; 3] = [
     "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT, n REAL);
      INSERT INTO a VALUES(1,'one',0.5),(2,'two',-1e300),(3,NULL,3);
+     WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 90)
+       INSERT INTO a SELECT i, hex(i * 2654435761 % 1000003), i / 8.0 FROM n;
      CREATE TABLE b(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
      INSERT INTO b VALUES('x',1),('y',x'00ff');
-     CREATE TABLE large(v); INSERT INTO large VALUES(zeroblob(50000));",
+     CREATE TABLE large(v); INSERT INTO large VALUES(zeroblob(50000));
+     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+       INSERT INTO large SELECT group_concat(printf('%.90c%d', 'x', i * 2654435761 % 1000003), '') FROM n;",
     "UPDATE a SET x='zwei' WHERE id=2; DELETE FROM b WHERE k='x'; CREATE INDEX i ON a(x);",
     "INSERT INTO a VALUES(9,'nine',9); INSERT INTO large VALUES(zeroblob(70000));
+     UPDATE large SET v = substr(v, 1, 9000) || 'other' || substr(v, 9001) WHERE rowid = 2;
      CREATE TABLE c(z); INSERT INTO c VALUES('new');",
 ];
 
@@ -52,9 +60,17 @@ fn scene() -> Scene {
         old.push((id, restored));
     }
     sql(&database, STATES[2]);
-    let mut aside = sandbox.open(sandbox.folder(Arc::new(disk.copy())));
-    let id = sandbox.backup(&mut aside, &database);
-    let new = sandbox.restore(&mut aside, &id);
+    let aside = sandbox.folder(Arc::new(disk.copy()));
+    let before = deltas_in(&*aside);
+    let mut store = sandbox.open(aside.clone());
+    let id = sandbox.backup(&mut store, &database);
+    let new = sandbox.restore(&mut store, &id);
+    let mut deltas = deltas_in(&*aside);
+    deltas.retain(|delta| !before.contains(delta));
+    for kind in [BlobKind::Leaf, BlobKind::Chunk, BlobKind::Schema] {
+        let found = deltas.iter().any(|delta| delta.kind == kind);
+        assert!(found, "no delta of a {}", kind.name());
+    }
     Scene {
         sandbox,
         database,

@@ -137,32 +137,55 @@ fn spaced(shape: &TreeShape, count: usize, random: &mut Random) -> Vec<Row> {
     rows
 }
 
-/// Changes rows in one of many ways, and columns at times. Keys stay in columns 0 to 2.
+fn below(random: &mut Random, end: usize) -> usize {
+    usize::try_from(random.below(end.max(1) as u64)).unwrap()
+}
+
+/// Changes rows in one of many ways, or columns. Keys stay in columns 0 to 2.
 fn edit(
     shape: &mut TreeShape,
     rows: &mut Vec<Row>,
     random: &mut Random,
 ) -> (&'static str, Vec<Option<usize>>) {
-    let below =
-        |random: &mut Random, end: usize| usize::try_from(random.below(end.max(1) as u64)).unwrap();
     let mut columns: Vec<Option<usize>> = (0..shape.columns).map(Some).collect();
+    let what = match random.below(5) {
+        0 if shape.columns > 4 && random.below(2) == 0 => {
+            rows.iter_mut().for_each(|row| drop(row.1.remove(3)));
+            columns.remove(3);
+            shape.columns -= 1;
+            "a column is dropped"
+        }
+        0 => {
+            let same = random.below(2) == 0;
+            for (at, row) in (0..).zip(rows.iter_mut()) {
+                row.1.push(Value::Integer(if same { 7 } else { at }));
+            }
+            shape.columns += 1;
+            columns.push(None);
+            "a column is added"
+        }
+        _ => edit_rows(shape, rows, random),
+    };
+    arrange(shape, rows);
+    (what, columns)
+}
+
+fn edit_rows(shape: &TreeShape, rows: &mut Vec<Row>, random: &mut Random) -> &'static str {
     let len = rows.len();
     let (a, b) = (below(random, len), below(random, len));
     let (from, to) = (a.min(b), a.max(b));
-    let what = match random.below(10) {
+    match random.below(9) {
         0 => {
             rows.drain(from..to.min(from + 400));
             "a range is deleted"
         }
         1 => {
-            for at in 0..1 + below(random, 200) {
+            for at in 0..1 + random.below(200) {
                 let mut new = values(random);
-                new.resize(shape.columns, Value::Integer(at as i64));
-                let rowid = shape
-                    .has_rowids()
-                    .then(|| random.below(40_000).cast_signed());
+                new.resize(shape.columns, Value::Integer(at.cast_signed()));
+                let rowid = random.below(40_000).cast_signed();
                 let place = below(random, rows.len());
-                rows.insert(place, (rowid, new));
+                rows.insert(place, (shape.has_rowids().then_some(rowid), new));
             }
             "rows are inserted"
         }
@@ -186,41 +209,22 @@ fn edit(
             "a column is changed"
         }
         6 if shape.has_rowids() => {
-            (1..)
-                .zip(rows.iter_mut())
-                .for_each(|(at, row)| row.0 = Some(at));
+            let numbered = (1..).zip(rows.iter_mut());
+            numbered.for_each(|(at, row)| row.0 = Some(at));
             "rows are renumbered"
         }
         6 | 7 => {
-            let same = random.below(2) == 0;
-            for (at, row) in rows.iter_mut().enumerate() {
-                let value = if same { 7 } else { at as i64 };
-                row.1.push(Value::Integer(value));
-            }
-            shape.columns += 1;
-            columns.push(None);
-            "a column is added"
-        }
-        8 if shape.columns > 4 => {
-            rows.iter_mut().for_each(|row| drop(row.1.remove(3)));
-            columns.remove(3);
-            shape.columns -= 1;
-            "a column is dropped"
-        }
-        8 => {
             for row in rows.iter_mut().skip(from).take(50) {
-                row.1[0] = Value::Real(random.below(1000) as f64 / 8.0);
+                row.1[0] = Value::Integer(random.below(1000).cast_signed());
                 row.0 = row.0.map(|rowid| rowid + 3);
             }
             "keys are changed"
         }
         _ => {
-            rows.truncate(from);
+            rows.truncate(from.max(len / 2));
             "the end is cut off"
         }
-    };
-    arrange(shape, rows);
-    (what, columns)
+    }
 }
 
 #[test]

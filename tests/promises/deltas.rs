@@ -1,11 +1,8 @@
 //! What changes costs what it changes: bytes of packs, measured at the footers.
 
 use larder::format::blob::{BlobKind, Encoding};
-use larder::ops::stored::{read_schema, root_of};
-use larder::tree::TreeShape;
-use larder::tree::cursor::Cursor;
 
-use crate::shelf::{Added, Shelf, stands_on};
+use crate::shelf::{Added, Shelf, leaf_ends, stands_on};
 use crate::tree_rows::Random;
 
 /// 4,000 rows of about 200 bytes: several leaves under one node.
@@ -103,27 +100,12 @@ fn a_column_that_is_renamed_keeps_its_table() {
     shelf.assert_comes_back(&added.id);
 }
 
-/// The rowids with which the leaves of table `t` end in the newest snapshot.
-fn leaf_ends(shelf: &Shelf, added: &Added) -> Vec<i64> {
-    let manifest = shelf.store.manifest(&added.id).unwrap().unwrap();
-    let reader = shelf.store.reader().unwrap();
-    let schema = read_schema(&reader, &manifest.schema).unwrap();
-    let shape = TreeShape::of(schema.table("t").unwrap());
-    let root = root_of(manifest.entity("t").unwrap());
-    let mut cursor = Cursor::new(&reader, &shape, root.as_ref());
-    let mut ends = Vec::new();
-    while let Some(leaf) = cursor.next_leaf().unwrap() {
-        ends.extend(leaf.rowid(leaf.leaf.rows() - 1));
-    }
-    ends
-}
-
 /// Where a leaf ends is drawn from its last row: without that row it goes on to the next end.
 #[test]
 fn leaves_that_merge_stand_on_both() {
     let mut shelf = Shelf::new(&alias());
     let first = shelf.backup();
-    let ends = leaf_ends(&shelf, &first);
+    let ends = leaf_ends(&shelf.store, &first.id, "t");
     assert!(ends.len() > 3, "{ends:?}");
     let added = shelf.step(&format!("DELETE FROM t WHERE id = {}", ends[1]));
     assert_cheap(&added, 1..=2, 100);
@@ -150,7 +132,7 @@ fn leaves_that_merge_stand_on_both() {
 fn a_leaf_that_is_split_stands_on_the_old_one_twice() {
     let mut with = Shelf::new(&alias());
     let first = with.backup();
-    let end = leaf_ends(&with, &first)[1];
+    let end = leaf_ends(&with.store, &first.id, "t")[1];
     let copy = format!("CREATE TEMP TABLE c AS SELECT * FROM t WHERE id = {end}");
     let aside = with.sandbox.path("aside.db");
     crate::workshop::copy_database(&with.database, &aside);

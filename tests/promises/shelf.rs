@@ -12,7 +12,10 @@ use larder::format::footer::{BlobEntry, Footer, TRAILER_BYTES, Trailer, base_pre
 use larder::format::name;
 use larder::model::id::{BlobId, PackId, SnapshotId};
 use larder::ops::open::Store;
+use larder::ops::stored::{read_schema, root_of};
 use larder::store::Usage;
+use larder::tree::TreeShape;
+use larder::tree::cursor::Cursor;
 
 use crate::sandbox::{Sandbox, names};
 use crate::workshop::sql;
@@ -54,6 +57,11 @@ impl Added {
         let blobs = self.of_kind(kind);
         let sum = |of: fn(&BlobEntry) -> u32| blobs.iter().map(|b| u64::from(of(b))).sum();
         (sum(|b| b.encoded_bytes), sum(|b| b.canonical_bytes))
+    }
+
+    pub fn has_delta(&self, kind: BlobKind) -> bool {
+        let blobs = self.of_kind(kind);
+        blobs.iter().any(|blob| blob.encoding == Encoding::Delta)
     }
 
     pub fn all_are_deltas(&self, kind: BlobKind) -> bool {
@@ -151,6 +159,31 @@ pub fn footer_of(pack: &[u8]) -> Footer {
     let trailer = Trailer::decode(&pack[at..]).unwrap();
     let stored = &pack[at - trailer.stored_bytes as usize..at];
     Footer::decode(StoreHash::unkeyed(), &trailer, stored, pack.len() as u64).unwrap()
+}
+
+/// All deltas in the packs of a store.
+pub fn deltas_in(backend: &dyn Backend) -> Vec<BlobEntry> {
+    let names = names(backend, name::PACKS).into_iter();
+    let packs = names.map(|name| backend.get(&name, u64::MAX).unwrap());
+    let blobs = packs.flat_map(|pack| footer_of(&pack).blobs);
+    blobs
+        .filter(|blob| blob.encoding == Encoding::Delta)
+        .collect()
+}
+
+/// The rowids with which the leaves of a table end in a snapshot.
+pub fn leaf_ends(store: &Store, id: &SnapshotId, table: &str) -> Vec<i64> {
+    let manifest = store.manifest(id).unwrap().unwrap();
+    let reader = store.reader().unwrap();
+    let schema = read_schema(&reader, &manifest.schema).unwrap();
+    let shape = TreeShape::of(schema.table(table).unwrap());
+    let root = root_of(manifest.entity(table).unwrap());
+    let mut cursor = Cursor::new(&reader, &shape, root.as_ref());
+    let mut ends = Vec::new();
+    while let Some(leaf) = cursor.next_leaf().unwrap() {
+        ends.extend(leaf.rowid(leaf.leaf.rows() - 1));
+    }
+    ends
 }
 
 /// True if the delta stands on this blob.
