@@ -7,7 +7,6 @@ use super::{Leaf, integers, rows_and_columns};
 use crate::format::FormatError;
 use crate::format::bytes::{Fields, append_varint, check_limit};
 use crate::format::limits;
-use crate::format::pack::FRAME_TARGET_BYTES;
 
 /// No rowids.
 pub const ROWIDS_NONE: u8 = 0;
@@ -18,10 +17,7 @@ pub const ROWIDS_LISTED: u8 = 2;
 
 /// Encodes a leaf with the codecs that suit it.
 pub fn encode(leaf: &Leaf) -> Output {
-    // Small leaves share frames, where a UUID repeats from table to table: as text zstd finds it.
-    let hex = leaf.canonical().len() >= FRAME_TARGET_BYTES;
-    let codecs = Codecs { hex, ..Codecs::ALL };
-    encode_with(leaf, &codecs)
+    encode_with(leaf, &Codecs::ALL)
 }
 
 /// Encodes a leaf with some of the codecs.
