@@ -17,7 +17,10 @@ def number(value):
 
 
 def factor(over, under):
-    return "%.2f" % (over / under) if under and under > 0 else "-"
+    """Two decimals, or two digits where it is small; without a denominator there is none."""
+    if not under or under <= 0:
+        return "-"
+    return "%.2f" % (over / under) if over / under >= 0.1 or not over else "%.2g" % (over / under)
 
 
 class Measured:
