@@ -18,9 +18,9 @@
 )]
 
 mod shop;
+mod trees;
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,11 +30,7 @@ use larder::format::blob::{BlobError, BlobKind, BlobSink};
 use larder::format::leaf::codecs::Codecs;
 use larder::format::leaf::{Leaf, columns};
 use larder::model::id::BlobId;
-use larder::model::row::RowRef;
-use larder::model::value::Spilled;
-use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, rows};
-use larder::tree::build::TreeBuilder;
-use larder::tree::{TreeShape, large};
+use larder::tree::split::LeafWeights;
 
 const LEVEL: i32 = 3;
 const LEVELS: std::ops::RangeInclusive<i32> = 1..=6;
@@ -56,44 +52,9 @@ impl BlobSink for Leaves {
     }
 }
 
-struct Rows<'a, 's> {
-    builder: TreeBuilder<'s>,
-    leaves: &'a mut Leaves,
-}
-
-impl RowSink for Rows<'_, '_> {
-    type Error = BlobError;
-
-    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, BlobError> {
-        Ok(large::store(value.class, content, StoreHash::unkeyed(), self.leaves).unwrap())
-    }
-
-    fn row(&mut self, row: RowRef<'_>) -> Result<(), BlobError> {
-        self.builder.push(row, self.leaves)
-    }
-}
-
 fn leaves_of(database: &Path) -> Vec<Leaf> {
-    let options = CaptureOptions {
-        busy: Duration::from_secs(1),
-        temp_dir: std::env::temp_dir(),
-        vfs: std::sync::Arc::new(larder::vfs::os::OsVfs),
-    };
-    let capture = Capture::begin(database, &options).unwrap();
     let mut leaves = Leaves::default();
-    for table in &capture.schema().tables {
-        if capture.carries(table) {
-            let shape = TreeShape::of(table);
-            let builder = TreeBuilder::new(&shape, StoreHash::unkeyed());
-            let mut sink = Rows {
-                builder,
-                leaves: &mut leaves,
-            };
-            rows(&capture, table, &mut sink).unwrap();
-            sink.builder.finish(sink.leaves).unwrap();
-        }
-    }
-    capture.finish().unwrap();
+    trees::put(database, LeafWeights::FORMAT, &mut leaves);
     leaves.leaves
 }
 

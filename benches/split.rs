@@ -16,9 +16,9 @@
 )]
 
 mod shop;
+mod trees;
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,12 +28,6 @@ use larder::format::blob::{self, BlobError, BlobKind, BlobSink};
 use larder::format::footer::BLOB_ENTRY_BYTES;
 use larder::format::pack::FRAME_TARGET_BYTES;
 use larder::model::id::BlobId;
-use larder::model::row::RowRef;
-use larder::model::value::Spilled;
-use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, rows};
-use larder::tree::TreeShape;
-use larder::tree::build::TreeBuilder;
-use larder::tree::large;
 use larder::tree::split::LeafWeights;
 
 const TARGETS_KIB: [u64; 3] = [64, 128, 256];
@@ -119,44 +113,11 @@ impl BlobSink for Scale {
     }
 }
 
-struct Rows<'a, 's> {
-    builder: TreeBuilder<'s>,
-    scale: &'a mut Scale,
-}
-
-impl RowSink for Rows<'_, '_> {
-    type Error = BlobError;
-
-    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, BlobError> {
-        Ok(large::store(value.class, content, StoreHash::unkeyed(), self.scale).unwrap())
-    }
-
-    fn row(&mut self, row: RowRef<'_>) -> Result<(), BlobError> {
-        self.builder.push(row, self.scale)
-    }
-}
-
 /// Puts all trees of a database on the scale.
 fn weigh(database: &Path, weights: LeafWeights, scale: &mut Scale) -> (Counted, Duration) {
-    let options = CaptureOptions {
-        busy: Duration::from_secs(1),
-        temp_dir: std::env::temp_dir(),
-        vfs: std::sync::Arc::new(larder::vfs::os::OsVfs),
-    };
-    let capture = Capture::begin(database, &options).unwrap();
     let begun = Instant::now();
-    for table in &capture.schema().tables {
-        if capture.carries(table) {
-            let shape = TreeShape::of(table);
-            let builder = TreeBuilder::with_weights(&shape, StoreHash::unkeyed(), weights);
-            let mut sink = Rows { builder, scale };
-            rows(&capture, table, &mut sink).unwrap();
-            sink.builder.finish(sink.scale).unwrap();
-        }
-    }
-    let elapsed = begun.elapsed();
-    capture.finish().unwrap();
-    (scale.take(), elapsed)
+    trees::put(database, weights, scale);
+    (scale.take(), begun.elapsed())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]

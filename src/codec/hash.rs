@@ -94,9 +94,14 @@ pub fn first_u64(digest: &[u8; 32]) -> u64 {
     u64::from_le_bytes(first)
 }
 
+/// BLAKE3 of bytes, without prefix or key: for comparing what never leaves this process.
+pub fn plain_digest(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
+}
+
 /// The name of a pack: BLAKE3 of its bytes, without prefix or key, so that `b3sum` can check it.
 pub fn pack_id(pack: &[u8]) -> PackId {
-    PackId(*blake3::hash(pack).as_bytes())
+    PackId(plain_digest(pack))
 }
 
 /// The same, for a pack that is read in pieces.

@@ -4,7 +4,7 @@
 //! frames, so that they compress together. Layout: store-format.md §5 and §6.
 
 use super::error::StoreError;
-use crate::codec::hash::{StoreHash, pack_id};
+use crate::codec::hash::{StoreHash, pack_id, plain_digest};
 use crate::codec::zstd::{Compressor, Decompressor};
 use crate::format::FormatError;
 use crate::format::blob::{self, BlobKind, Encoding, Patch};
@@ -33,7 +33,7 @@ struct Waiting {
     encoded_bytes: u32,
     offset: u32,
     /// Digest of a delta, which was applied before it was appended.
-    proof: Option<PackId>,
+    proof: Option<[u8; 32]>,
 }
 
 /// A finished pack.
@@ -144,7 +144,7 @@ impl PackBuilder {
             canonical_bytes: length_u32(canonical.len()),
             encoded_bytes: length_u32(patch.delta.len()),
             offset: 0,
-            proof: Some(pack_id(&patch.delta)),
+            proof: Some(plain_digest(&patch.delta)),
         };
         self.append(blob, &patch.delta, &[])
     }
@@ -244,7 +244,7 @@ impl PackBuilder {
             let wrong = |e: FormatError| wrong(blob.kind, &blob.id, &e);
             let (item, _) = pack::read_item(&plain, blob.offset as usize).map_err(wrong)?;
             let good = if let Some(proof) = blob.proof {
-                pack_id(item.encoded) == proof
+                plain_digest(item.encoded) == proof
             } else {
                 let canonical_bytes = u64::from(item.canonical_bytes);
                 let canonical =

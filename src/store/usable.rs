@@ -196,15 +196,15 @@ impl Index {
     }
 
     fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {
+        if self.cache.with_prefix(kind, &base_prefix(base))?.len() != 1 {
+            return Ok(None);
+        }
         let mut footing = Footing::default();
         // What is still to be followed: a delta may have several bases.
         let mut open = vec![(*base, 0)];
         while let Some((id, depth)) = open.pop() {
             footing.depth = footing.depth.max(depth);
-            if depth > u32::from(DELTA_DEPTH_MAX)
-                || footing.deltas > DELTA_STEPS_MAX
-                || self.cache.with_prefix(kind, &base_prefix(&id))?.len() != 1
-            {
+            if depth > u32::from(DELTA_DEPTH_MAX) || footing.deltas > DELTA_STEPS_MAX {
                 return Ok(None);
             }
             let copies = self.cache.copies(kind, &id)?;

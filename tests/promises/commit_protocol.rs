@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder::backend::memory::MemoryBackend;
-use larder::backend::{Backend, BackendError, BackendErrorKind, ObjectInfo};
+use larder::backend::{Backend, BackendErrorKind};
 use larder::codec::hash::StoreHash;
 use larder::error::Error;
 use larder::format::blob::{BlobKind, BlobSink};
@@ -26,6 +26,7 @@ use larder::testkit::faults::{Fault, Operation};
 use larder::testkit::memory_vfs::MemoryVfs;
 use larder::vfs::{Vfs, VfsErrorKind};
 
+use crate::interfering::Interfering;
 use crate::sandbox::{ROOT, Sandbox, names, snapshots};
 use crate::workshop::sql;
 
@@ -120,59 +121,19 @@ fn no_pack_is_ever_there_without_the_record_of_its_writer() {
 }
 
 /// Fences the first writers it sees: what a clean-up does that takes them for dead.
-#[derive(Debug)]
-struct Fencer {
-    inner: MemoryBackend,
-    left: AtomicUsize,
-}
-
-impl Fencer {
-    fn new(times: usize) -> Self {
-        Self {
-            inner: MemoryBackend::new(),
-            left: AtomicUsize::new(times),
-        }
-    }
-}
-
-impl Backend for Fencer {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-    fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
+fn fencer(times: usize) -> Interfering {
+    let left = AtomicUsize::new(times);
+    Interfering::new(Arc::new(MemoryBackend::new()), move |inner, name| {
         if let Some(id) = name.strip_prefix(name::WRITERS) {
             let one_less = |left: usize| left.checked_sub(1);
-            let fenced = self
-                .left
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+            let fenced = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
             if fenced.is_ok() {
                 let id: SnapshotId = id.parse().unwrap();
-                self.inner.put_new(&name::snapshot(&id), &marker(&id))?;
+                inner.put_new(&name::snapshot(&id), &marker(&id))?;
             }
         }
-        self.inner.put_new(name, bytes)
-    }
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
-        self.inner.put(name, bytes)
-    }
-    fn barrier(&self) -> Result<(), BackendError> {
-        self.inner.barrier()
-    }
-    fn get(&self, name: &str, bytes_max: u64) -> Result<Vec<u8>, BackendError> {
-        self.inner.get(name, bytes_max)
-    }
-    fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
-        self.inner.get_range(name, offset, bytes)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BackendError> {
-        self.inner.list(prefix)
-    }
-    fn delete(&self, name: &str) -> Result<(), BackendError> {
-        self.inner.delete(name)
-    }
-    fn foreign(&self) -> Result<Vec<String>, BackendError> {
-        self.inner.foreign()
-    }
+        Ok(())
+    })
 }
 
 #[test]
@@ -180,7 +141,7 @@ fn a_fenced_backup_begins_again_under_a_new_id_and_uses_its_packs() {
     let sandbox = Sandbox::new();
     let database = sandbox.path("a.db");
     sql(&database, ROWS);
-    let backend = Arc::new(Fencer::new(1));
+    let backend = Arc::new(fencer(1));
     let mut store = sandbox.create(backend.clone());
     let outcome = sandbox.try_backup(&mut store, &database).unwrap();
     assert_eq!(store.snapshot_names().unwrap().ids.len(), 2, "one marker");
@@ -208,7 +169,7 @@ fn a_backup_that_is_fenced_again_and_again_says_so_and_commits_nothing() {
     let sandbox = Sandbox::new();
     let database = sandbox.path("a.db");
     sql(&database, ROWS);
-    let backend = Arc::new(Fencer::new(99));
+    let backend = Arc::new(fencer(99));
     let mut store = sandbox.create(backend.clone());
     let error = sandbox.try_backup(&mut store, &database).unwrap_err();
     assert!(

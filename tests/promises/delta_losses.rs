@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use larder::backend::{Backend, BackendError, ObjectInfo};
+use larder::backend::Backend;
 use larder::codec::hash::StoreHash;
 use larder::format::blob::{BlobKind, Encoding};
 use larder::format::delta::DELTA_DEPTH_MAX;
@@ -19,6 +19,7 @@ use larder::ops::validate::{self, ValidateOptions};
 use larder::progress::NoProgress;
 use larder::store::Usage;
 
+use crate::interfering::Interfering;
 use crate::sandbox::scale;
 use crate::shelf::{Added, Shelf};
 
@@ -215,48 +216,6 @@ fn an_unchanged_leaf_is_neither_stored_nor_looked_up() {
     assert!(again.of_kind(BlobKind::Leaf).len() > 4);
 }
 
-/// A store in which something goes once a writer has made its record: after the parent was chosen.
-#[derive(Debug)]
-struct Meddling {
-    inner: Arc<dyn Backend>,
-    gone: Vec<String>,
-}
-
-impl Backend for Meddling {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-    fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
-        if name.starts_with(name::WRITERS) {
-            for name in &self.gone {
-                self.inner.delete(name)?;
-            }
-        }
-        self.inner.put_new(name, bytes)
-    }
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
-        self.inner.put(name, bytes)
-    }
-    fn barrier(&self) -> Result<(), BackendError> {
-        self.inner.barrier()
-    }
-    fn get(&self, name: &str, bytes_max: u64) -> Result<Vec<u8>, BackendError> {
-        self.inner.get(name, bytes_max)
-    }
-    fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
-        self.inner.get_range(name, offset, bytes)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BackendError> {
-        self.inner.list(prefix)
-    }
-    fn delete(&self, name: &str) -> Result<(), BackendError> {
-        self.inner.delete(name)
-    }
-    fn foreign(&self) -> Result<Vec<String>, BackendError> {
-        self.inner.foreign()
-    }
-}
-
 /// The parent is forgotten, and its packs go, while the backup begins.
 #[test]
 fn a_parent_that_goes_meanwhile_is_not_leaned_on() {
@@ -271,11 +230,14 @@ fn a_parent_that_goes_meanwhile_is_not_leaned_on() {
             cache_dir: Some(shelf.sandbox.path("first")),
             compression: 3,
         };
-        let meddling = Arc::new(Meddling {
-            inner: shelf.backend.clone(),
-            gone,
+        // Once a writer has made its record: the parent was chosen before.
+        let interfering = Interfering::new(shelf.backend.clone(), move |inner, name| {
+            if name.starts_with(name::WRITERS) {
+                gone.iter().try_for_each(|name| inner.delete(name))?;
+            }
+            Ok(())
         });
-        shelf.store = Store::open(meddling, shelf.sandbox.env.clone(), usage).unwrap();
+        shelf.store = Store::open(Arc::new(interfering), shelf.sandbox.env.clone(), usage).unwrap();
         shelf.sql("UPDATE a SET n = 400 WHERE id = 1400");
         let id = shelf.sandbox.backup(&mut shelf.store, &shelf.database);
         shelf.reopen("first");

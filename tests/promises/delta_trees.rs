@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use larder::format::blob::{BlobError, BlobKind, BlobSink, BlobSource, Patch};
 use larder::format::delta::{Chain, DELTA_BASES_MAX};
 use larder::model::id::BlobId;
-use larder::model::row::RowRef;
 use larder::model::value::Value;
 use larder::testkit::blobs::MapBlobs;
 use larder::tree::build::TreeBuilder;
@@ -16,7 +15,7 @@ use larder::tree::{Order, Root, TreeShape};
 
 use crate::sandbox::{scale, seed};
 use crate::tree_damage::damage_in;
-use crate::tree_rows::{Random, Row, arrange, rows, shapes, values};
+use crate::tree_rows::{Random, Row, arrange, push_all, rows, shapes, values};
 
 /// Small leaves: a few thousand rows make a tree of three levels.
 const WEIGHTS: LeafWeights = LeafWeights::of_target(2048);
@@ -83,18 +82,6 @@ impl BlobSink for Counting<'_> {
         self.delta_bytes += patch.delta.len();
         self.new.put(kind, canonical)
     }
-}
-
-fn push_all(mut builder: TreeBuilder<'_>, rows: &[Row], sink: &mut dyn BlobSink) -> Option<Root> {
-    for (rowid, values) in rows {
-        let values: Vec<_> = values.iter().map(Value::as_ref).collect();
-        let row = RowRef {
-            rowid: *rowid,
-            values: &values,
-        };
-        builder.push(row, sink).unwrap();
-    }
-    builder.finish(sink).unwrap()
 }
 
 fn alone(shape: &TreeShape, rows: &[Row]) -> (Option<Root>, MapBlobs) {

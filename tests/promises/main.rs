@@ -30,6 +30,7 @@ mod hostile_chains;
 mod hostile_deltas;
 mod hostile_store;
 mod independent_reader;
+mod interfering;
 mod layering;
 mod local_writes;
 mod old_stores;

@@ -144,7 +144,15 @@ pub fn rows(shape: &TreeShape, count: usize, random: &mut Random) -> Vec<Row> {
 
 /// Builds the tree of these rows.
 pub fn build(shape: &TreeShape, rows: &[Row], sink: &mut dyn BlobSink) -> Option<Root> {
-    let mut builder = TreeBuilder::new(shape, StoreHash::unkeyed());
+    push_all(TreeBuilder::new(shape, StoreHash::unkeyed()), rows, sink)
+}
+
+/// Gives a builder these rows.
+pub fn push_all(
+    mut builder: TreeBuilder<'_>,
+    rows: &[Row],
+    sink: &mut dyn BlobSink,
+) -> Option<Root> {
     for (rowid, values) in rows {
         let values: Vec<_> = values.iter().map(Value::as_ref).collect();
         let row = RowRef {
