@@ -40,7 +40,7 @@ pub fn put(database: &Path, weights: LeafWeights, sink: &mut dyn BlobSink) {
     let capture = Capture::begin(database, &options).unwrap();
     for table in &capture.schema().tables {
         if capture.carries(table) {
-            let shape = TreeShape::of(table);
+            let shape = TreeShape::of(table, capture.schema().encoding);
             let builder = TreeBuilder::with_weights(&shape, StoreHash::unkeyed(), weights);
             let mut taker = Rows {
                 builder,

@@ -38,9 +38,19 @@ pub struct Manifest {
     pub schema: BlobId,
     /// Entity files, in import order.
     pub entities: Vec<Entity>,
-    /// SQLite's own tables, in the same form.
+    /// SQLite's own tables and those behind virtual tables, in the same form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub internal: Vec<Entity>,
+    /// The database's pages, where records alone do not make it again: the tree of a table of page
+    /// numbers and contents (store-format.md §10.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Entity>,
+    /// The source is damaged: what could be read is here, and `findings` says what could not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub damaged: bool,
+    /// What SQLite's own check said of the source; absent if it was not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
     /// Foreign keys as they were found: those with violations, or that could not be checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_keys: Vec<ForeignKeyVerdict>,
@@ -88,6 +98,31 @@ pub struct Entity {
     /// What changed since the parent; absent if nothing did or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+}
+
+/// What SQLite's own check said of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Integrity {
+    /// The pragma that was run.
+    pub check: IntegrityCheck,
+    /// What it complained of, the first [`Integrity::LINES_MAX`]; empty: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<String>,
+}
+
+impl Integrity {
+    /// Complaints that are kept.
+    pub const LINES_MAX: usize = 100;
+}
+
+/// A pragma that checks a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrityCheck {
+    /// Pages and records, not whether indexes agree with their tables.
+    QuickCheck,
+    /// Indexes as well.
+    IntegrityCheck,
 }
 
 /// The root of a record tree.

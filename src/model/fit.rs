@@ -4,6 +4,7 @@
 //! a value cannot be inserted again, or comes out of it as another. <https://sqlite.org/datatype3.html>
 
 use super::schema::{Column, ColumnKind, Table};
+use super::text::TextEncoding;
 use super::value::{LongClass, ValueRef};
 
 /// What becomes of a value that is inserted where it was read.
@@ -44,6 +45,7 @@ impl Affinity {
         }
     }
 
+    /// `value`'s text is UTF-8.
     fn converts(self, value: ValueRef<'_>) -> bool {
         match (self, value) {
             (Self::Text, ValueRef::Integer(_) | ValueRef::Real(_)) => true,
@@ -175,11 +177,12 @@ impl Rule {
 pub struct Fit {
     /// Of each leaf column; a stored generated one is computed, not inserted.
     rules: Vec<Option<Rule>>,
+    encoding: TextEncoding,
 }
 
 impl Fit {
-    /// The rules of a table.
-    pub fn of(table: &Table) -> Self {
+    /// The rules of a table, whose texts are in `encoding`.
+    pub fn of(table: &Table, encoding: TextEncoding) -> Self {
         let rule = |at: usize| {
             let column: &Column = &table.columns[at];
             (column.kind == ColumnKind::Ordinary).then(|| Rule {
@@ -190,14 +193,21 @@ impl Fit {
         };
         Self {
             rules: table.leaf_columns().map(rule).collect(),
+            encoding,
         }
     }
 
     /// The first value of a row that is not taken as it is: its place, and what becomes of it.
     pub fn misfit(&self, values: &[ValueRef<'_>]) -> Option<(usize, Misfit)> {
+        let misfit = |rule: Rule, value: ValueRef<'_>| match value {
+            ValueRef::Text(text) if !self.encoding.is_utf8() => {
+                rule.misfit(ValueRef::Text(&self.encoding.to_sqlites_utf8(text)))
+            }
+            value => rule.misfit(value),
+        };
         let rules = self.rules.iter().zip(values).enumerate();
         rules
-            .filter_map(|(at, (rule, value))| Some((at, (*rule)?.misfit(*value)?)))
+            .filter_map(|(at, (rule, value))| Some((at, misfit((*rule)?, *value)?)))
             .next()
     }
 }

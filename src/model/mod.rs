@@ -7,4 +7,5 @@ pub mod id;
 pub mod import_order;
 pub mod row;
 pub mod schema;
+pub mod text;
 pub mod value;

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use super::text::TextEncoding;
 use super::value::ValueRef;
 
 /// One row, borrowed: valid until the next one is asked for.
@@ -41,12 +42,14 @@ impl Collation {
         }
     }
 
-    /// Compares two texts in UTF-8.
-    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+    /// Compares two texts: BINARY as they are stored, NOCASE and RTRIM in UTF-8, the only encoding
+    /// for which SQLite has them.
+    fn compare(&self, a: &[u8], b: &[u8], encoding: TextEncoding) -> Ordering {
+        let utf8 = |text| encoding.to_sqlites_utf8(text);
         match self {
             Self::Binary | Self::Unknown(_) => a.cmp(b),
-            Self::Nocase => compare_nocase(a, b),
-            Self::Rtrim => trim_spaces(a).cmp(trim_spaces(b)),
+            Self::Nocase => compare_nocase(&utf8(a), &utf8(b)),
+            Self::Rtrim => trim_spaces(&utf8(a)).cmp(trim_spaces(&utf8(b))),
         }
     }
 }
@@ -100,9 +103,14 @@ fn compare_integer_real(integer: i64, real: f64) -> Ordering {
         .then_with(|| 0.0_f64.partial_cmp(&fraction).unwrap_or(Ordering::Equal))
 }
 
-/// Compares two key values under a collation. `None` where one of them is spilled: its content
-/// is not here to be compared.
-pub fn compare_values(a: ValueRef<'_>, b: ValueRef<'_>, collation: &Collation) -> Option<Ordering> {
+/// Compares two key values under a collation, texts being in `encoding`. `None` where one of them
+/// is spilled: its content is not here to be compared.
+pub fn compare_values(
+    a: ValueRef<'_>,
+    b: ValueRef<'_>,
+    collation: &Collation,
+    encoding: TextEncoding,
+) -> Option<Ordering> {
     use ValueRef::{Blob, Integer, Null, Real, Spilled, Text};
     let rank = |v: &ValueRef<'_>| match v {
         Null => 0,
@@ -123,7 +131,7 @@ pub fn compare_values(a: ValueRef<'_>, b: ValueRef<'_>, collation: &Collation) -
         (Real(a), Real(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
         (Integer(a), Real(b)) => compare_integer_real(a, b),
         (Real(a), Integer(b)) => compare_integer_real(b, a).reverse(),
-        (Text(a), Text(b)) => collation.compare(a, b),
+        (Text(a), Text(b)) => collation.compare(a, b, encoding),
         (Blob(a), Blob(b)) => a.cmp(b),
         (Null, Null) => Ordering::Equal,
         _ => return None,
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn collations_compare_as_sqlites() {
         let text = |s: &'static str| ValueRef::Text(s.as_bytes());
-        let by = |c: Collation, a, b| compare_values(text(a), text(b), &c);
+        let by = |c: Collation, a, b| compare_values(text(a), text(b), &c, TextEncoding::Utf8);
         assert_eq!(by(Collation::Nocase, "aBC", "Abc"), Some(Ordering::Equal));
         assert_eq!(by(Collation::Nocase, "a_", "aB"), Some(Ordering::Less));
         // SQLite stops at NUL: a good tree was called damaged.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::row::Collation;
+use super::text::TextEncoding;
 
 /// What kind of object an entry of `sqlite_schema` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,18 +35,23 @@ pub struct SchemaObject {
     pub sql: Option<String>,
 }
 
+/// What the text of a virtual table begins with; SQLite writes it so, whatever was typed.
+const VIRTUAL: &str = "CREATE VIRTUAL TABLE";
+
 impl SchemaObject {
+    /// True for a virtual table.
+    pub fn is_virtual(&self) -> bool {
+        let start = self.sql.as_deref().and_then(|sql| sql.get(..VIRTUAL.len()));
+        self.kind == ObjectKind::Table && start.is_some_and(|s| s.eq_ignore_ascii_case(VIRTUAL))
+    }
+
     /// Its place among the groups of a schema blob; store-format.md §10.2.
     ///
     /// Kinds alone would not do: VACUUM moves virtual tables behind ordinary ones.
     pub fn group(&self) -> u8 {
-        let starts = |with: &str| {
-            let start = self.sql.as_deref().and_then(|sql| sql.get(..with.len()));
-            start.is_some_and(|start| start.eq_ignore_ascii_case(with))
-        };
         match self.kind {
             ObjectKind::Table if self.name.eq_ignore_ascii_case("sqlite_sequence") => 2,
-            ObjectKind::Table if starts("CREATE VIRTUAL TABLE") => 1,
+            ObjectKind::Table if self.is_virtual() => 1,
             ObjectKind::Table => 0,
             ObjectKind::Index => 3,
             ObjectKind::View => 4,
@@ -71,8 +77,6 @@ pub enum TableKind {
     WithoutRowid,
     /// A virtual table: it has no records of its own.
     Virtual,
-    /// A table in which a virtual table keeps its data.
-    Shadow,
 }
 
 /// Whether and how a column's value is stored.
@@ -168,6 +172,9 @@ pub struct Table {
     /// Declared STRICT.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
+    /// A virtual table keeps its data in it, as the virtual table's module says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow: bool,
     /// Declared AUTOINCREMENT.
     #[serde(default, skip_serializing_if = "is_false")]
     pub autoincrement: bool,
@@ -229,8 +236,14 @@ impl Table {
         matches!(self.kind, TableKind::Rowid { .. }) && self.rowid_column().is_none()
     }
 
-    /// SQLite's own tables (`sqlite_sequence`, `sqlite_stat1` …): carried, but never entity files.
+    /// Tables that no person made: SQLite's own and those behind virtual tables. They are carried,
+    /// but never entity files.
     pub fn is_internal(&self) -> bool {
+        self.shadow || self.is_sqlites()
+    }
+
+    /// SQLite's own tables: `sqlite_sequence`, `sqlite_stat1` …
+    pub fn is_sqlites(&self) -> bool {
         self.name
             .get(..7)
             .is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"))
@@ -247,6 +260,9 @@ impl Table {
 /// A whole schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
+    /// How the database's texts are written.
+    #[serde(default, skip_serializing_if = "TextEncoding::is_utf8")]
+    pub encoding: TextEncoding,
     /// Objects by `SchemaObject::group`, within a group in creation order; without the automatic
     /// indexes of keys, which come with their tables.
     /// VACUUM changes how the groups interleave, never the order within one.
@@ -274,8 +290,8 @@ impl Schema {
 pub struct Settings {
     /// Bytes a page.
     pub page_size: u32,
-    /// `UTF-8`, `UTF-16le` or `UTF-16be`.
-    pub encoding: String,
+    /// How its texts are written.
+    pub encoding: TextEncoding,
     /// 0 none, 1 full, 2 incremental.
     pub auto_vacuum: u32,
     /// The application's schema version.

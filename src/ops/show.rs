@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::select::newest_first;
-use super::stored::{read_schema, root_of};
+use super::stored::{read_schema, root_of, trees};
 use crate::error::Error;
+use crate::format::FormatError;
 use crate::format::blob::BlobKind;
 use crate::format::chunk::Piece;
 pub use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest};
@@ -13,7 +14,6 @@ use crate::ops::open::Store;
 use crate::store::{StoreError, StoreReader};
 use crate::tree::cursor::Place;
 use crate::tree::large;
-use crate::tree::{Order, TreeShape};
 
 /// A blob of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +91,17 @@ fn walk(
     enter: &mut dyn FnMut(&str, BlobKind, &BlobId) -> Result<bool, StoreError>,
 ) -> Result<(), Error> {
     enter("", BlobKind::Schema, &manifest.schema)?;
-    let schema = read_schema(reader, &manifest.schema)?;
-    for entity in manifest.all_tables() {
+    let schema = read_schema(reader, manifest)?;
+    for (entity, shape) in trees(manifest, &schema) {
         let Some(root) = root_of(entity) else {
             continue;
         };
-        let shape = schema.table(&entity.entity).map_or(
-            TreeShape {
-                columns: 0,
-                order: Order::Place,
+        let shape = shape.ok_or_else(|| StoreError::Damaged {
+            object: format!("schema {}", manifest.schema),
+            cause: FormatError::Invalid {
+                what: "a schema without the table",
             },
-            TreeShape::of,
-        );
+        })?;
         let mut open = vec![Place::root(&root)];
         while let Some(place) = open.pop() {
             if !enter(&entity.entity, place.kind(), &place.id)? {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::carried::{NotCarried, not_carried};
 use super::error::SourceError;
 use super::files;
-use crate::model::schema::{Schema, Settings, Table};
+use crate::model::schema::{Schema, Settings, Table, TableKind};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
@@ -45,7 +45,7 @@ pub struct Capture {
 impl Capture {
     /// Begins: on return the moment of the capture is fixed.
     ///
-    /// Errors: `Busy` if a lock was not had in time; `Unsupported` for UTF-16.
+    /// Errors: `Busy` if a lock was not had in time.
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
         let looked = files::look(path, &*options.vfs)?;
         let path = looked.path;
@@ -55,10 +55,6 @@ impl Capture {
         // The first read, not BEGIN, fixes the moment.
         live.integer("PRAGMA main.schema_version").map_err(at)?;
         let settings = schema::read_settings(&live).map_err(at)?;
-        if settings.encoding != "UTF-8" {
-            let what = format!("its texts are {}, only UTF-8 is carried", settings.encoding);
-            return Err(SourceError::Unsupported { path, what });
-        }
         // Not of the copy: that of an empty database has a page.
         let pages = live
             .integer("PRAGMA main.page_count")
@@ -135,12 +131,13 @@ impl Capture {
         &self.not_carried
     }
 
-    /// True if the table's rows are carried.
+    /// True if the table has rows that are carried.
     pub fn carries(&self, table: &Table) -> bool {
-        !self
+        let is_carried = !self
             .not_carried
             .iter()
-            .any(|other| other.name == table.name)
+            .any(|other| other.name == table.name);
+        is_carried && table.kind != TableKind::Virtual
     }
 
     /// Tables whose rowids have no name left, since columns took all three: their rows are carried

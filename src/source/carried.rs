@@ -32,14 +32,11 @@ pub(super) fn not_carried(schema: &Schema) -> Result<Vec<NotCarried>, SqliteErro
 }
 
 fn reason_against(table: &Table, schema: &Schema, trial: &Connection) -> Option<String> {
-    match table.kind {
-        TableKind::Virtual => return Some("virtual tables are not carried yet".to_owned()),
-        TableKind::Shadow => {
-            return Some("tables of a virtual table are not carried yet".to_owned());
-        }
-        TableKind::Rowid { .. } | TableKind::WithoutRowid => {}
+    if table.kind == TableKind::Virtual {
+        // Its text is carried with the schema; what it holds lies in its shadow tables.
+        return None;
     }
-    if table.is_internal() {
+    if table.is_sqlites() {
         let known = INTERNAL
             .iter()
             .any(|name| table.name.eq_ignore_ascii_case(name));

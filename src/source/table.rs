@@ -13,8 +13,9 @@ use super::error::SourceError;
 use crate::model::row::RowRef;
 use crate::model::schema::{Table, TableKind};
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
-use crate::sqlite::quote::{NameError, ident, idents};
+use crate::sqlite::quote::{NameError, ident};
 use crate::sqlite::schema::primary_key_index;
+use crate::sqlite::texts::{Texts, as_text};
 use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 
 /// The longest value that the fast scan loads.
@@ -95,6 +96,7 @@ pub fn rows<S: RowSink>(
             .leaf_columns()
             .map(|at| table.columns[at].name.as_str())
             .collect(),
+        texts: Texts::of(capture.schema().encoding),
         sink,
         count: 0,
     };
@@ -116,9 +118,14 @@ pub fn rows<S: RowSink>(
 
 /// NOT INDEXED does not keep SQLite from scanning a WITHOUT ROWID table through a covering index,
 /// in its order: there the primary key's own tree is asked for by name.
-fn whole_sql(db: &Connection, table: &Table, columns: &[&str]) -> Result<String, SqliteError> {
+fn whole_sql(
+    db: &Connection,
+    table: &Table,
+    texts: Texts,
+    columns: &[&str],
+) -> Result<String, SqliteError> {
     let name = ident(&table.name)?;
-    let columns = idents(columns.iter().copied())?;
+    let columns = columns_sql(texts, columns)?.join(", ");
     let tree = match table.kind {
         TableKind::WithoutRowid => match primary_key_index(db, &table.name)? {
             Some(index) => format!("INDEXED BY {}", ident(&index)?),
@@ -129,20 +136,32 @@ fn whole_sql(db: &Connection, table: &Table, columns: &[&str]) -> Result<String,
     Ok(format!("SELECT {columns} FROM main.{name} {tree}"))
 }
 
-fn by_rowid_sql(table: &Table, rowid: &str, columns: &[&str]) -> Result<String, NameError> {
-    let names = std::iter::once(rowid).chain(columns.iter().copied());
+fn by_rowid_sql(
+    table: &Table,
+    rowid: &str,
+    texts: Texts,
+    columns: &[&str],
+) -> Result<String, NameError> {
+    let rowid = ident(rowid)?;
+    let mut asked = vec![rowid.clone()];
+    asked.extend(columns_sql(texts, columns)?);
     Ok(format!(
         "SELECT {} FROM main.{} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
-        idents(names)?,
+        asked.join(", "),
         ident(&table.name)?,
-        rowid = ident(rowid)?,
     ))
+}
+
+fn columns_sql(texts: Texts, columns: &[&str]) -> Result<Vec<String>, NameError> {
+    let sql = |column: &&str| Ok(texts.column_sql(&ident(column)?));
+    columns.iter().map(sql).collect()
 }
 
 struct Scan<'a, S> {
     db: &'a Connection,
     table: &'a Table,
     columns: Vec<&'a str>,
+    texts: Texts,
     sink: &'a mut S,
     count: u64,
 }
@@ -157,7 +176,7 @@ enum Fast {
 impl<S: RowSink> Scan<'_, S> {
     /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
     fn whole(&mut self) -> Result<(), Stop<S::Error>> {
-        let sql = whole_sql(self.db, self.table, &self.columns)?;
+        let sql = whole_sql(self.db, self.table, self.texts, &self.columns)?;
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.rows();
         self.give(&mut rows, None).map(drop)
@@ -168,7 +187,7 @@ impl<S: RowSink> Scan<'_, S> {
         let mut from = i64::MIN;
         loop {
             // A table may have so many columns that no result has room for the rowid as well.
-            let ended = if self.columns.len() < RESULT_COLUMNS_MAX {
+            let ended = if self.columns.len() * self.texts.width() < RESULT_COLUMNS_MAX {
                 self.db.limit_length(Some(FAST_BYTES_MAX))?;
                 let ended = self.fast(rowid, from)?;
                 self.db.limit_length(None)?;
@@ -188,7 +207,7 @@ impl<S: RowSink> Scan<'_, S> {
     }
 
     fn fast(&mut self, rowid: &str, from: i64) -> Result<Fast, Stop<S::Error>> {
-        let sql = by_rowid_sql(self.table, rowid, &self.columns)?;
+        let sql = by_rowid_sql(self.table, rowid, self.texts, &self.columns)?;
         let mut statement = self.db.prepare(&sql)?;
         statement.bind(1, ValueRef::Integer(from))?;
         let mut rows = statement.rows();
@@ -216,7 +235,7 @@ impl<S: RowSink> Scan<'_, S> {
             };
             let mut values: Vec<ValueRef<'_>> = spare;
             for at in 0..self.columns.len() {
-                let value = row.value(first + at)?;
+                let value = self.texts.value(row, first + at * self.texts.width())?;
                 values.push(self.spill_if_long(rowid, at, value)?);
             }
             self.pass(rowid, &values)?;
@@ -298,7 +317,8 @@ impl<S: RowSink> Scan<'_, S> {
             let c = ident(column)?;
             asked.push(format!(
                 "typeof({c}), octet_length({c}), CASE WHEN typeof({c}) IN ('text', 'blob') \
-                 AND octet_length({c}) > {SPILL_BYTES_OVER} THEN NULL ELSE {c} END"
+                 AND octet_length({c}) > {SPILL_BYTES_OVER} THEN NULL ELSE {} END",
+                self.texts.value_sql(&c)
             ));
         }
         let sql = format!("SELECT {} FROM {place}", asked.join(", "));
@@ -324,6 +344,7 @@ impl<S: RowSink> Scan<'_, S> {
                     };
                     Value::Spilled(self.stream(column, rowid, value, place)?)
                 }
+                (Some(LongClass::Text), _) => as_text(row.value(3 * at + 2)?).to_owned(),
                 _ => row.value(3 * at + 2)?.to_owned(),
             };
             values.push(value);
@@ -351,9 +372,8 @@ impl<S: RowSink> Scan<'_, S> {
                 None => taken.map_err(Stop::Sink),
             };
         }
-        let mut statement = self
-            .db
-            .prepare(&format!("SELECT {} FROM {place}", ident(column)?))?;
+        let column = self.texts.value_sql(&ident(column)?);
+        let mut statement = self.db.prepare(&format!("SELECT {column} FROM {place}"))?;
         statement.bind(1, ValueRef::Integer(rowid))?;
         let mut rows = statement.rows();
         let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
@@ -405,14 +425,15 @@ mod tests {
             db.execute(sql).unwrap();
         }
         let read = crate::sqlite::schema::read_schema(&db).unwrap();
+        let texts = Texts::of(read.schema.encoding);
         for table in &read.schema.tables {
             let columns: Vec<&str> = table
                 .leaf_columns()
                 .map(|at| table.columns[at].name.as_str())
                 .collect();
             let sql = match table.rowid_column() {
-                Some(rowid) => by_rowid_sql(table, rowid, &columns).unwrap(),
-                None => whole_sql(&db, table, &columns).unwrap(),
+                Some(rowid) => by_rowid_sql(table, rowid, texts, &columns).unwrap(),
+                None => whole_sql(&db, table, texts, &columns).unwrap(),
             };
             let mut plan = Vec::new();
             db.for_each(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {

@@ -10,6 +10,7 @@ pub mod quote;
 pub mod schema;
 pub mod statement;
 mod table;
+pub mod texts;
 mod value;
 
 pub use open::Connection;

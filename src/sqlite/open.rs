@@ -167,18 +167,40 @@ impl Connection {
         tried
     }
 
+    /// Enters virtual tables, by name and text, into the schema without running their modules. Each
+    /// text must begin with CREATE; SQLite parses it when the schema is next read, which is here.
+    pub fn enter_virtual_tables(&self, tables: &[(&str, &str)]) -> Result<(), SqliteError> {
+        let guard = |off: bool| -> Result<(), SqliteError> {
+            let db = &self.db;
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, !off)?;
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, off)?;
+            Ok(())
+        };
+        guard(true)?;
+        let entered = self.enter(tables);
+        guard(false)?;
+        entered?;
+        // The schema is parsed anew.
+        self.execute("PRAGMA writable_schema=RESET")?;
+        self.integer("SELECT count(*) FROM main.sqlite_schema")?;
+        Ok(())
+    }
+
+    fn enter(&self, tables: &[(&str, &str)]) -> Result<(), SqliteError> {
+        let sql = "INSERT INTO main.sqlite_schema(type, name, tbl_name, rootpage, sql) \
+                   VALUES('table', ?1, ?1, 0, ?2)";
+        let mut insert = self.prepare(sql)?;
+        for (name, text) in tables {
+            check_create(text)?;
+            insert.bind(1, ValueRef::Text(name.as_bytes()))?;
+            insert.bind(2, ValueRef::Text(text.as_bytes()))?;
+            insert.run()?;
+        }
+        Ok(())
+    }
+
     fn prepare_create(&self, sql: &str) -> Result<Statement<'_>, SqliteError> {
-        let starts_so = sql
-            .get(..6)
-            .is_some_and(|s| s.eq_ignore_ascii_case("create"));
-        if !starts_so {
-            return Err(SqliteError::other(
-                "a schema text does not begin with CREATE",
-            ));
-        }
-        if sql.contains('\0') {
-            return Err(SqliteError::other("a schema text holds a NUL character"));
-        }
+        check_create(sql)?;
         self.prepare(sql)
     }
 
@@ -304,4 +326,20 @@ impl Connection {
     pub fn close(self) -> Result<(), SqliteError> {
         self.db.close().map_err(|(_, error)| error.into())
     }
+}
+
+/// What is asked of every stored schema text before SQLite sees it.
+fn check_create(sql: &str) -> Result<(), SqliteError> {
+    let starts_so = sql
+        .get(..6)
+        .is_some_and(|s| s.eq_ignore_ascii_case("create"));
+    if !starts_so {
+        return Err(SqliteError::other(
+            "a schema text does not begin with CREATE",
+        ));
+    }
+    if sql.contains('\0') {
+        return Err(SqliteError::other("a schema text holds a NUL character"));
+    }
+    Ok(())
 }

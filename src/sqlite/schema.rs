@@ -7,6 +7,7 @@ use super::quote::ident;
 use super::statement::{Row, SqliteError};
 use super::table::read_table;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
+use crate::model::text::TextEncoding;
 
 /// A schema as it was read.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +21,11 @@ pub struct ReadSchema {
 /// Reads all objects, each kind in creation order, and every table.
 pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
     let mut read = read_objects(db)?;
+    read.schema.encoding = read_encoding(db)?;
     let kinds = super::table::read_kinds(db)?;
-    let Schema { objects, tables } = &mut read.schema;
+    let Schema {
+        objects, tables, ..
+    } = &mut read.schema;
     for object in objects.iter().filter(|o| o.kind == ObjectKind::Table) {
         tables.push(read_table(db, object, &kinds)?);
     }
@@ -88,6 +92,13 @@ pub fn primary_key_index(db: &Connection, table: &str) -> Result<Option<String>,
     Ok(found)
 }
 
+/// How the database's texts are written.
+pub fn read_encoding(db: &Connection) -> Result<TextEncoding, SqliteError> {
+    let name = db.text("PRAGMA main.encoding")?.unwrap_or_default();
+    TextEncoding::by_name(&name)
+        .ok_or_else(|| SqliteError::other(format!("an unknown text encoding: {name:?}")))
+}
+
 /// Reads the settings that no record holds.
 pub fn read_settings(db: &Connection) -> Result<Settings, SqliteError> {
     let number = |pragma: &'static str| -> Result<i64, SqliteError> {
@@ -104,7 +115,7 @@ pub fn read_settings(db: &Connection) -> Result<Settings, SqliteError> {
     let wal = db.text("PRAGMA journal_mode")?.as_deref() == Some("wal");
     Ok(Settings {
         page_size: narrow(number("page_size")?)?,
-        encoding: db.text("PRAGMA encoding")?.unwrap_or_default(),
+        encoding: read_encoding(db)?,
         auto_vacuum: narrow(number("auto_vacuum")?)?,
         user_version: signed(number("user_version")?)?,
         application_id: signed(number("application_id")?)?,

@@ -46,6 +46,7 @@ pub(super) fn read_table(
     let mut table = Table {
         name: object.name.clone(),
         kind: TableKind::WithoutRowid,
+        shadow: kind_name == "shadow",
         strict: listed.is_some_and(|l| l.strict),
         autoincrement: object.sql.as_deref().is_some_and(says_autoincrement),
         columns: Vec::new(),
@@ -64,9 +65,7 @@ pub(super) fn read_table(
     let (columns, key) = read_columns(db, &object.name)?;
     table.columns = columns;
     let has_key_index = read_keys(db, &mut table)?;
-    if kind_name == "shadow" {
-        table.kind = TableKind::Shadow;
-    } else if listed.is_none_or(|l| !l.without_rowid) {
+    if listed.is_none_or(|l| !l.without_rowid) {
         // INTEGER PRIMARY KEY is the rowid exactly if no index of its own stands for it.
         let alias = match key.as_slice() {
             [only] if !has_key_index => Some(*only),

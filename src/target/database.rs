@@ -1,7 +1,7 @@
 //! A new database: built in a file beside its place, checked, synced, published whole.
 //!
-//! Order: settings that precede tables; tables; rows; indexes, views, triggers; the other
-//! settings; checks; WAL mode last. Until [`NewDatabase::finish`] nothing has the final name.
+//! Order: settings that precede tables; tables; rows; indexes, views, triggers; virtual tables; the
+//! other settings; checks; WAL mode last. Until [`NewDatabase::finish`] nothing has the final name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -38,8 +38,8 @@ pub struct Restored {
 }
 
 impl NewDatabase {
-    /// Begins: all tables exist, empty, and wait for their rows. `skipped` names tables that are
-    /// not carried; virtual tables and their shadows never are.
+    /// Begins: all tables exist, empty, and wait for their rows, those behind virtual tables
+    /// included. `skipped` names tables that are not carried.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken.
     pub fn create(
@@ -52,9 +52,7 @@ impl NewDatabase {
         let file = Unpublished::create(vfs.clone(), place)?;
         let at = |cause: SqliteError| TargetError::of(place, "", cause);
         let db = Connection::open_scratch(file.temp()).map_err(at)?;
-        let mut skipped: BTreeSet<String> = skipped.into_iter().collect();
-        let unmade = |t: &&Table| matches!(t.kind, TableKind::Virtual | TableKind::Shadow);
-        skipped.extend(schema.tables.iter().filter(unmade).map(|t| t.name.clone()));
+        let skipped: BTreeSet<String> = skipped.into_iter().collect();
         let findings = skipped
             .iter()
             .map(|name| Finding::warning(format!("table {name}"), "it is not carried"))
@@ -77,9 +75,11 @@ impl NewDatabase {
     /// Tables that wait for rows, in the order in which to fill them: SQLite's own come last, for
     /// rows in the others change them.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
-        let due = |internal: bool| {
+        let due = |sqlites: bool| {
             self.schema.tables.iter().filter(move |table| {
-                table.is_internal() == internal && !self.skipped.contains(&table.name)
+                table.is_sqlites() == sqlites
+                    && table.kind != TableKind::Virtual
+                    && !self.skipped.contains(&table.name)
             })
         };
         due(false).chain(due(true))
@@ -87,7 +87,7 @@ impl NewDatabase {
 
     /// A writer for the rows of one table, which must be one of [`NewDatabase::tables`].
     pub fn writer<'d>(&'d self, table: &'d Table) -> Result<TableWriter<'d>, TargetError> {
-        TableWriter::new(&self.db, self.file.place(), table)
+        TableWriter::new(&self.db, self.file.place(), table, self.schema.encoding)
     }
 
     /// Completes, checks and publishes the database. On return it is durable.
@@ -108,6 +108,7 @@ impl NewDatabase {
         let at = |cause: SqliteError| TargetError::of(&place, "", cause);
         db.execute("COMMIT").map_err(at)?;
         let missing = schema::create_rest(&db, &place, &schema, &mut findings)?;
+        schema::add_virtual_tables(&db, &place, &schema)?;
         for (name, value) in [
             ("user_version", settings.user_version),
             ("application_id", settings.application_id),

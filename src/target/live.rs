@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::TargetError;
 use super::schema::kind_name;
-use crate::model::schema::{Schema, SchemaObject, Settings, TableKind};
+use crate::model::schema::{Schema, SchemaObject, Settings, Table, TableKind};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::{read_schema, read_settings};
@@ -262,6 +262,10 @@ pub enum Header {
 }
 
 /// True if the table holds rows of its own that may be written.
-pub fn is_ordinary(kind: &TableKind) -> bool {
-    matches!(kind, TableKind::Rowid { .. } | TableKind::WithoutRowid)
+pub fn is_ordinary(table: &Table) -> bool {
+    let has_rows = matches!(
+        table.kind,
+        TableKind::Rowid { .. } | TableKind::WithoutRowid
+    );
+    has_rows && !table.shadow
 }

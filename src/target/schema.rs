@@ -26,9 +26,6 @@ pub(super) fn set_before_tables(
         path: path.to_owned(),
         what,
     };
-    if settings.encoding != "UTF-8" {
-        return Err(unsupported(format!("encoding {}", settings.encoding)));
-    }
     let set = |name: &'static str, value: i64| -> Result<Option<i64>, SqliteError> {
         db.pragma(name, value)?;
         db.integer(&format!("PRAGMA main.{name}"))
@@ -42,7 +39,7 @@ pub(super) fn set_before_tables(
             return Err(unsupported(format!("{name} {value}")));
         }
     }
-    db.execute("PRAGMA encoding='UTF-8'")
+    db.execute(&format!("PRAGMA encoding='{}'", settings.encoding.name()))
         .map_err(|e| TargetError::of(path, "encoding", e))
 }
 
@@ -55,7 +52,7 @@ pub(super) fn create_tables(
 ) -> Result<(), TargetError> {
     let wanted: Vec<&SchemaObject> = schema
         .objects_of(ObjectKind::Table)
-        .filter(|table| !skipped.contains(&table.name))
+        .filter(|table| !skipped.contains(&table.name) && !table.is_virtual())
         .collect();
     for (at, table) in wanted.iter().enumerate() {
         let named = |name: &str| table.name.eq_ignore_ascii_case(name);
@@ -136,6 +133,25 @@ pub(super) fn create_rest(
         }
     }
     Ok(missing)
+}
+
+/// Enters the virtual tables into the schema, as they stood there: their modules run nothing and need
+/// not be known, for the tables that they would make are filled already.
+pub(super) fn add_virtual_tables(
+    db: &Connection,
+    path: &Path,
+    schema: &Schema,
+) -> Result<(), TargetError> {
+    let tables: Vec<(&str, &str)> = schema
+        .objects_of(ObjectKind::Table)
+        .filter(|table| table.is_virtual())
+        .filter_map(|table| Some((table.name.as_str(), table.sql.as_deref()?)))
+        .collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    db.enter_virtual_tables(&tables)
+        .map_err(|e| TargetError::of(path, "virtual tables", e))
 }
 
 /// True where the text or the rows are at fault, not the place that is written.

@@ -10,8 +10,10 @@ use std::path::Path;
 use super::error::TargetError;
 use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, Table, TableKind};
+use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, Spilled, Value, ValueRef};
-use crate::sqlite::quote::idents;
+use crate::sqlite::quote::{NameError, ident, idents};
+use crate::sqlite::texts::Texts;
 use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
 
 /// Bytes copied at a time into a streamed blob.
@@ -32,6 +34,7 @@ pub struct TableWriter<'d> {
     path: &'d Path,
     table: &'d Table,
     insert: Statement<'d>,
+    texts: Texts,
     /// Of each leaf column: is it inserted, or computed by SQLite?
     inserted: Vec<bool>,
     has_rowid: bool,
@@ -47,11 +50,12 @@ impl<'d> TableWriter<'d> {
         db: &'d Connection,
         path: &'d Path,
         table: &'d Table,
+        encoding: TextEncoding,
     ) -> Result<Self, TargetError> {
         let at =
             |cause: SqliteError| TargetError::of(path, &format!("table {}", table.name), cause);
         let name = idents([table.name.as_str()]).map_err(|e| at(e.into()))?;
-        if table.is_internal() {
+        if table.is_sqlites() {
             // SQLite may have put rows of its own there.
             db.execute(&format!("DELETE FROM main.{name}"))
                 .map_err(at)?;
@@ -67,22 +71,28 @@ impl<'d> TableWriter<'d> {
                 .map(|(&at, _)| table.columns[at].name.as_str())
         };
         let columns: Vec<&str> = rowid.into_iter().chain(named(true)).collect();
-        let marks: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
-        let computed: Vec<&str> = named(false).collect();
+        let texts = Texts::of(encoding);
+        let first = |at: usize| 1 + at * texts.width();
+        let marks: Vec<String> = (0..columns.len())
+            .map(|at| texts.parameter_sql(first(at)))
+            .collect();
+        let quoted: Result<Vec<String>, NameError> = named(false).map(ident).collect();
+        let quoted = quoted.map_err(|e| at(e.into()))?;
+        let computed: Vec<String> = quoted.iter().map(|c| texts.column_sql(c)).collect();
         let mut sql = format!(
             "INSERT INTO main.{name}({}) VALUES({})",
             idents(columns).map_err(|e| at(e.into()))?,
             marks.join(", ")
         );
         if !computed.is_empty() {
-            let computed = idents(computed).map_err(|e| at(e.into()))?;
-            sql = format!("{sql} RETURNING {computed}");
+            sql = format!("{sql} RETURNING {}", computed.join(", "));
         }
         Ok(Self {
             db,
             path,
             table,
             insert: db.prepare(&sql).map_err(at)?,
+            texts,
             streamed: streamed_column(table, &leaf),
             inserted,
             has_rowid: rowid.is_some(),
@@ -133,29 +143,30 @@ impl<'d> TableWriter<'d> {
         row: RowRef<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<Option<(usize, Spilled)>, TargetError> {
-        let mut parameter = 0;
+        let (texts, mut parameter) = (self.texts, 1);
         let mut streamed = None;
         if let (true, Some(rowid)) = (self.has_rowid, row.rowid) {
-            parameter += 1;
-            let bound = self.insert.bind(parameter, ValueRef::Integer(rowid));
+            let bound = texts.bind(&mut self.insert, parameter, ValueRef::Integer(rowid));
+            parameter += texts.width();
             bound.map_err(|e| self.refused(row, e))?;
         }
         for (at, value) in row.values.iter().enumerate() {
             if !self.inserted[at] {
                 continue;
             }
-            parameter += 1;
+            let insert = &mut self.insert;
             let bound = match value {
                 ValueRef::Spilled(s) if s.class == LongClass::Blob && self.streamed == Some(at) => {
                     streamed = Some((at, *s));
-                    self.insert.bind_zeros(parameter, s.bytes)
+                    texts.bind_zeros(insert, parameter, s.bytes)
                 }
                 ValueRef::Spilled(s) => {
                     let whole = load(s, content).map_err(|e| self.no_content(row, e))?;
-                    self.insert.bind(parameter, whole.as_ref())
+                    texts.bind(&mut self.insert, parameter, whole.as_ref())
                 }
-                value => self.insert.bind(parameter, *value),
+                value => texts.bind(insert, parameter, *value),
             };
+            parameter += texts.width();
             bound.map_err(|e| self.refused(row, e))?;
         }
         Ok(streamed)
@@ -169,13 +180,15 @@ impl<'d> TableWriter<'d> {
             .zip(&self.inserted)
             .filter(|(_, inserted)| !**inserted);
         let mut differs = false;
+        let texts = self.texts;
         let mut rows = self.insert.rows();
         let done = (|| {
             while let Some(computed) = rows.next()? {
                 for (at, (stored, _)) in stored.clone().enumerate() {
                     // A spilled one would have to be read to be compared: a full check does.
                     let spilled = matches!(stored, ValueRef::Spilled(_));
-                    differs |= !spilled && !computed.value(at)?.identical(*stored);
+                    let computed = texts.value(computed, at * texts.width())?;
+                    differs |= !spilled && !computed.identical(*stored);
                 }
             }
             Ok(())

@@ -209,10 +209,7 @@ impl Check<'_> {
 
     /// Compares two keys; `None` if that cannot be decided here.
     fn compare(&self, a: &[Value], b: &[Value]) -> Option<Ordering> {
-        let Order::Key(parts) = &self.shape.order else {
-            return None;
-        };
-        compare_keys(parts, a, b)
+        compare_keys(self.shape, a, b)
     }
 
     fn leaf(&mut self, place: &Place, leaf: &Leaf) -> Result<bool, BlobError> {

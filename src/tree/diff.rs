@@ -49,8 +49,12 @@ pub fn count(
     };
     match (&before.shape.order, &after.shape.order) {
         (Order::RowidAlias, Order::RowidAlias) => pair.by_key()?,
-        (Order::Key(a), Order::Key(b)) if a == b && before.shape.order_is_known() => {
-            pair.by_key()?
+        (Order::Key(a), Order::Key(b))
+            if a == b
+                && before.shape.encoding == after.shape.encoding
+                && before.shape.order_is_known() =>
+        {
+            pair.by_key()?;
         }
         (a, b) if a == b => pair.by_content(hash)?,
         // Another kind of key: nothing says which record is which.
@@ -330,12 +334,13 @@ fn compare_keys(
         .key_values(before)
         .zip(after_shape.key_values(after));
     for (part, (a, b)) in parts.iter().zip(keys) {
-        let order = compare_values(a, b, &part.collation).unwrap_or_else(|| {
-            let (mut a_bytes, mut b_bytes) = (Vec::new(), Vec::new());
-            key_canonical(std::iter::once(a), &mut a_bytes);
-            key_canonical(std::iter::once(b), &mut b_bytes);
-            a_bytes.cmp(&b_bytes)
-        });
+        let order =
+            compare_values(a, b, &part.collation, before_shape.encoding).unwrap_or_else(|| {
+                let (mut a_bytes, mut b_bytes) = (Vec::new(), Vec::new());
+                key_canonical(std::iter::once(a), &mut a_bytes);
+                key_canonical(std::iter::once(b), &mut b_bytes);
+                a_bytes.cmp(&b_bytes)
+            });
         match order {
             Ordering::Equal => {}
             order if part.descending => return order.reverse(),

@@ -20,6 +20,7 @@ use crate::format::node::{NodeKey, Span};
 use crate::model::id::BlobId;
 use crate::model::row::{Collation, RowRef, compare_values};
 use crate::model::schema::{Table, TableKind};
+use crate::model::text::TextEncoding;
 use crate::model::value::{Value, ValueRef};
 
 /// How the rows of a tree are known and ordered, in terms of its leaf columns.
@@ -53,11 +54,13 @@ pub struct TreeShape {
     pub columns: usize,
     /// How its rows are ordered.
     pub order: Order,
+    /// How its texts are written: their order depends on it.
+    pub encoding: TextEncoding,
 }
 
 impl TreeShape {
-    /// The shape of a table's tree.
-    pub fn of(table: &Table) -> Self {
+    /// The shape of the tree of a table, whose texts are in `encoding`.
+    pub fn of(table: &Table, encoding: TextEncoding) -> Self {
         let leaf_columns: Vec<usize> = table.leaf_columns().collect();
         let order = match &table.kind {
             TableKind::Rowid { alias: Some(_), .. } => Order::RowidAlias,
@@ -71,6 +74,16 @@ impl TreeShape {
         Self {
             columns: leaf_columns.len(),
             order,
+            encoding,
+        }
+    }
+
+    /// The shape of a database's pages: page number and content. store-format.md §10.3.
+    pub fn pages() -> Self {
+        Self {
+            columns: 1,
+            order: Order::RowidAlias,
+            encoding: TextEncoding::Utf8,
         }
     }
 
@@ -131,10 +144,13 @@ pub struct Root {
     pub first_rowid: Option<i64>,
 }
 
-/// Compares two keys; `None` if that cannot be decided here.
-fn compare_keys(parts: &[KeyPart], a: &[Value], b: &[Value]) -> Option<Ordering> {
+/// Compares two keys of a tree; `None` if that cannot be decided here.
+fn compare_keys(shape: &TreeShape, a: &[Value], b: &[Value]) -> Option<Ordering> {
+    let Order::Key(parts) = &shape.order else {
+        return None;
+    };
     for (part, (a, b)) in parts.iter().zip(a.iter().zip(b)) {
-        match compare_values(a.as_ref(), b.as_ref(), &part.collation)? {
+        match compare_values(a.as_ref(), b.as_ref(), &part.collation, shape.encoding)? {
             Ordering::Equal => {}
             order if part.descending => return Some(order.reverse()),
             order => return Some(order),

@@ -170,12 +170,7 @@ impl<'a> ParentWalk<'a> {
         let order = match (place?, new) {
             (Span::Rowids { last: a, .. }, Span::Rowids { last: b, .. }) => a.cmp(b),
             (Span::Key(a), Span::Key(b)) if a == b => Ordering::Equal,
-            (Span::Key(a), Span::Key(b)) => {
-                let Order::Key(parts) = &self.shape.order else {
-                    return None;
-                };
-                compare_keys(parts, &key_of(a)?, &key_of(b)?)?
-            }
+            (Span::Key(a), Span::Key(b)) => compare_keys(&self.shape, &key_of(a)?, &key_of(b)?)?,
             _ => return None,
         };
         (order != Ordering::Less).then_some(order)

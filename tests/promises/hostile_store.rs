@@ -18,6 +18,7 @@ use larder::format::node::{Child, Node, Span};
 use larder::format::{limits, name, pack, schema};
 use larder::model::id::{BlobId, PackId, SnapshotId};
 use larder::model::schema::{ObjectKind as SchemaKind, Schema, SchemaObject};
+use larder::model::text::TextEncoding;
 use larder::ops::export::{self, ExportForm, ExportOptions};
 use larder::progress::NoProgress;
 
@@ -324,7 +325,7 @@ fn a_manifest_that_lies_is_refused() {
         ("a page size", of(|m| m.settings.page_size = 77)),
         (
             "an encoding",
-            of(|m| m.settings.encoding = "EBCDIC'; DROP TABLE a; --".to_owned()),
+            of(|m| m.settings.encoding = TextEncoding::Utf16be),
         ),
         ("a vacuum mode", of(|m| m.settings.auto_vacuum = 99)),
     ];

@@ -17,6 +17,7 @@ use larder::model::row::Collation;
 use larder::model::schema::{
     Column, KeyColumn, ObjectKind as SchemaKind, Schema, SchemaObject, Settings, Table, TableKind,
 };
+use larder::model::text::TextEncoding;
 use larder::model::value::Value;
 use larder::testkit::blobs::MapBlobs;
 use larder::tree::TreeShape;
@@ -52,6 +53,7 @@ fn table(name: &str, kind: TableKind, columns: &[&str], key: Option<u32>) -> Tab
         name: name.to_owned(),
         kind,
         strict: false,
+        shadow: false,
         autoincrement: false,
         columns: columns.iter().map(column).collect(),
         primary_key: key.into_iter().collect(),
@@ -219,7 +221,7 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
         },
         settings: Settings {
             page_size: 4096,
-            encoding: "UTF-8".to_owned(),
+            encoding: TextEncoding::Utf8,
             auto_vacuum: 0,
             user_version: 7,
             application_id: 0,
@@ -228,6 +230,9 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
         schema,
         entities,
         internal: Vec::new(),
+        pages: None,
+        damaged: false,
+        integrity: None,
         foreign_keys: Vec::new(),
         findings: Vec::new(),
         new_bytes: 0,
@@ -240,7 +245,11 @@ fn put_store(folder: &Path) -> u64 {
     let hash = blobs.hash();
     let (mut schema, mut entities) = (Schema::default(), Vec::new());
     for (sql, table, rows) in tables(&mut blobs) {
-        let root = build(&TreeShape::of(&table), &rows, &mut blobs);
+        let root = build(
+            &TreeShape::of(&table, TextEncoding::Utf8),
+            &rows,
+            &mut blobs,
+        );
         entities.push(Entity {
             entity: table.name.clone(),
             file: format!("{}.json", table.name),

@@ -175,8 +175,8 @@ pub fn deltas_in(backend: &dyn Backend) -> Vec<BlobEntry> {
 pub fn leaf_ends(store: &Store, id: &SnapshotId, table: &str) -> Vec<i64> {
     let manifest = store.manifest(id).unwrap().unwrap();
     let reader = store.reader().unwrap();
-    let schema = read_schema(&reader, &manifest.schema).unwrap();
-    let shape = TreeShape::of(schema.table(table).unwrap());
+    let schema = read_schema(&reader, &manifest).unwrap();
+    let shape = TreeShape::of(schema.table(table).unwrap(), schema.encoding);
     let root = root_of(manifest.entity(table).unwrap());
     let mut cursor = Cursor::new(&reader, &shape, root.as_ref());
     let mut ends = Vec::new();

@@ -6,6 +6,7 @@ use larder::format::blob::{BlobError, BlobKind};
 use larder::format::chunk::{CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNK_TARGET_BYTES};
 use larder::format::manifest::Changes;
 use larder::format::node::key_canonical;
+use larder::model::text::TextEncoding;
 use larder::model::value::{SPILL_BYTES_OVER, Value, ValueRef};
 use larder::testkit::blobs::MapBlobs;
 use larder::tree::cursor::Cursor;
@@ -77,7 +78,11 @@ fn renumbered_rowids_leave_the_leaves_as_they_are() {
 #[test]
 fn high_trees_hold_together() {
     let order = Order::RowidAlias;
-    let shape = TreeShape { columns: 1, order };
+    let shape = TreeShape {
+        columns: 1,
+        order,
+        encoding: TextEncoding::Utf8,
+    };
     let rows: Vec<Row> = (0..300_000_i64)
         .map(|n| {
             (

@@ -3,6 +3,7 @@
 use larder::codec::hash::StoreHash;
 use larder::format::blob::BlobSink;
 use larder::model::row::{Collation, RowRef, compare_values};
+use larder::model::text::TextEncoding;
 use larder::model::value::{LongClass, Spilled, Value};
 use larder::testkit::blobs::MapBlobs;
 use larder::tree::build::TreeBuilder;
@@ -61,7 +62,15 @@ pub fn shapes() -> Vec<(&'static str, TreeShape)> {
         ("place", Order::Place),
     ];
     orders
-        .map(|(name, order)| (name, TreeShape { columns: 4, order }))
+        .map(|(name, order)| {
+            let encoding = TextEncoding::Utf8;
+            let shape = TreeShape {
+                columns: 4,
+                order,
+                encoding,
+            };
+            (name, shape)
+        })
         .into()
 }
 
@@ -107,7 +116,7 @@ pub fn order(shape: &TreeShape, a: &Row, b: &Row) -> Ordering {
             .iter()
             .map(|part| {
                 let (a, b) = (a.1[part.at].as_ref(), b.1[part.at].as_ref());
-                let order = compare_values(a, b, &part.collation).unwrap();
+                let order = compare_values(a, b, &part.collation, TextEncoding::Utf8).unwrap();
                 if part.descending {
                     order.reverse()
                 } else {

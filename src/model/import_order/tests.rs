@@ -17,6 +17,7 @@ fn table(name: &str, parents: &[&str]) -> Table {
             rowid_name: None,
         },
         strict: false,
+        shadow: false,
         autoincrement: false,
         columns: Vec::new(),
         primary_key: Vec::new(),
@@ -27,6 +28,7 @@ fn table(name: &str, parents: &[&str]) -> Table {
 
 fn schema(tables: Vec<Table>) -> Schema {
     Schema {
+        encoding: crate::model::text::TextEncoding::Utf8,
         objects: Vec::new(),
         tables,
     }
@@ -101,7 +103,7 @@ fn tables_without_records_of_their_own_are_left_out() {
     let mut virtual_table = table("notes_fts", &[]);
     virtual_table.kind = TableKind::Virtual;
     let mut shadow = table("notes_fts_data", &[]);
-    shadow.kind = TableKind::Shadow;
+    shadow.shadow = true;
     let order = import_order(&schema(vec![
         virtual_table,
         shadow,

@@ -3,6 +3,7 @@
 use crate::model::fit::{Fit, Misfit};
 use crate::model::row::RowRef;
 use crate::model::schema::Table;
+use crate::model::text::TextEncoding;
 use crate::progress::Finding;
 
 /// Rows with a value that its column would not take as it is: what a restore makes of them.
@@ -21,9 +22,9 @@ struct Misfitting {
 }
 
 impl Misfits {
-    pub(super) fn of(table: &Table) -> Self {
+    pub(super) fn of(table: &Table, encoding: TextEncoding) -> Self {
         Self {
-            fit: Fit::of(table),
+            fit: Fit::of(table, encoding),
             rows: 0,
             refused: Misfitting::default(),
             converted: Misfitting::default(),

@@ -7,6 +7,7 @@ use crate::format::delta;
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::id::BlobId;
 use crate::model::schema::{Schema, Table};
+use crate::model::text::TextEncoding;
 use crate::ops::open::Store;
 use crate::ops::stored::{read_schema, root_of};
 use crate::store::{StoreError, StoreReader, StoreWriter};
@@ -33,7 +34,7 @@ impl Parent {
     ) -> Result<Self, Error> {
         writer.follow(&manifest.id)?;
         let reader = store.reader()?;
-        let schema = match read_schema(&reader, &manifest.schema) {
+        let schema = match read_schema(&reader, &manifest) {
             Err(Error::Store(StoreError::Damaged { .. })) => None,
             Err(Error::Store(StoreError::Blob(error)))
                 if error.why != BlobErrorKind::Unavailable =>
@@ -67,19 +68,21 @@ impl Parent {
         Ok(id.map_err(StoreError::from)?)
     }
 
-    /// The parent's entity of this name, SQLite's own tables included, and its table.
-    pub fn entity(&self, name: &str) -> Option<(&Entity, &Table)> {
+    /// The parent's entity of this name, SQLite's own tables included, its table,
+    /// and how its texts are written.
+    pub fn entity(&self, name: &str) -> Option<(&Entity, &Table, TextEncoding)> {
         let of_name = |e: &&Entity| e.entity.eq_ignore_ascii_case(name);
         let manifest = &self.manifest;
         let entity = manifest
             .entity(name)
             .or_else(|| manifest.internal.iter().find(of_name))?;
-        Some((entity, self.schema.as_ref()?.table(&entity.entity)?))
+        let schema = self.schema.as_ref()?;
+        Some((entity, schema.table(&entity.entity)?, schema.encoding))
     }
 
     /// Begins to walk the tree that the parent has of this table.
     pub fn walk(&self, table: &Table) -> Option<ParentWalk<'_>> {
-        let (entity, old) = self.entity(&table.name)?;
+        let (entity, old, encoding) = self.entity(&table.name)?;
         let name = |table: &Table, at: usize| table.columns[at].name.to_ascii_lowercase();
         let old_names: Vec<String> = old.leaf_columns().map(|at| name(old, at)).collect();
         let columns = table
@@ -89,7 +92,7 @@ impl Parent {
         let root = root_of(entity);
         Some(ParentWalk::new(
             &self.reader,
-            TreeShape::of(old),
+            TreeShape::of(old, encoding),
             root.as_ref(),
             columns,
         ))

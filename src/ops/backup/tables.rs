@@ -122,7 +122,7 @@ pub(super) fn write_all(
 fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
     let shape_known = |entity: &&Entity| {
         schema.table(&entity.entity).is_some_and(|table| {
-            let shape = TreeShape::of(table);
+            let shape = TreeShape::of(table, schema.encoding);
             !shape.order_is_known() && matches!(shape.order, crate::tree::Order::Key(_))
         })
     };
@@ -144,7 +144,8 @@ fn write_table(
     progress: &mut dyn Progress,
     findings: &mut Vec<Finding>,
 ) -> Result<Entity, Error> {
-    let shape = TreeShape::of(table);
+    let encoding = capture.schema().encoding;
+    let shape = TreeShape::of(table, encoding);
     let mut builder = TreeBuilder::new(&shape, writer.hash());
     if let Some(walk) = parent.and_then(|parent| parent.walk(table)) {
         builder = builder.beside(walk);
@@ -155,7 +156,7 @@ fn write_table(
         progress,
         largest_value: 0,
         untold: 0,
-        misfits: Misfits::of(table),
+        misfits: Misfits::of(table, encoding),
     };
     rows(capture, table, &mut sink).map_err(|stop| match stop {
         RowsError::Source(error) => Error::Source(error),
@@ -223,11 +224,13 @@ pub(super) fn count_changes(
     let reader = store.reader()?;
     for entity in entities.iter_mut().filter(|entity| differs(entity)) {
         let before = parent.entity(&entity.entity);
-        let (Some((before, old)), Some(new)) = (before, schema.table(&entity.entity)) else {
+        let (Some((before, old, encoding)), Some(new)) = (before, schema.table(&entity.entity))
+        else {
             continue;
         };
         let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
-        let (old, new) = (TreeShape::of(old), TreeShape::of(new));
+        let old = TreeShape::of(old, encoding);
+        let new = TreeShape::of(new, schema.encoding);
         let (before_root, after_root) = (root_of(before), root_of(entity));
         let changes = diff::count(
             &reader,

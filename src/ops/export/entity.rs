@@ -85,7 +85,7 @@ pub(super) fn write_records(
 ) -> Result<(), WriteError> {
     let fields = fields_of(table)?;
     begin(table, &fields, form, out)?;
-    let shape = TreeShape::of(table);
+    let shape = TreeShape::of(table, values.encoding);
     let mut cursor = Cursor::new(values.source, &shape, root);
     let mut is_first = true;
     while let Some(leaf) = cursor.next_leaf()? {

@@ -20,7 +20,6 @@ pub use self::entity::RecordForm;
 use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
 use self::json::Values;
 use self::out::{Digested, Out};
-use self::text::TextEncoding;
 use crate::error::{Error, ExportError, SelectError};
 use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
@@ -128,7 +127,7 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<ExportOutcome, Error> {
     let reader = store.reader()?;
-    let schema = read_schema(&reader, &manifest.schema)?;
+    let schema = read_schema(&reader, manifest)?;
     Ok(write(
         &reader,
         manifest,
@@ -167,7 +166,7 @@ pub fn cat(
         .into());
     };
     let reader = store.reader()?;
-    let schema = read_schema(&reader, &manifest.schema)?;
+    let schema = read_schema(&reader, manifest)?;
     Ok(write_entity(
         &reader,
         manifest,
@@ -194,7 +193,6 @@ fn write(
     progress: &mut dyn Progress,
 ) -> Result<ExportOutcome, ExportError> {
     let entities = chosen(manifest, options)?;
-    let encoding = encoding_of(manifest)?;
     let mut out = Out::create(destination, options.form, zip_time(&manifest.time))?;
     let records = entities.iter().map(|entity| entity.records).sum();
     progress.phase("exporting", records, Unit::Records);
@@ -208,7 +206,7 @@ fn write(
         let mut buffered = BufWriter::with_capacity(64 << 10, &mut digested);
         let mut values = Values {
             source,
-            encoding,
+            encoding: schema.encoding,
             progress: &mut *progress,
         };
         let root = root_of(entity);
@@ -263,7 +261,7 @@ fn write_entity(
     let table = table_of(manifest, schema, entity)?;
     let mut values = Values {
         source,
-        encoding: encoding_of(manifest)?,
+        encoding: schema.encoding,
         progress,
     };
     let mut buffered = BufWriter::with_capacity(64 << 10, out);
@@ -322,12 +320,6 @@ fn table_of<'a>(
         let what = format!("the schema has no table {:?}", entity.entity);
         misfit(manifest, what)
     })
-}
-
-fn encoding_of(manifest: &Manifest) -> Result<TextEncoding, ExportError> {
-    let name = &manifest.settings.encoding;
-    TextEncoding::by_name(name)
-        .ok_or_else(|| misfit(manifest, format!("unknown text encoding {name:?}")))
 }
 
 /// True if an entity's file may reach 4 GiB, where zip needs its wider fields. Most readers know

@@ -6,6 +6,7 @@ use crate::format::manifest::{RootRef, Source};
 use crate::model::id::{BlobId, SnapshotId};
 use crate::model::row::RowRef;
 use crate::model::schema::{Column, ColumnKind, Settings, TableKind};
+use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, Value, ValueRef};
 use crate::progress::NoProgress;
 use crate::tree::Root;
@@ -60,6 +61,7 @@ pub(super) fn table(name: &str, columns: &[&str], alias: Option<u32>) -> Table {
             rowid_name: Some("rowid".to_owned()),
         },
         strict: false,
+        shadow: false,
         autoincrement: false,
         columns: columns.iter().map(column).collect(),
         primary_key: Vec::new(),
@@ -73,7 +75,7 @@ pub(super) fn build(
     table: &Table,
     rows: &[(i64, Vec<Value>)],
 ) -> Option<Root> {
-    let shape = TreeShape::of(table);
+    let shape = TreeShape::of(table, TextEncoding::Utf8);
     let mut builder = TreeBuilder::new(&shape, StoreHash::unkeyed());
     for (rowid, values) in rows {
         let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
@@ -157,7 +159,7 @@ fn sample() -> Sample {
         },
         settings: Settings {
             page_size: 4096,
-            encoding: "UTF-8".to_owned(),
+            encoding: TextEncoding::Utf8,
             auto_vacuum: 0,
             user_version: 0,
             application_id: 0,
@@ -170,11 +172,15 @@ fn sample() -> Sample {
             entity("empty", None, 3, &[]),
         ],
         internal: Vec::new(),
+        pages: None,
+        damaged: false,
+        integrity: None,
         foreign_keys: Vec::new(),
         findings: Vec::new(),
         new_bytes: 0,
     };
     let schema = Schema {
+        encoding: TextEncoding::Utf8,
         objects: Vec::new(),
         tables,
     };

@@ -85,7 +85,7 @@ fn affected(schema: &Schema, plan: &Plan) -> Vec<String> {
     schema
         .tables
         .iter()
-        .filter(|table| is_ordinary(&table.kind))
+        .filter(|table| is_ordinary(table))
         .chain(made)
         .filter(|table| {
             let mut parents = table.foreign_keys.iter().map(|key| key.parent.as_str());
@@ -174,7 +174,7 @@ fn fill(basis: &Basis<'_>, table: &TablePlan, progress: &mut dyn Progress) -> Re
     let mut done = TableReport::default();
     let written = records::for_each(
         basis.reader,
-        &table.stored,
+        &basis.shape(&table.stored),
         entity,
         progress,
         |row, content| {
@@ -223,18 +223,24 @@ fn settings(basis: &Basis<'_>, plan: &Plan, progress: &mut dyn Progress) -> Resu
         .iter()
         .find(|entity| entity.entity.eq_ignore_ascii_case("sqlite_sequence"));
     if let (Some(stored), Some(entity)) = (stored, entity) {
-        records::for_each(basis.reader, stored, entity, progress, |row, _| {
-            let [ValueRef::Text(name), ValueRef::Integer(saved)] = row.values else {
-                return Ok(());
-            };
-            let of = |table: &&TablePlan| {
-                table.stored.name.as_bytes() == *name && table.live.autoincrement
-            };
-            match plan.tables.iter().find(of) {
-                Some(table) => basis.live.raise_sequence(&table.live.name, *saved),
-                None => Ok(()),
-            }
-        })?;
+        records::for_each(
+            basis.reader,
+            &basis.shape(stored),
+            entity,
+            progress,
+            |row, _| {
+                let [ValueRef::Text(name), ValueRef::Integer(saved)] = row.values else {
+                    return Ok(());
+                };
+                let of = |table: &&TablePlan| {
+                    table.stored.name.as_bytes() == *name && table.live.autoincrement
+                };
+                match plan.tables.iter().find(of) {
+                    Some(table) => basis.live.raise_sequence(&table.live.name, *saved),
+                    None => Ok(()),
+                }
+            },
+        )?;
     }
     let (now, saved) = (&basis.view.settings, &basis.manifest.settings);
     if basis.view.schema.tables.is_empty() {

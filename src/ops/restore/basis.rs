@@ -7,6 +7,7 @@ use crate::format::manifest::{Entity, Manifest};
 use crate::model::schema::{Schema, Table};
 use crate::store::StoreReader;
 use crate::target::{LiveDatabase, LiveView};
+use crate::tree::TreeShape;
 
 /// Conflicts that are named; the others are counted.
 const NAMED_MAX: usize = 10;
@@ -45,6 +46,11 @@ pub(super) struct Basis<'a> {
 }
 
 impl Basis<'_> {
+    /// The shape of a stored table's tree.
+    pub(super) fn shape(&self, table: &Table) -> TreeShape {
+        TreeShape::of(table, self.schema.encoding)
+    }
+
     /// What the snapshot holds of a table.
     pub(super) fn entity(&self, table: &Table) -> Option<&Entity> {
         self.manifest.entity(&table.name)

@@ -37,7 +37,7 @@ pub(super) fn run(
 ) -> Result<RestoreOutcome, Error> {
     let ids = store.snapshot_names()?.ids;
     let reader = store.reader()?;
-    let schema = read_schema(&reader, &manifest.schema)?;
+    let schema = read_schema(&reader, manifest)?;
     // Looked at before SQLite opens it.
     let entry = world.vfs.entry(&options.target).ok().flatten();
     let live = LiveDatabase::open(&options.target, options.busy_timeout, options.dry_run)?;

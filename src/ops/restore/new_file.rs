@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use super::{Mode, RestoreOptions, RestoreOutcome, TableReport, records};
 use crate::error::Error;
 use crate::format::manifest::{Entity, Manifest};
-use crate::model::schema::{Schema, Table};
+use crate::model::schema::{Schema, Table, TableKind};
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
 use crate::target::{CheckLevel, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError};
+use crate::tree::TreeShape;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
@@ -23,7 +24,7 @@ pub(super) fn run(
 ) -> Result<RestoreOutcome, Error> {
     let ids = store.snapshot_names()?.ids;
     let reader = store.reader()?;
-    let schema = read_schema(&reader, &manifest.schema)?;
+    let schema = read_schema(&reader, manifest)?;
     let mut outcome = RestoreOutcome {
         snapshot: summary(manifest, &ids),
         target: options.target.clone(),
@@ -81,7 +82,10 @@ fn build(
     options: &RestoreOptions,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Finding>, Error> {
-    let carried = |table: &&Table| manifest.all_tables().any(|e| e.entity == table.name);
+    // A virtual table holds nothing itself.
+    let carried = |table: &&Table| {
+        table.kind == TableKind::Virtual || manifest.all_tables().any(|e| e.entity == table.name)
+    };
     let skipped = schema
         .tables
         .iter()
@@ -101,7 +105,8 @@ fn build(
             continue;
         };
         let mut writer = database.writer(table)?;
-        fill(reader, table, entity, &mut writer, progress)?;
+        let shape = TreeShape::of(table, schema.encoding);
+        fill(reader, &shape, entity, &mut writer, progress)?;
     }
     if progress.cancelled() {
         return Err(Error::Cancelled);
@@ -124,18 +129,18 @@ fn build(
 
 fn fill(
     reader: &StoreReader,
-    table: &Table,
+    shape: &TreeShape,
     entity: &Entity,
     writer: &mut TableWriter<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    records::for_each(reader, table, entity, progress, |row, content| {
+    records::for_each(reader, shape, entity, progress, |row, content| {
         writer.row(row, content)
     })?;
     match writer.generated_differ() {
         0 => Ok(()),
         rows => Err(TargetError::Damaged {
-            path: std::path::PathBuf::from(&table.name),
+            path: std::path::PathBuf::from(&entity.entity),
             lines: vec![format!(
                 "{rows} rows have other generated values than were stored"
             )],

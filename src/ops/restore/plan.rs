@@ -116,26 +116,32 @@ fn plan_table(
         true => Some(trial.row_set(&live)?),
         false => None,
     };
-    records::for_each(basis.reader, &stored, entity, progress, |row, content| {
-        let decision = matcher
-            .as_mut()
-            .map(|m| m.decide(row, content))
-            .transpose()?;
-        let (action, id) = decision.map_or((RowAction::Insert, None), |d| (d.action, d.id));
-        if let Some(matcher) = &matcher {
-            references.note(at, row, matcher.fields())?;
-        }
-        let refused = match (&action, &mut filled, id) {
-            (RowAction::Insert, _, _) => refusal(tried.as_mut(), row, content)?,
-            (RowAction::Fill(_), Some(filled), Some(id)) => filled_twice(filled, &id)?,
-            _ => None,
-        };
-        match refused {
-            Some(why) => conflicts.add(&live.name, map.name_of(row), why),
-            None => table.count(action, row, conflicts),
-        }
-        Ok(())
-    })?;
+    records::for_each(
+        basis.reader,
+        &basis.shape(&stored),
+        entity,
+        progress,
+        |row, content| {
+            let decision = matcher
+                .as_mut()
+                .map(|m| m.decide(row, content))
+                .transpose()?;
+            let (action, id) = decision.map_or((RowAction::Insert, None), |d| (d.action, d.id));
+            if let Some(matcher) = &matcher {
+                references.note(at, row, matcher.fields())?;
+            }
+            let refused = match (&action, &mut filled, id) {
+                (RowAction::Insert, _, _) => refusal(tried.as_mut(), row, content)?,
+                (RowAction::Fill(_), Some(filled), Some(id)) => filled_twice(filled, &id)?,
+                _ => None,
+            };
+            match refused {
+                Some(why) => conflicts.add(&live.name, map.name_of(row), why),
+                None => table.count(action, row, conflicts),
+            }
+            Ok(())
+        },
+    )?;
     table.counts_copies = matcher.is_some_and(|matcher| matcher.counted_copies());
     Ok(())
 }

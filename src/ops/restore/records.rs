@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::format::blob::BlobError;
 use crate::format::manifest::Entity;
 use crate::model::row::RowRef;
-use crate::model::schema::Table;
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
@@ -32,16 +31,15 @@ impl From<BlobError> for Stop {
 /// Calls `each` for every record. Memory: one leaf of the tree.
 pub(super) fn for_each(
     reader: &StoreReader,
-    table: &Table,
+    shape: &TreeShape,
     entity: &Entity,
     progress: &mut dyn Progress,
     mut each: impl FnMut(RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
 ) -> Result<(), Error> {
-    let shape = TreeShape::of(table);
     let root = root_of(entity);
     let mut content = StoredContent::new(reader);
     let mut untold = 0;
-    let done = Cursor::new(reader, &shape, root.as_ref()).for_each(|row| {
+    let done = Cursor::new(reader, shape, root.as_ref()).for_each(|row| {
         each(row, &mut content).map_err(Stop::Target)?;
         untold += 1;
         if untold == RECORDS_A_STEP {

@@ -167,7 +167,7 @@ impl<'t> References<'t> {
         };
         records::for_each(
             basis.reader,
-            &table.stored,
+            &basis.shape(&table.stored),
             entity,
             progress,
             |row, content| {
@@ -211,7 +211,7 @@ impl<'t> References<'t> {
     /// Rows of tables that the snapshot lacks, whose parents are replaced by others.
     fn orphans(&self, conflicts: &mut Conflicts, progress: &mut dyn Progress) -> Result<(), Error> {
         let planned = |name: &str| self.tables.iter().any(|t| t.live.name == name);
-        let outside = |table: &&Table| is_ordinary(&table.kind) && !planned(&table.name);
+        let outside = |table: &&Table| is_ordinary(table) && !planned(&table.name);
         for child in self.basis.view.schema.tables.iter().filter(outside) {
             for key in &child.foreign_keys {
                 let Some((at, columns)) = planned_parent(self.tables, key) else {
@@ -248,7 +248,7 @@ impl<'t> References<'t> {
         if let (Some(slots), Some(entity)) = (slots, basis.entity(&parent.stored)) {
             records::for_each(
                 basis.reader,
-                &parent.stored,
+                &basis.shape(&parent.stored),
                 entity,
                 progress,
                 |row, _| match whole(slots.iter().copied(), row) {

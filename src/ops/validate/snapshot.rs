@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use super::findings::{Findings, pack_object};
 use super::{AffectedRecords, EntityCheck, SnapshotCheck};
 use crate::error::Error;
+use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind};
 use crate::format::manifest::{Entity, Manifest};
-use crate::format::{FormatError, schema};
 use crate::model::id::SnapshotId;
 use crate::model::schema::Schema;
 use crate::ops::list::summary;
-use crate::ops::stored::root_of;
+use crate::ops::stored::{decode_schema, root_of, trees};
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
 use crate::tree::check::{self, Affected, Claim, Visitor};
@@ -63,12 +63,16 @@ impl<'a> Checker<'a> {
         let schema = self.schema(manifest, &snapshot.short_id)?;
         let mut good = schema.is_some();
         let mut entities = Vec::new();
-        for entity in manifest.all_tables() {
+        let trees: Vec<_> = match &schema {
+            Some(schema) => trees(manifest, schema).collect(),
+            None => manifest.all_tables().map(|entity| (entity, None)).collect(),
+        };
+        for (entity, shape) in trees {
             if self.progress.cancelled() {
                 return Err(Error::Cancelled);
             }
             let entity_good = match &schema {
-                Some(schema) => self.entity(entity, schema, &snapshot.short_id)?,
+                Some(_) => self.entity(entity, shape, &snapshot.short_id)?,
                 None => false,
             };
             good &= entity_good;
@@ -102,7 +106,7 @@ impl<'a> Checker<'a> {
             .reader
             .get(BlobKind::Schema, &manifest.schema)
             .and_then(|bytes| {
-                schema::decode(&bytes).map_err(|cause| BlobError {
+                decode_schema(&bytes, manifest).map_err(|cause| BlobError {
                     why: BlobErrorKind::Damaged,
                     kind: BlobKind::Schema,
                     id: manifest.schema,
@@ -134,11 +138,16 @@ impl<'a> Checker<'a> {
         Ok(packs.first().map(pack_object))
     }
 
-    fn entity(&mut self, entity: &Entity, schema: &Schema, short_id: &str) -> Result<bool, Error> {
+    fn entity(
+        &mut self,
+        entity: &Entity,
+        shape: Option<TreeShape>,
+        short_id: &str,
+    ) -> Result<bool, Error> {
         let Some(root) = root_of(entity) else {
             return Ok(true);
         };
-        let Some(table) = schema.table(&entity.entity) else {
+        let Some(shape) = shape else {
             let error = BlobError {
                 why: BlobErrorKind::Damaged,
                 kind: BlobKind::Schema,
@@ -151,7 +160,6 @@ impl<'a> Checker<'a> {
             self.found.blob(&error, None, affected);
             return Ok(false);
         };
-        let shape = TreeShape::of(table);
         let mut visitor = Collect {
             reader: self.reader,
             quick: self.quick,
