@@ -160,4 +160,10 @@ pub enum SelectError {
         /// An entity that exists and is near.
         nearest: Option<String>,
     },
+    /// The snapshot has records only.
+    #[error("snapshot {snapshot} holds no pages: its records alone make the database again")]
+    NoPages {
+        /// The snapshot.
+        snapshot: String,
+    },
 }

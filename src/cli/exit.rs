@@ -143,7 +143,7 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
         | SourceError::NeedsRecovery { .. }
         | SourceError::Denied { .. }
         | SourceError::NoSpace { .. }
-        | SourceError::Unsupported { .. }
+        | SourceError::NotAllCarried { .. }
         | SourceError::Sqlite { .. }
         | SourceError::File { .. } => Code::Failed,
     }
@@ -215,7 +215,8 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::NoSource { .. }
         | SelectError::NameTaken { .. }
         | SelectError::BadName { .. }
-        | SelectError::NoEntity { .. } => Code::Failed,
+        | SelectError::NoEntity { .. }
+        | SelectError::NoPages { .. } => Code::Failed,
         // The words do not say which: more of them do.
         SelectError::SeveralSources { .. } => Code::Usage,
     }

@@ -60,6 +60,9 @@ fn source(error: &SourceError) -> Option<String> {
         SourceError::Corrupt { .. } => {
             "Look at it with: sqlite3 DATABASE \"PRAGMA integrity_check\". An older snapshot may be whole."
         }
+        SourceError::NotAllCarried { .. } => {
+            "Leave out --strict to take the snapshot as far as it goes."
+        }
         SourceError::NoSpace { .. } => "Free some space there, or set TMPDIR to another folder.",
         _ => return None,
     };
@@ -163,6 +166,7 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
             Some("Choose another with --name, or leave it out.".to_owned())
         }
         SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
+        SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
         SelectError::NoEntity { snapshot, .. } => Some(format!(
             "Its entities are listed with: {} ls {}",
             look.program,
@@ -184,7 +188,8 @@ fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::Ambiguous { .. }
         | SelectError::SeveralSources { .. }
         | SelectError::NameTaken { .. }
-        | SelectError::BadName { .. } => None,
+        | SelectError::BadName { .. }
+        | SelectError::NoPages { .. } => None,
     }
 }
 

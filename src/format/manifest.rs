@@ -125,6 +125,19 @@ pub enum IntegrityCheck {
     IntegrityCheck,
 }
 
+impl IntegrityCheck {
+    /// The pragma's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuickCheck => "quick_check",
+            Self::IntegrityCheck => "integrity_check",
+        }
+    }
+}
+
+/// What the entity of a database's pages is called: a table may be, too.
+pub const PAGES_NAME: &str = "(pages)";
+
 /// The root of a record tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootRef {

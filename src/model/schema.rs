@@ -236,6 +236,16 @@ impl Table {
         matches!(self.kind, TableKind::Rowid { .. }) && self.rowid_column().is_none()
     }
 
+    /// Collations of the primary key that larder does not know, by name.
+    pub fn unknown_collations(&self) -> impl Iterator<Item = &str> {
+        self.primary_key
+            .iter()
+            .filter_map(|key| match &key.collation {
+                Collation::Unknown(name) => Some(name.as_str()),
+                _ => None,
+            })
+    }
+
     /// Tables that no person made: SQLite's own and those behind virtual tables. They are carried,
     /// but never entity files.
     pub fn is_internal(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod misfits;
 mod naming;
+mod pages;
 mod parent;
 mod tables;
 mod verdicts;
@@ -16,8 +17,8 @@ use crate::format::{blob::BlobKind, blob::BlobSink, schema};
 use crate::model::id::{BlobId, SnapshotId};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
-use crate::progress::{Finding, Progress};
-use crate::source::{Capture, CaptureOptions};
+use crate::progress::{Finding, Progress, Severity};
+use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
 use naming::Lineage;
 use parent::Parent;
@@ -37,6 +38,8 @@ pub struct BackupOptions {
     pub busy_timeout: Duration,
     /// Folder for private copies; `None`: the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
+    /// Fail rather than take a snapshot that lacks something, or that holds pages.
+    pub strict: bool,
 }
 
 /// An entity file of the new snapshot.
@@ -63,6 +66,10 @@ pub struct BackupOutcome {
     pub entities: Vec<EntityReport>,
     /// Entities of the parent that are gone.
     pub dropped: Vec<String>,
+    /// Pages of the database that are kept beside its records, where these do not make it again.
+    pub pages: Option<u64>,
+    /// The source is damaged: the snapshot holds what could be read.
+    pub damaged: bool,
     /// Notes and warnings, shown already through `Progress::found`.
     pub findings: Vec<Finding>,
     /// `WAL` or `rollback journal`.
@@ -154,6 +161,9 @@ fn attempt(
         )
     });
     let done = done.and_then(|(manifest, parent)| {
+        if options.strict {
+            ensure_all_carried(&capture, &manifest)?;
+        }
         let before = Before::read(store, &manifest.id, snapshots)?;
         // `Changed` if another file took the database's place meanwhile.
         capture.finish()?;
@@ -173,6 +183,22 @@ fn attempt(
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
     Ok(outcome(&manifest, parent.as_ref(), before, committed))
+}
+
+/// What a strict backup asks: no warning.
+fn ensure_all_carried(capture: &Capture, manifest: &Manifest) -> Result<(), SourceError> {
+    let warnings = manifest.findings.iter();
+    let what: Vec<String> = warnings
+        .filter(|finding| finding.severity == Severity::Warning)
+        .map(|finding| format!("{}: {}", finding.subject, finding.text))
+        .collect();
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(SourceError::NotAllCarried {
+        path: capture.path().to_owned(),
+        what,
+    })
 }
 
 /// What a store is before the commit, for the report.
@@ -209,6 +235,7 @@ struct Written {
     schema: BlobId,
     entities: Vec<Entity>,
     internal: Vec<Entity>,
+    pages: Option<Entity>,
     findings: Vec<Finding>,
 }
 
@@ -241,38 +268,36 @@ fn write(
             .put(BlobKind::Schema, &canonical)
             .map_err(StoreError::from)?,
     };
-    let mut findings = capture_findings(capture);
+    let mut findings: Vec<Finding> = capture_finding(capture).into_iter().collect();
     progress.phase("Reading", 0, crate::progress::Unit::Records);
-    let (entities, internal) =
-        tables::write_all(capture, parent.as_ref(), writer, progress, &mut findings)?;
+    let mut reasons = Vec::new();
+    let tables = tables::write_all(capture, parent.as_ref(), writer, progress, &mut reasons)?;
+    let (entities, internal) = tables;
+    findings.extend(tables::unordered(capture.schema(), &entities));
+    reasons.extend(pages::reasons(capture, &entities)?);
+    let pages = match reasons.is_empty() {
+        true => None,
+        false => Some(pages::write(capture, parent.as_ref(), writer, progress)?),
+    };
+    findings.extend(reasons);
+    findings.extend(pages.as_ref().map(|pages| pages::finding(capture, pages)));
     Ok(Written {
         parent,
         schema,
         entities,
         internal,
+        pages,
         findings,
     })
 }
 
-/// Facts of the source that are known before its rows are read.
-fn capture_findings(capture: &Capture) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if capture.is_empty_file() {
-        let text = "the file has 0 bytes: an empty database";
-        findings.push(Finding::note(capture.path().display().to_string(), text));
-    }
-    for missing in capture.not_carried() {
-        findings.push(Finding::warning(
-            missing.name.clone(),
-            missing.reason.clone(),
-        ));
-    }
-    for table in capture.without_rowid_name() {
-        let text = "columns hide all names of the rowid: its rows are kept in their order, \
-                    their rowids are not";
-        findings.push(Finding::warning(table.name.clone(), text));
-    }
-    findings
+/// A fact of the source that is known before its rows are read.
+fn capture_finding(capture: &Capture) -> Option<Finding> {
+    let text = "the file has 0 bytes: an empty database";
+    let subject = capture.path().display().to_string();
+    capture
+        .is_empty_file()
+        .then(|| Finding::note(subject, text))
 }
 
 /// Completes the manifest: what differs from the parent, and the foreign keys' verdicts.
@@ -322,7 +347,7 @@ fn conclude(
         schema: written.schema,
         entities: written.entities,
         internal: written.internal,
-        pages: None,
+        pages: written.pages,
         damaged: false,
         integrity: None,
         foreign_keys,
@@ -365,6 +390,8 @@ fn outcome(
         parent: parent.map(|parent| parent.name.clone()),
         entities,
         dropped,
+        pages: manifest.pages.as_ref().map(|pages| pages.records),
+        damaged: manifest.damaged,
         findings: manifest.findings.clone(),
         journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
         source_bytes: manifest.source.bytes,

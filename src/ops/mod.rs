@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod export;
+mod grow;
 pub mod list;
 pub mod open;
 pub mod restore;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::carried::{NotCarried, not_carried};
 use super::error::SourceError;
 use super::files;
 use crate::model::schema::{Schema, Settings, Table, TableKind};
-use crate::sqlite::check::{self, ForeignKeyCheck};
+use crate::sqlite::check::{self, ForeignKeyCheck, IntegrityAnswer};
+use crate::sqlite::schema::Unreadable;
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
 
@@ -35,11 +35,12 @@ pub struct Capture {
     /// The private copy of a rollback-mode database.
     copy: Option<tempfile::TempPath>,
     path: PathBuf,
+    options: CaptureOptions,
     bytes: u64,
     is_empty_file: bool,
     settings: Settings,
     schema: Schema,
-    not_carried: Vec<NotCarried>,
+    unreadable: Vec<Unreadable>,
 }
 
 impl Capture {
@@ -69,10 +70,23 @@ impl Capture {
             live.close().map_err(at)?;
             (db, Some(copy))
         };
-        let mut capture = Self::read(db, copy, path, settings)?;
+        let mut capture = Self::read(db, copy, path, settings, options.clone())?;
         capture.bytes = bytes;
         capture.is_empty_file = looked.is_empty;
         Ok(capture)
+    }
+
+    /// A file of our own that is complete and closed: it is read in place, without locks.
+    pub fn of_complete(path: &Path, vfs: &Arc<dyn Vfs>) -> Result<Self, SourceError> {
+        let at = |cause: SqliteError| SourceError::of(path, None, cause);
+        let db = Connection::open_complete(path).map_err(at)?;
+        let settings = schema::read_settings(&db).map_err(at)?;
+        let options = CaptureOptions {
+            busy: Duration::ZERO,
+            temp_dir: PathBuf::new(),
+            vfs: vfs.clone(),
+        };
+        Self::read(db, None, path.to_owned(), settings, options)
     }
 
     fn read(
@@ -80,24 +94,20 @@ impl Capture {
         copy: Option<tempfile::TempPath>,
         path: PathBuf,
         settings: Settings,
+        options: CaptureOptions,
     ) -> Result<Self, SourceError> {
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
         let read = schema::read_schema(&db).map_err(at)?;
-        let mut missing = not_carried(&read.schema).map_err(at)?;
-        missing.extend(
-            read.unreadable
-                .into_iter()
-                .map(|(name, reason)| NotCarried { name, reason }),
-        );
         Ok(Self {
             db,
             copy,
             bytes: 0,
             path,
+            options,
             is_empty_file: false,
             settings,
             schema: read.schema,
-            not_carried: missing,
+            unreadable: read.unreadable,
         })
     }
 
@@ -126,18 +136,14 @@ impl Capture {
         &self.schema
     }
 
-    /// What is not carried, by name: tables, and objects whose text is not UTF-8.
-    pub fn not_carried(&self) -> &[NotCarried] {
-        &self.not_carried
+    /// Objects of the schema that could not be read, or not exactly.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
     }
 
-    /// True if the table has rows that are carried.
+    /// True if the table has rows of its own.
     pub fn carries(&self, table: &Table) -> bool {
-        let is_carried = !self
-            .not_carried
-            .iter()
-            .any(|other| other.name == table.name);
-        is_carried && table.kind != TableKind::Virtual
+        table.kind != TableKind::Virtual
     }
 
     /// Tables whose rowids have no name left, since columns took all three: their rows are carried
@@ -163,9 +169,24 @@ impl Capture {
             .map_err(|cause| SourceError::of(&self.path, Some(&table.name), cause))
     }
 
-    /// What SQLite finds damaged: lines of `quick_check`, or of `integrity_check`.
-    pub fn check(&self, full: bool) -> Result<Vec<String>, SourceError> {
+    /// What SQLite finds wrong: the answer of `quick_check`, or of `integrity_check`.
+    pub fn check(&self, full: bool) -> Result<IntegrityAnswer, SourceError> {
         check::integrity(&self.db, full).map_err(|e| SourceError::of(&self.path, None, e))
+    }
+
+    /// Shows a file that has all pages of this capture, and nothing but them.
+    pub(super) fn with_page_copy<T>(
+        &self,
+        look: impl FnOnce(&Path, &dyn Vfs) -> T,
+    ) -> Result<T, SourceError> {
+        let vfs = &*self.options.vfs;
+        if let Some(copy) = &self.copy {
+            return Ok(look(copy, vfs));
+        }
+        let (db, copy) = private_copy(&self.path, &self.db, &self.options.temp_dir)?;
+        db.close()
+            .map_err(|cause| SourceError::of(&self.path, None, cause))?;
+        Ok(look(&copy, vfs))
     }
 
     /// Ends the capture. `Changed` if the file was replaced while it was read: what was read is

@@ -70,13 +70,13 @@ pub enum SourceError {
         /// What SQLite said.
         cause: SqliteError,
     },
-    /// Something that larder cannot carry.
-    #[error("{path} cannot be read: {what}")]
-    Unsupported {
+    /// Not everything can be read, or carried as records, and less was not wanted.
+    #[error("not all of {path} can be carried as records; nothing was stored\n{}", what.join("\n"))]
+    NotAllCarried {
         /// The database.
         path: PathBuf,
-        /// What it is.
-        what: String,
+        /// What cannot, and why.
+        what: Vec<String>,
     },
     /// The read was interrupted.
     #[error("reading {path} was interrupted")]

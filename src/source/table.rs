@@ -102,7 +102,7 @@ pub fn rows<S: RowSink>(
     };
     let done = match table.rowid_column() {
         Some(rowid) => scan.by_rowid(rowid),
-        None => scan.whole(),
+        None => scan.with_collations(Scan::whole),
     };
     let count = scan.count;
     let lifted = capture.db.limit_length(None);
@@ -174,6 +174,25 @@ enum Fast {
 }
 
 impl<S: RowSink> Scan<'_, S> {
+    /// SQLite scans no WITHOUT ROWID table whose key has a collation that it does not know.
+    fn with_collations(
+        &mut self,
+        scan: impl FnOnce(&mut Self) -> Result<(), Stop<S::Error>>,
+    ) -> Result<(), Stop<S::Error>> {
+        let unknown: Vec<&str> = match self.table.kind {
+            TableKind::WithoutRowid => self.table.unknown_collations().collect(),
+            _ => Vec::new(),
+        };
+        for name in &unknown {
+            self.db.stub_collation(name)?;
+        }
+        let done = scan(self);
+        for name in &unknown {
+            self.db.remove_collation(name)?;
+        }
+        done
+    }
+
     /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
     fn whole(&mut self) -> Result<(), Stop<S::Error>> {
         let sql = whole_sql(self.db, self.table, self.texts, &self.columns)?;

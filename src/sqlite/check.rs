@@ -37,20 +37,56 @@ pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, Sql
     }
 }
 
-/// Lines of `PRAGMA quick_check`, or of the full `integrity_check`, that are not `ok`.
-pub fn integrity(db: &Connection, full: bool) -> Result<Vec<String>, SqliteError> {
+/// What SQLite's own check said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IntegrityAnswer {
+    /// Lines that are not `ok`.
+    pub lines: Vec<String>,
+    /// Tables that cannot be checked here, as for want of a collation, each with the reason.
+    pub unchecked: Vec<(String, String)>,
+}
+
+/// Runs `PRAGMA quick_check`, or the full `integrity_check`.
+///
+/// One collation or function that is not known stops the pragma for the whole database: then the
+/// tables are checked one by one.
+pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteError> {
     let pragma = if full {
         "integrity_check"
     } else {
         "quick_check"
     };
-    let mut found = Vec::new();
-    db.for_each(&format!("PRAGMA main.{pragma}"), &[], |row| {
-        let line = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default()).into_owned();
-        if line != "ok" {
-            found.push(line);
-        }
+    let mut answer = IntegrityAnswer::default();
+    match lines_of(db, &format!("PRAGMA main.{pragma}"), &mut answer.lines) {
+        Err(error) if error.kind == ErrorKind::Other => {}
+        done => return done.map(|()| answer),
+    }
+    answer.lines.clear();
+    let mut tables = Vec::new();
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table'";
+    db.for_each(sql, &[], |row| {
+        let name = row.bytes(0)?.unwrap_or_default();
+        tables.push(String::from_utf8_lossy(name).into_owned());
         Ok(())
     })?;
-    Ok(found)
+    for table in tables {
+        let sql = format!("PRAGMA main.{pragma}({})", ident(&table)?);
+        match lines_of(db, &sql, &mut answer.lines) {
+            Err(error) if error.kind == ErrorKind::Other => {
+                answer.unchecked.push((table, error.message));
+            }
+            done => done?,
+        }
+    }
+    Ok(answer)
+}
+
+fn lines_of(db: &Connection, sql: &str, lines: &mut Vec<String>) -> Result<(), SqliteError> {
+    db.for_each(sql, &[], |row| {
+        let line = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default()).into_owned();
+        if line != "ok" {
+            lines.push(line);
+        }
+        Ok(())
+    })
 }

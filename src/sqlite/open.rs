@@ -87,6 +87,31 @@ impl Connection {
         Ok(opened)
     }
 
+    /// A file of our own that is complete: read only, without locks and without sidecars, also where
+    /// its header says WAL.
+    pub fn open_complete(path: &Path) -> Result<Self, SqliteError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | OpenFlags::SQLITE_OPEN_URI;
+        let db = rusqlite::Connection::open_with_flags(immutable_uri(path), flags)?;
+        let opened = Self::of(db)?;
+        opened.harden(false)?;
+        Ok(opened)
+    }
+
+    /// Registers a collation by bytes under a name that SQLite does not know, so that what it
+    /// orders can be scanned as it lies. Never for a comparison: the order is another.
+    pub fn stub_collation(&self, name: &str) -> Result<(), SqliteError> {
+        let by_bytes = |a: &str, b: &str| a.cmp(b);
+        Ok(self.db.create_collation(name, by_bytes)?)
+    }
+
+    /// Takes a stub away again.
+    pub fn remove_collation(&self, name: &str) -> Result<(), SqliteError> {
+        Ok(self.db.remove_collation(name)?)
+    }
+
     /// An empty database in memory, to try schema texts on.
     pub fn open_memory() -> Result<Self, SqliteError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -342,4 +367,19 @@ fn check_create(sql: &str) -> Result<(), SqliteError> {
         return Err(SqliteError::other("a schema text holds a NUL character"));
     }
     Ok(())
+}
+
+/// A file as a URI that says that nobody writes to it.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }

@@ -1,10 +1,12 @@
 //! A database's schema and settings, read verbatim into the model.
 //!
-//! Names and texts that are not UTF-8 cannot be carried yet: they are listed, never dropped unseen.
+//! What is not UTF-8, or cannot be read, is listed: nothing is dropped unseen.
+
+use std::borrow::Cow;
 
 use super::open::Connection;
 use super::quote::ident;
-use super::statement::{Row, SqliteError};
+use super::statement::{ErrorKind, Row, SqliteError};
 use super::table::read_table;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
 use crate::model::text::TextEncoding;
@@ -14,8 +16,17 @@ use crate::model::text::TextEncoding;
 pub struct ReadSchema {
     /// What could be read.
     pub schema: Schema,
-    /// Objects that could not: a name for people, and why.
-    pub unreadable: Vec<(String, String)>,
+    /// What could not, or not exactly.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An object of a schema that could not be read, or not exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name, for people.
+    pub name: String,
+    /// Why: lower case, no full stop.
+    pub reason: String,
 }
 
 /// Reads all objects, each kind in creation order, and every table.
@@ -27,7 +38,15 @@ pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
         objects, tables, ..
     } = &mut read.schema;
     for object in objects.iter().filter(|o| o.kind == ObjectKind::Table) {
-        tables.push(read_table(db, object, &kinds)?);
+        match read_table(db, object, &kinds) {
+            Ok(table) => tables.push(table),
+            // A name that is not UTF-8, a text that this SQLite does not parse.
+            Err(error) if error.kind == ErrorKind::Other => read.unreadable.push(Unreadable {
+                name: object.name.clone(),
+                reason: format!("its columns cannot be read: {}", error.message),
+            }),
+            Err(error) => return Err(error),
+        }
     }
     Ok(read)
 }
@@ -39,11 +58,26 @@ pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
         "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid",
         &[],
         |row| {
-            match read_object(row)? {
-                // The automatic indexes of keys come with their tables; VACUUM moves them.
-                Ok(object) if object.kind == ObjectKind::Index && object.sql.is_none() => {}
-                Ok(object) => read.schema.objects.push(object),
-                Err((name, why)) => read.unreadable.push((name, why.to_owned())),
+            let name = String::from_utf8_lossy(row.bytes(1)?.unwrap_or_default()).into_owned();
+            let mut unreadable = |reason: &str| {
+                read.unreadable.push(Unreadable {
+                    name: name.clone(),
+                    reason: reason.to_owned(),
+                });
+            };
+            let Some(mut object) = read_object(row, &mut unreadable)? else {
+                return Ok(());
+            };
+            if let Some(text) = row.bytes(3)? {
+                let text = String::from_utf8_lossy(text);
+                if matches!(text, Cow::Owned(_)) {
+                    unreadable("its text is not UTF-8");
+                }
+                object.sql = Some(text.into_owned());
+            }
+            // The automatic indexes of keys come with their tables; VACUUM moves them.
+            if object.kind != ObjectKind::Index || object.sql.is_some() {
+                read.schema.objects.push(object);
             }
             Ok(())
         },
@@ -53,26 +87,30 @@ pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
     Ok(read)
 }
 
-type Unreadable = (String, &'static str);
-
-fn read_object(row: Row<'_>) -> Result<Result<SchemaObject, Unreadable>, SqliteError> {
-    let name = String::from_utf8_lossy(row.bytes(1)?.unwrap_or_default()).into_owned();
+/// Reads an entry but for its text. `None`, with the reason, where it has no kind or name.
+fn read_object(
+    row: Row<'_>,
+    unreadable: &mut dyn FnMut(&str),
+) -> Result<Option<SchemaObject>, SqliteError> {
     let kind = match row.bytes(0)? {
         Some(b"table") => ObjectKind::Table,
         Some(b"index") => ObjectKind::Index,
         Some(b"view") => ObjectKind::View,
         Some(b"trigger") => ObjectKind::Trigger,
-        _ => return Ok(Err((name, "it is of a kind that is unknown"))),
+        _ => {
+            unreadable("it is of a kind that is unknown");
+            return Ok(None);
+        }
     };
-    let (own, table, sql) = (row.text(1), row.text(2), row.text(3));
-    let (Ok(Some(own)), Ok(Some(table)), Ok(sql)) = (own, table, sql) else {
-        return Ok(Err((name, "its name or its text is not UTF-8")));
+    let (Ok(Some(name)), Ok(Some(table))) = (row.text(1), row.text(2)) else {
+        unreadable("its name is not UTF-8");
+        return Ok(None);
     };
-    Ok(Ok(SchemaObject {
+    Ok(Some(SchemaObject {
         kind,
-        name: own,
+        name,
         table,
-        sql,
+        sql: None,
     }))
 }
 

@@ -7,7 +7,7 @@ use super::error::TargetError;
 use crate::progress::Finding;
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
-use crate::sqlite::{Connection, SqliteError};
+use crate::sqlite::{Connection, ErrorKind, SqliteError};
 
 /// How thoroughly SQLite itself checks the new database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,44 +28,50 @@ pub struct Expected {
     pub rows: BTreeMap<String, u64>,
     /// Foreign-key verdicts by table.
     pub foreign_keys: BTreeMap<String, ForeignKeyCheck>,
+    /// What SQLite's check complained of in the source.
+    pub complaints: Vec<String>,
+    /// The source is damaged: what it was like is not all here.
+    pub damaged: bool,
 }
 
 /// Lines of SQLite's check that speak of values which the source held, too: they break a
 /// constraint that was added, or switched off, after they were written.
-const OF_VALUES: [&str; 7] = [
+const OF_VALUES: [&str; 4] = [
     "CHECK constraint failed in ",
     "NULL value in ",
     "NUMERIC value in ",
     "TEXT value in ",
-    "non-INTEGER value in ",
-    "non-REAL value in ",
-    "non-TEXT value in ",
 ];
 
 /// True if a line of SQLite's check speaks of a value that breaks a constraint, not of damage.
 pub fn of_values(line: &str) -> bool {
-    OF_VALUES.iter().any(|start| line.starts_with(start))
+    // Of STRICT tables: `non-INT value in t.a`.
+    let of_class = line.starts_with("non-") && line.contains(" value in ");
+    of_class || OF_VALUES.iter().any(|start| line.starts_with(start))
 }
 
-/// Runs SQLite's check. Damage is an error; values that break a constraint are findings.
+/// Runs SQLite's check. Damage is an error; values that break a constraint, and whatever the source
+/// had too, are findings. So is a check that cannot run for want of a collation or a function.
 pub(super) fn integrity(
     db: &Connection,
     path: &Path,
     level: CheckLevel,
+    expected: &Expected,
     findings: &mut Vec<Finding>,
 ) -> Result<(), TargetError> {
     if level == CheckLevel::None {
         return Ok(());
     }
-    let lines = check::integrity(db, level == CheckLevel::Full)
+    let answer = check::integrity(db, level == CheckLevel::Full)
         .map_err(|cause| TargetError::of(path, "check", cause))?;
-    let (of_values, lines): (Vec<String>, Vec<String>) =
-        lines.into_iter().partition(|line| of_values(line));
-    findings.extend(
-        of_values
-            .into_iter()
-            .map(|line| Finding::note("check", line)),
-    );
+    for (table, reason) in answer.unchecked {
+        let text = format!("SQLite cannot check it here: {reason}");
+        findings.push(Finding::note(format!("table {table}"), text));
+    }
+    let lines = answer.lines;
+    let is_known = |line: &String| of_values(line) || expected.complaints.contains(line);
+    let (known, lines): (Vec<String>, Vec<String>) = lines.into_iter().partition(is_known);
+    findings.extend(known.into_iter().map(|line| Finding::note("check", line)));
     if lines.is_empty() {
         return Ok(());
     }
@@ -76,15 +82,28 @@ pub(super) fn integrity(
 }
 
 /// Compares the number of rows.
-pub(super) fn counts(db: &Connection, path: &Path, expected: &Expected) -> Result<(), TargetError> {
+pub(super) fn counts(
+    db: &Connection,
+    path: &Path,
+    expected: &Expected,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
     for (table, &wanted) in &expected.rows {
         let count = || -> Result<i64, SqliteError> {
             let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", ident(table)?);
             Ok(db.integer(&sql)?.unwrap_or(0))
         };
-        let found = count()
-            .map_err(|cause| TargetError::of(path, &format!("table {table}"), cause))?
-            .unsigned_abs();
+        let found = match count() {
+            Err(error) if error.kind == ErrorKind::Other => {
+                let text = format!("its records cannot be counted here: {}", error.message);
+                findings.push(Finding::note(format!("table {table}"), text));
+                continue;
+            }
+            found => {
+                found.map_err(|cause| TargetError::of(path, &format!("table {table}"), cause))?
+            }
+        };
+        let found = found.unsigned_abs();
         if found != wanted {
             return Err(TargetError::Count {
                 table: table.clone(),
@@ -96,14 +115,15 @@ pub(super) fn counts(db: &Connection, path: &Path, expected: &Expected) -> Resul
     Ok(())
 }
 
-/// Compares the foreign-key verdicts with the source's. A difference is a warning: the rows are
-/// those of the source, so their parents are not.
+/// Compares the foreign-key verdicts with the source's. A difference is damage: with the same rows
+/// and the same parents the verdict is the same. That of a damaged source is only reported.
 pub(super) fn foreign_keys(
     db: &Connection,
     path: &Path,
     expected: &Expected,
     findings: &mut Vec<Finding>,
 ) -> Result<(), TargetError> {
+    let mut lines = Vec::new();
     for (table, wanted) in &expected.foreign_keys {
         let place = format!("table {table}");
         let found =
@@ -114,10 +134,20 @@ pub(super) fn foreign_keys(
                 described(&found),
                 described(wanted)
             );
-            findings.push(Finding::warning(place, text));
+            if expected.damaged {
+                findings.push(Finding::warning(place, text));
+            } else {
+                lines.push(format!("{place}: {text}"));
+            }
         }
     }
-    Ok(())
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(TargetError::Damaged {
+        path: path.to_owned(),
+        lines,
+    })
 }
 
 fn described(check: &ForeignKeyCheck) -> String {

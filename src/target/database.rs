@@ -1,7 +1,7 @@
 //! A new database: built in a file beside its place, checked, synced, published whole.
 //!
 //! Order: settings that precede tables; tables; rows; indexes, views, triggers; virtual tables; the
-//! other settings; checks; WAL mode last. Until [`NewDatabase::finish`] nothing has the final name.
+//! other settings; checks; WAL mode last. Until [`Completed::publish`] nothing has the final name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,6 +29,35 @@ pub struct NewDatabase {
     findings: Vec<Finding>,
 }
 
+/// A database that is complete and checked, and waits for its name.
+#[derive(Debug)]
+pub struct Completed {
+    file: Unpublished,
+    findings: Vec<Finding>,
+}
+
+impl Completed {
+    pub(super) fn new(file: Unpublished, findings: Vec<Finding>) -> Self {
+        Self { file, findings }
+    }
+
+    /// Where it is for now: a file of our own, closed.
+    pub fn path(&self) -> &Path {
+        self.file.temp()
+    }
+
+    /// Gives it its name. On return it is durable.
+    ///
+    /// Errors: `Exists` if the place was taken meanwhile. Only where the folder cannot be synced, the
+    /// complete file is there and may be gone after a power cut.
+    pub fn publish(self) -> Result<Restored, TargetError> {
+        self.file.publish()?;
+        Ok(Restored {
+            findings: self.findings,
+        })
+    }
+}
+
 /// A database that was built and published.
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
@@ -40,6 +69,7 @@ pub struct Restored {
 impl NewDatabase {
     /// Begins: all tables exist, empty, and wait for their rows, those behind virtual tables
     /// included. `skipped` names tables that are not carried.
+    /// With `lenient`, a table that SQL does not make is left out and named; else it is an error.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken.
     pub fn create(
@@ -48,17 +78,31 @@ impl NewDatabase {
         settings: &Settings,
         schema: &Schema,
         skipped: impl IntoIterator<Item = String>,
+        lenient: bool,
     ) -> Result<Self, TargetError> {
-        let file = Unpublished::create(vfs.clone(), place)?;
+        let (file, open) = Unpublished::create(vfs.clone(), place)?;
+        drop(open);
         let at = |cause: SqliteError| TargetError::of(place, "", cause);
         let db = Connection::open_scratch(file.temp()).map_err(at)?;
-        let skipped: BTreeSet<String> = skipped.into_iter().collect();
-        let findings = skipped
+        let mut skipped: BTreeSet<String> = skipped.into_iter().collect();
+        let left_out = |name: &str, text: &str| Finding::warning(format!("table {name}"), text);
+        let mut findings: Vec<Finding> = skipped
             .iter()
-            .map(|name| Finding::warning(format!("table {name}"), "it is not carried"))
+            .map(|name| left_out(name, "it is not carried"))
             .collect();
+        schema::ensure_kinds(place, schema)?;
         schema::set_before_tables(&db, place, settings)?;
-        schema::create_tables(&db, place, schema, &skipped)?;
+        let mut failed = Vec::new();
+        schema::create_tables(&db, place, schema, &skipped, &mut |table, error| {
+            if !lenient {
+                return Err(error);
+            }
+            let text = format!("it is left out: {}", error.message);
+            findings.push(left_out(&table.name, &text));
+            failed.push(table.name.clone());
+            Ok(())
+        })?;
+        skipped.extend(failed);
         // Rows may break a CHECK that is younger than they; it is checked at the end.
         db.pragma("ignore_check_constraints", 1).map_err(at)?;
         db.execute("BEGIN").map_err(at)?;
@@ -90,12 +134,14 @@ impl NewDatabase {
         TableWriter::new(&self.db, self.file.place(), table, self.schema.encoding)
     }
 
-    /// Completes, checks and publishes the database. On return it is durable.
+    /// Completes and checks the database.
     ///
-    /// Errors leave the place untouched: `Damaged`, `Count`, `SchemaDiffers`, `Exists` if the place
-    /// was taken meanwhile. Only where the folder cannot be synced, the complete file is there and
-    /// may be gone after a power cut.
-    pub fn finish(self, level: CheckLevel, expected: &Expected) -> Result<Restored, TargetError> {
+    /// Errors leave the place untouched: `Damaged`, `Count`, `SchemaDiffers`.
+    pub fn complete(
+        self,
+        level: CheckLevel,
+        expected: &Expected,
+    ) -> Result<Completed, TargetError> {
         let Self {
             db,
             file,
@@ -120,13 +166,12 @@ impl NewDatabase {
         }
         schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
         db.pragma("ignore_check_constraints", 0).map_err(at)?;
-        check::counts(&db, &place, expected)?;
-        check::integrity(&db, &place, level, &mut findings)?;
+        check::counts(&db, &place, expected, &mut findings)?;
+        check::integrity(&db, &place, level, expected, &mut findings)?;
         check::foreign_keys(&db, &place, expected, &mut findings)?;
         set_journal_mode(&db, &place, &settings)?;
         db.close().map_err(at)?;
-        file.publish()?;
-        Ok(Restored { findings })
+        Ok(Completed::new(file, findings))
     }
 }
 

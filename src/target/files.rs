@@ -1,6 +1,6 @@
 //! The few file calls that a new database needs: a name beside its place, sync, publish.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,8 @@ pub(super) struct Unpublished {
 impl Unpublished {
     /// Makes an empty file `.<name>.larder-<random>` in the folder of `place`. Refuses if `place`
     /// or a sidecar of it exists.
-    pub(super) fn create(vfs: Arc<dyn Vfs>, place: &Path) -> Result<Self, TargetError> {
+    /// Gives it open for writing, too.
+    pub(super) fn create(vfs: Arc<dyn Vfs>, place: &Path) -> Result<(Self, File), TargetError> {
         let folder = folder_of(place).to_owned();
         let Some(name) = place.file_name() else {
             return Err(TargetError::NoFolder {
@@ -41,18 +42,19 @@ impl Unpublished {
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);
         prefix.push(".larder-");
-        let temp = tempfile::Builder::new()
+        let (file, temp) = tempfile::Builder::new()
             .prefix(&prefix)
             .permissions(Permissions::from_mode(MODE))
             .tempfile_in(&folder)
             .map_err(|cause| TargetError::file("make a file in", &folder, cause))?
-            .into_temp_path();
-        Ok(Self {
+            .into_parts();
+        let unpublished = Self {
             vfs,
             temp,
             place: place.to_owned(),
             folder,
-        })
+        };
+        Ok((unpublished, file))
     }
 
     /// Where the file is now.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::TargetError;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
+use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, TableKind};
 use crate::progress::Finding;
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::read_objects;
@@ -15,6 +15,22 @@ use crate::sqlite::{Connection, ErrorKind, SqliteError};
 
 /// SQLite's own tables that `ANALYZE` makes, in the order in which it makes them.
 const STATISTICS: [&str; 2] = ["sqlite_stat1", "sqlite_stat4"];
+
+/// Refuses a schema in which a text makes another kind of table than the schema says.
+pub(super) fn ensure_kinds(path: &Path, schema: &Schema) -> Result<(), TargetError> {
+    let is_virtual = |name: &str| {
+        let table = schema.table(name);
+        table.is_some_and(|table| table.kind == TableKind::Virtual)
+    };
+    let mut tables = schema.objects_of(ObjectKind::Table);
+    match tables.find(|object| object.is_virtual() != is_virtual(&object.name)) {
+        None => Ok(()),
+        Some(object) => Err(TargetError::SchemaDiffers {
+            path: path.to_owned(),
+            what: format!("table {}", object.name),
+        }),
+    }
+}
 
 /// Sets what must stand before the first table. A setting that does not take is an error.
 pub(super) fn set_before_tables(
@@ -43,16 +59,18 @@ pub(super) fn set_before_tables(
         .map_err(|e| TargetError::of(path, "encoding", e))
 }
 
-/// Makes all tables but those skipped.
+/// Makes all tables but those skipped and virtual ones. What cannot be made goes to `failed`, which decides whether
+/// the others are still made.
 pub(super) fn create_tables(
     db: &Connection,
     path: &Path,
     schema: &Schema,
     skipped: &BTreeSet<String>,
+    failed: &mut dyn FnMut(&SchemaObject, SqliteError) -> Result<(), SqliteError>,
 ) -> Result<(), TargetError> {
     let wanted: Vec<&SchemaObject> = schema
         .objects_of(ObjectKind::Table)
-        .filter(|table| !skipped.contains(&table.name) && !table.is_virtual())
+        .filter(|table| !table.is_virtual() && !skipped.contains(&table.name))
         .collect();
     for (at, table) in wanted.iter().enumerate() {
         let named = |name: &str| table.name.eq_ignore_ascii_case(name);
@@ -66,7 +84,8 @@ pub(super) fn create_tables(
                 None => continue,
             }
         };
-        made.map_err(|e| TargetError::of(path, &format!("table {}", table.name), e))?;
+        made.or_else(|error| failed(table, error))
+            .map_err(|e| TargetError::of(path, &format!("table {}", table.name), e))?;
     }
     Ok(())
 }
@@ -184,9 +203,6 @@ pub(super) fn ensure_equal(
         path: path.to_owned(),
         what,
     };
-    if let Some((name, _)) = made.unreadable.first() {
-        return Err(differs(format!("{name} is not UTF-8")));
-    }
     let is_due = |o: &&SchemaObject| {
         let of_skipped =
             matches!(o.kind, ObjectKind::Table | ObjectKind::Index) && skipped.contains(&o.table);

@@ -60,6 +60,8 @@ pub fn backup() -> BackupOutcome {
             report("tastings", 209, None),
         ],
         dropped: vec!["old_prices".into()],
+        pages: None,
+        damaged: false,
         findings: Vec::new(),
         journal: "WAL".into(),
         source_bytes: 2_726_298,

@@ -34,6 +34,7 @@ mod interfering;
 mod layering;
 mod local_writes;
 mod old_stores;
+mod pages;
 mod restore_faults;
 mod restore_modes;
 mod round_trip;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use larder::backend::memory::MemoryBackend;
 use larder::error::{Error, TargetError};
 use larder::ops::open::World;
-use larder::ops::restore::{self, Mode, RestoreOptions};
+use larder::ops::restore::{self, Form, Mode, RestoreOptions};
 use larder::progress::NoProgress;
 use larder::target::CheckLevel;
 use larder::testkit::fault_vfs::FaultVfs;
@@ -50,6 +50,7 @@ fn a_restore_met_by_any_fault_leaves_a_complete_file_or_none() {
                     dry_run: false,
                     busy_timeout: std::time::Duration::ZERO,
                     check: CheckLevel::Quick,
+                    form: Form::Best,
                 };
                 let done = restore::run(&mut store, &world, &manifest, &options, &mut NoProgress);
                 let log = faults.log();

@@ -11,7 +11,7 @@ use larder::error::Error;
 use larder::model::id::SnapshotId;
 use larder::ops::backup::{self, BackupOptions, BackupOutcome};
 use larder::ops::open::{Store, World};
-use larder::ops::restore::{self, Mode, RestoreOptions};
+use larder::ops::restore::{self, Form, Mode, RestoreOptions};
 use larder::ops::validate::{self, ValidateOptions, ValidateOutcome};
 use larder::progress::{NoProgress, Progress};
 use larder::store::{StoreError, Usage};
@@ -86,6 +86,7 @@ impl Sandbox {
             source_name: Some("test".to_owned()),
             busy_timeout: Duration::from_millis(200),
             temp_dir: Some(self.dir.path().to_owned()),
+            strict: false,
         };
         // Names tell seconds.
         self.env.advance(Duration::from_secs(1));
@@ -112,6 +113,7 @@ impl Sandbox {
             dry_run: false,
             busy_timeout: Duration::from_millis(200),
             check: CheckLevel::Quick,
+            form: Form::Best,
         };
         let restored = restore::run(store, &self.world(), &manifest, &options, &mut NoProgress);
         let bytes = std::fs::read(&target);

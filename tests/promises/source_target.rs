@@ -18,7 +18,8 @@ use larder::model::schema::Table;
 use larder::model::value::Spilled;
 use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, SourceError, rows};
 use larder::target::{
-    CheckLevel, Expected, NewDatabase, Restored, SpilledContent, TableWriter, TargetError,
+    CheckLevel, Completed, Expected, NewDatabase, Restored, SpilledContent, TableWriter,
+    TargetError, rehearse,
 };
 use larder::vfs::Vfs;
 use larder::vfs::os::OsVfs;
@@ -82,8 +83,8 @@ fn options(temp_dir: &Path) -> CaptureOptions {
 /// Reads `from` and writes all of it that is carried to `to`.
 fn copy(from: &Path, to: &Path, temp_dir: &Path) -> Result<Restored, TargetError> {
     let capture = Capture::begin(from, &options(temp_dir)).unwrap();
-    let skipped = capture.not_carried().iter().map(|o| o.name.clone());
-    let target = NewDatabase::create(&files(), to, capture.settings(), capture.schema(), skipped)?;
+    let schema = capture.schema();
+    let target = NewDatabase::create(&files(), to, capture.settings(), schema, [], false)?;
     let mut values = Values {
         folder: temp_dir.to_owned(),
         count: 0,
@@ -107,7 +108,7 @@ fn copy(from: &Path, to: &Path, temp_dir: &Path) -> Result<Restored, TargetError
         let verdict = capture.foreign_key_violations(table).unwrap();
         expected.foreign_keys.insert(table.name.clone(), verdict);
     }
-    let restored = target.finish(CheckLevel::Quick, &expected)?;
+    let restored = target.complete(CheckLevel::Quick, &expected)?.publish()?;
     capture.finish().unwrap();
     Ok(restored)
 }
@@ -327,9 +328,9 @@ fn sources_that_cannot_be_read_are_told_apart() {
     );
 }
 
-/// What SQLite cannot make again is named, and the rest is carried.
+/// What SQL cannot make again is foretold by name.
 #[test]
-fn tables_that_cannot_be_made_again_are_named() {
+fn objects_that_cannot_be_made_again_are_foretold() {
     let dir = tempfile::tempdir().unwrap();
     let from = dir.path().join("from.db");
     let db = rusqlite::Connection::open(&from).unwrap();
@@ -337,28 +338,16 @@ fn tables_that_cannot_be_made_again_are_named() {
         .unwrap();
     db.execute_batch(
         "CREATE TABLE o(a TEXT COLLATE odd PRIMARY KEY); CREATE VIRTUAL TABLE f USING fts5(x);
-         CREATE TABLE kept(a); CREATE INDEX ki ON kept(a COLLATE odd); INSERT INTO kept VALUES(1);",
+         CREATE TABLE kept(a); CREATE INDEX ki ON kept(a COLLATE odd); INSERT INTO kept VALUES(1);
+         CREATE VIEW broken AS SELECT * FROM nowhere;",
     )
     .unwrap();
     drop(db);
     let capture = Capture::begin(&from, &options(dir.path())).unwrap();
-    let named: Vec<&str> = capture
-        .not_carried()
-        .iter()
-        .map(|o| o.name.as_str())
-        .collect();
-    assert_eq!(named, ["o"]);
-    let to = dir.path().join("to.db");
-    let restored = copy(&from, &to, dir.path()).unwrap();
-    assert!(
-        restored.findings.iter().any(|f| f.subject == "index ki"),
-        "{restored:?}"
-    );
-    let db = rusqlite::Connection::open(&to).unwrap();
-    let count: i64 = db
-        .query_row("SELECT count(*) FROM kept", [], |r| r.get(0))
-        .unwrap();
-    assert_eq!(count, 1);
+    let unmade = rehearse(capture.schema(), capture.settings()).unwrap();
+    let named: Vec<&str> = unmade.iter().map(|o| o.object.as_str()).collect();
+    assert_eq!(named, ["o", "index ki"]);
+    assert!(unmade[0].reason.contains("no such collation"), "{unmade:?}");
 }
 
 /// Nothing that stands in the place of a new database is replaced, its sidecars included, and a
@@ -372,8 +361,16 @@ fn nothing_is_replaced_and_nothing_is_left_behind() {
         "CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES(1)",
     ));
     let capture = Capture::begin(&from, &options(dir.path())).unwrap();
-    let create =
-        |to: &Path| NewDatabase::create(&files(), to, capture.settings(), capture.schema(), []);
+    let create = |to: &Path| {
+        NewDatabase::create(
+            &files(),
+            to,
+            capture.settings(),
+            capture.schema(),
+            [],
+            false,
+        )
+    };
     for taken in ["to.db", "to.db-wal", "to.db-journal", "to.db-shm"] {
         let folder = tempfile::tempdir().unwrap();
         File::create(folder.path().join(taken)).unwrap();
@@ -387,7 +384,8 @@ fn nothing_is_replaced_and_nothing_is_left_behind() {
     let to = folder.path().join("to.db");
     let database = create(&to).unwrap();
     File::create(&to).unwrap();
-    let late = database.finish(CheckLevel::Full, &Expected::default());
+    let late = database.complete(CheckLevel::Full, &Expected::default());
+    let late = late.and_then(Completed::publish);
     assert!(matches!(late, Err(TargetError::Exists { .. })), "{late:?}");
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1);
@@ -396,7 +394,7 @@ fn nothing_is_replaced_and_nothing_is_left_behind() {
         rows: BTreeMap::from([("t".to_owned(), 1)]),
         ..Expected::default()
     };
-    let short = create(&to).unwrap().finish(CheckLevel::Quick, &wanted);
+    let short = create(&to).unwrap().complete(CheckLevel::Quick, &wanted);
     assert!(
         matches!(
             short,
@@ -435,8 +433,8 @@ fn hostile_schema_texts_are_refused() {
         let mut schema = capture.schema().clone();
         schema.objects[0].sql = Some(text.to_owned());
         let to = dir.path().join("to.db");
-        let made = NewDatabase::create(&files(), &to, capture.settings(), &schema, [])
-            .and_then(|database| database.finish(CheckLevel::Full, &Expected::default()));
+        let made = NewDatabase::create(&files(), &to, capture.settings(), &schema, [], false)
+            .and_then(|database| database.complete(CheckLevel::Full, &Expected::default()));
         assert!(made.is_err(), "{text}");
         assert!(!to.exists());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use larder::error::Error;
 use larder::format::manifest::Manifest;
 use larder::ops::backup::{self, BackupOptions};
-use larder::ops::restore::{self, Mode, RestoreOptions, RestoreOutcome, TableReport};
+use larder::ops::restore::{self, Form, Mode, RestoreOptions, RestoreOutcome, TableReport};
 use larder::progress::{NoProgress, Progress};
 use larder::target::CheckLevel;
 
@@ -41,6 +41,7 @@ impl Workshop {
             source_name: None,
             busy_timeout: Duration::from_millis(200),
             temp_dir: None,
+            strict: false,
         };
         let done = backup::run(&mut self.store, &self.world, &options, &mut NoProgress).unwrap();
         self.manifest(&done.snapshot.id)
@@ -60,6 +61,7 @@ impl Workshop {
             dry_run,
             busy_timeout: Duration::from_millis(100),
             check: CheckLevel::Full,
+            form: Form::Best,
         };
         restore::run(&mut self.store, &self.world, manifest, &options, progress)
     }

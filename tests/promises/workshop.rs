@@ -12,7 +12,7 @@ use larder::error::Error;
 use larder::format::manifest::Manifest;
 use larder::ops::backup::{self, BackupOptions, BackupOutcome};
 use larder::ops::open::{self, Store, StoreOptions, World};
-use larder::ops::restore::{self, Mode, RestoreOptions, RestoreOutcome};
+use larder::ops::restore::{self, Form, Mode, RestoreOptions, RestoreOutcome};
 use larder::ops::select::{self, SourceChoice};
 use larder::ops::validate::{self, ValidateOptions, ValidateOutcome};
 use larder::progress::NoProgress;
@@ -51,15 +51,28 @@ impl Workshop {
     }
 
     pub fn try_backup(&mut self, database: &Path) -> Result<BackupOutcome, Error> {
+        let options = self.backup_options(database);
+        backup::run(&mut self.store, &self.world, &options, &mut NoProgress)
+    }
+
+    pub fn try_backup_strictly(&mut self, database: &Path) -> Result<BackupOutcome, Error> {
         let options = BackupOptions {
+            strict: true,
+            ..self.backup_options(database)
+        };
+        backup::run(&mut self.store, &self.world, &options, &mut NoProgress)
+    }
+
+    pub fn backup_options(&self, database: &Path) -> BackupOptions {
+        BackupOptions {
             database: database.to_owned(),
             name: None,
             tags: Vec::new(),
             source_name: Some("test".to_owned()),
             busy_timeout: Duration::from_millis(200),
             temp_dir: Some(self.dir.path().to_owned()),
-        };
-        backup::run(&mut self.store, &self.world, &options, &mut NoProgress)
+            strict: false,
+        }
     }
 
     pub fn manifest(&self, word: &str) -> Manifest {
@@ -76,25 +89,40 @@ impl Workshop {
         manifest: &Manifest,
         target: &Path,
     ) -> Result<RestoreOutcome, Error> {
+        let options = restore_options(target);
+        let world = &self.world;
+        restore::run(&mut self.store, world, manifest, &options, &mut NoProgress)
+    }
+
+    pub fn try_restore_form(
+        &mut self,
+        word: &str,
+        target: &Path,
+        form: Form,
+    ) -> Result<RestoreOutcome, Error> {
+        let manifest = self.manifest(word);
         let options = RestoreOptions {
-            target: target.to_owned(),
-            mode: Mode::Add,
-            dry_run: false,
-            busy_timeout: Duration::from_millis(200),
-            check: CheckLevel::Quick,
+            form,
+            ..restore_options(target)
         };
-        restore::run(
-            &mut self.store,
-            &self.world,
-            manifest,
-            &options,
-            &mut NoProgress,
-        )
+        let world = &self.world;
+        restore::run(&mut self.store, world, &manifest, &options, &mut NoProgress)
     }
 
     pub fn validate(&self) -> ValidateOutcome {
         let options = ValidateOptions::default();
         validate::run(&self.store, &self.world, &options, &mut NoProgress).unwrap()
+    }
+}
+
+pub fn restore_options(target: &Path) -> RestoreOptions {
+    RestoreOptions {
+        target: target.to_owned(),
+        mode: Mode::Add,
+        dry_run: false,
+        busy_timeout: Duration::from_millis(200),
+        check: CheckLevel::Quick,
+        form: Form::Best,
     }
 }
 

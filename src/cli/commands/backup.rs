@@ -67,6 +67,9 @@ pub struct BackupArgs {
         value_parser = clap::value_parser!(i32).range(1..=19)
     )]
     compression: i32,
+    /// Fail, and store nothing, if anything cannot be read or carried as records
+    #[arg(long)]
+    strict: bool,
     /// How long to wait for a database that is busy, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
@@ -98,6 +101,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         source_name: args.source_name,
         busy_timeout: Duration::from_secs(args.deadline),
         temp_dir: None,
+        strict: args.strict,
     };
     let world = cx.world.clone();
     let mut reporter = cx.reporter();

@@ -15,6 +15,7 @@ use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::ops;
 use crate::ops::restore::CheckLevel;
+use crate::ops::restore::Form;
 use crate::ops::restore::Mode;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::select::SourceChoice;
@@ -61,6 +62,9 @@ pub struct RestoreArgs {
     /// How the result is checked before it counts
     #[arg(long, value_name = "CHECK", value_enum, default_value_t)]
     check: CheckWord,
+    /// What a new file is made from
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    from: FormWord,
     /// How long to wait for a database that is busy, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
@@ -78,10 +82,22 @@ enum ModeWord {
     Replace,
 }
 
+/// What a new file is made from.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum FormWord {
+    /// Records; pages where the snapshot holds them because records do not make the database again
+    #[default]
+    Best,
+    /// Records: what SQL does not make again is left out and named
+    Records,
+    /// The pages as they were, those of a damaged database too
+    Pages,
+}
+
 /// How the result is checked.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum CheckWord {
-    /// Counts and foreign keys
+    /// Counts and foreign keys only: SQLite itself verifies nothing
     None,
     /// And SQLite's `quick_check`
     #[default]
@@ -105,6 +121,11 @@ impl RestoreArgs {
                 CheckWord::None => CheckLevel::None,
                 CheckWord::Quick => CheckLevel::Quick,
                 CheckWord::Full => CheckLevel::Full,
+            },
+            form: match self.from {
+                FormWord::Best => Form::Best,
+                FormWord::Records => Form::Records,
+                FormWord::Pages => Form::Pages,
             },
         }
     }

@@ -142,6 +142,8 @@ pub struct BackupDocument<'a> {
     parent: Option<&'a str>,
     entities: Vec<BackedUpEntity<'a>>,
     dropped: &'a [String],
+    pages: Option<u64>,
+    damaged: bool,
     journal: &'a str,
     source_bytes: u64,
     stored_bytes: u64,
@@ -167,6 +169,8 @@ pub fn backup<'a>(outcome: &'a BackupOutcome, view: &BackupView<'_>) -> BackupDo
         parent: outcome.parent.as_deref(),
         entities: entities.collect(),
         dropped: &outcome.dropped,
+        pages: outcome.pages,
+        damaged: outcome.damaged,
         journal: &outcome.journal,
         source_bytes: outcome.source_bytes,
         stored_bytes: outcome.stored_bytes,
@@ -312,6 +316,15 @@ fn entity(entity: &Entity) -> Document {
     })
 }
 
+fn pages(pages: &Entity) -> Document {
+    serde_json::json!({
+        "pages": pages.records,
+        "bytes": pages.bytes,
+        "root": pages.root.map(|root| root.id.to_string()),
+        "level": pages.root.map(|root| root.level),
+    })
+}
+
 /// A snapshot's manifest; with its blobs if they were asked for.
 pub fn show(manifest: &Manifest, blobs: Option<&[BlobLine]>) -> Document {
     let foreign_keys = manifest.foreign_keys.iter().map(|key| {
@@ -341,6 +354,12 @@ pub fn show(manifest: &Manifest, blobs: Option<&[BlobLine]>) -> Document {
         "records": manifest.records(),
         "new_bytes": manifest.new_bytes,
         "entities": manifest.entities.iter().map(entity).collect::<Vec<_>>(),
+        "internal": manifest.internal.iter().map(entity).collect::<Vec<_>>(),
+        "pages": manifest.pages.as_ref().map(pages),
+        "damaged": manifest.damaged,
+        "integrity": manifest.integrity.as_ref().map(|integrity| serde_json::json!({
+            "check": integrity.check.name(), "complaints": integrity.complaints,
+        })),
         "foreign_keys": foreign_keys.collect::<Vec<_>>(),
         "findings": manifest.findings,
     });

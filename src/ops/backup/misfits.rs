@@ -64,8 +64,8 @@ impl Misfits {
             );
             Some(Finding::warning(table.name.clone(), text))
         };
-        let refused = "a value that its column refuses: a restore into a new file stops there";
-        let converted = "a value that its column stores as another: a restore converts it";
+        let refused = "a value that its column refuses";
+        let converted = "a value that its column would store as another";
         [
             finding(self.refused, refused),
             finding(self.converted, converted),

@@ -80,6 +80,18 @@ impl Parent {
         Some((entity, schema.table(&entity.entity)?, schema.encoding))
     }
 
+    /// Begins to walk the pages that the parent holds.
+    pub fn walk_pages(&self) -> Option<ParentWalk<'_>> {
+        let root = root_of(self.manifest.pages.as_ref()?);
+        let shape = TreeShape::pages();
+        Some(ParentWalk::new(
+            &self.reader,
+            shape,
+            root.as_ref(),
+            vec![Some(0)],
+        ))
+    }
+
     /// Begins to walk the tree that the parent has of this table.
     pub fn walk(&self, table: &Table) -> Option<ParentWalk<'_>> {
         let (entity, old, encoding) = self.entity(&table.name)?;

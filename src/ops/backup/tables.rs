@@ -1,91 +1,26 @@
 //! Tables into trees, and what differs from the trees of the parent.
 
-use std::io::Read;
-
 use super::misfits::Misfits;
 use super::parent::Parent;
 use crate::error::Error;
-use crate::format::blob::{BlobError, BlobErrorKind};
+use crate::format::blob::BlobErrorKind;
 use crate::format::manifest::Entity;
 use crate::model::file_name::entity_file;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Table, TableKind};
-use crate::model::value::Spilled;
+use crate::ops::grow::TreeSink;
 use crate::ops::open::Store;
-use crate::ops::stored::{root_of, root_ref};
+use crate::ops::stored::root_of;
 use crate::progress::{Finding, Progress};
-use crate::source::{Capture, LargeValue, RowSink, RowsError, SourceError, rows};
-use crate::store::{StoreError, StoreWriter};
+use crate::source::{Capture, rows};
+use crate::store::StoreWriter;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::diff::{self, State};
-use crate::tree::large::StoreLargeError;
 
-/// Rows between two looks at the clock and at Ctrl-C.
-const ROWS_A_STEP: u64 = 4096;
-
-/// Why a row was not taken.
-enum Stop {
-    Blob(BlobError),
-    /// A large value could not be read to its end.
-    Read(std::io::Error),
-    Cancelled,
-}
-
-/// Takes the rows of one table into its tree.
-struct TreeSink<'a, 's> {
-    builder: TreeBuilder<'s>,
-    writer: &'a mut StoreWriter,
-    progress: &'a mut dyn Progress,
-    largest_value: u64,
-    /// Rows not yet told to `progress`.
-    untold: u64,
-    misfits: Misfits,
-}
-
-impl RowSink for TreeSink<'_, '_> {
-    type Error = Stop;
-
-    fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, Stop> {
-        if self.progress.cancelled() {
-            return Err(Stop::Cancelled);
-        }
-        let LargeValue {
-            rowid,
-            column,
-            class,
-            bytes,
-        } = value;
-        self.largest_value = self.largest_value.max(bytes);
-        let stored = self
-            .builder
-            .store_large(class, rowid, column, content, self.writer);
-        match stored {
-            Ok(spilled) if spilled.bytes == bytes => Ok(spilled),
-            Ok(spilled) => Err(Stop::Read(std::io::Error::other(format!(
-                "a value of {bytes} bytes gave {}",
-                spilled.bytes
-            )))),
-            Err(StoreLargeError::Blob(error)) => Err(Stop::Blob(error)),
-            Err(StoreLargeError::Read(error)) => Err(Stop::Read(error)),
-        }
-    }
-
-    fn row(&mut self, row: RowRef<'_>) -> Result<(), Stop> {
-        self.untold += 1;
-        if self.untold == ROWS_A_STEP {
-            self.progress.advance(std::mem::take(&mut self.untold));
-            if self.progress.cancelled() {
-                return Err(Stop::Cancelled);
-            }
-        }
-        self.misfits.look_at(row);
-        self.builder.push(row, self.writer).map_err(Stop::Blob)
-    }
-}
-
-/// Puts every carried table. Gives the entity files in import order, and SQLite's own tables.
+/// Puts every carried table. Gives the entity files in import order, and the tables that no person
+/// made. `findings` takes the values that SQL does not put back as they are.
 pub(super) fn write_all(
     capture: &Capture,
     parent: Option<&Parent>,
@@ -114,12 +49,11 @@ pub(super) fn write_all(
             capture, table, parent, writer, progress, findings,
         )?);
     }
-    findings.extend(unordered(schema, &entities));
     Ok((entities, internal))
 }
 
 /// Tables whose order cannot be checked later.
-fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
+pub(super) fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
     let shape_known = |entity: &&Entity| {
         schema.table(&entity.entity).is_some_and(|table| {
             let shape = TreeShape::of(table, schema.encoding);
@@ -150,44 +84,16 @@ fn write_table(
     if let Some(walk) = parent.and_then(|parent| parent.walk(table)) {
         builder = builder.beside(walk);
     }
-    let mut sink = TreeSink {
-        builder,
-        writer,
-        progress,
-        largest_value: 0,
-        untold: 0,
-        misfits: Misfits::of(table, encoding),
-    };
-    rows(capture, table, &mut sink).map_err(|stop| match stop {
-        RowsError::Source(error) => Error::Source(error),
-        RowsError::Sink(Stop::Blob(error)) => Error::Store(error.into()),
-        RowsError::Sink(Stop::Cancelled) => Error::Cancelled,
-        RowsError::Sink(Stop::Read(cause)) => Error::Source(SourceError::File {
-            op: "read a large value of",
-            path: capture.path().to_owned(),
-            cause,
-        }),
-    })?;
-    let TreeSink {
-        builder,
-        largest_value,
-        untold,
-        misfits,
-        ..
-    } = sink;
+    let mut misfits = Misfits::of(table, encoding);
+    let mut look_at = |row: RowRef<'_>| misfits.look_at(row);
+    let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
+    let scanned = rows(capture, table, &mut sink);
+    let grown = sink.end(scanned, capture.path())?;
     findings.extend(misfits.findings(table));
-    progress.advance(untold);
-    let root = builder.finish(writer).map_err(StoreError::from)?;
     Ok(Entity {
         entity: table.name.clone(),
         file: entity_file(&table.name),
-        records: root.as_ref().map_or(0, |root| root.rows),
-        bytes: root.as_ref().map_or(0, |root| root.bytes),
-        root: root.as_ref().map(root_ref),
-        import_order: 0,
-        dependencies: Vec::new(),
-        largest_value,
-        changes: None,
+        ..grown.entity()
     })
 }
 

@@ -7,9 +7,11 @@ mod decide;
 mod existing;
 mod matcher;
 mod new_file;
+mod pages;
 mod plan;
 mod records;
 mod references;
+mod reread;
 mod scope;
 
 use std::path::PathBuf;
@@ -48,6 +50,20 @@ pub struct RestoreOptions {
     pub busy_timeout: Duration,
     /// How the result is checked before it counts.
     pub check: CheckLevel,
+    /// What a new file is made from.
+    pub form: Form,
+}
+
+/// What a new file is made from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Records; pages where the snapshot holds them, unless they are of a damaged database.
+    #[default]
+    Best,
+    /// Records; what SQL does not make again is left out and named.
+    Records,
+    /// Pages, exactly as they were copied.
+    Pages,
 }
 
 /// What happens, or happened, to a table.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mode, RestoreOptions, RestoreOutcome, TableReport, records};
-use crate::error::Error;
+use super::{Form, Mode, RestoreOptions, RestoreOutcome, TableReport, pages, records, reread};
+use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::schema::{Schema, Table, TableKind};
 use crate::ops::list::summary;
@@ -11,7 +11,9 @@ use crate::ops::open::{Store, World};
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
-use crate::target::{CheckLevel, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError};
+use crate::target::{
+    CheckLevel, Completed, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError,
+};
 use crate::tree::TreeShape;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
@@ -25,6 +27,7 @@ pub(super) fn run(
     let ids = store.snapshot_names()?.ids;
     let reader = store.reader()?;
     let schema = read_schema(&reader, manifest)?;
+    let from_pages = is_from_pages(manifest, options)?;
     let mut outcome = RestoreOutcome {
         snapshot: summary(manifest, &ids),
         target: options.target.clone(),
@@ -36,17 +39,42 @@ pub(super) fn run(
         tables: manifest.entities.iter().map(report).collect(),
         conflicts: Vec::new(),
         safety_snapshot: None,
-        findings: left_out(manifest),
+        findings: Vec::new(),
         checked: Vec::new(),
         elapsed_ms: 0,
     };
+    if from_pages {
+        let text = "made from the pages of the database, as they were";
+        let place = options.target.display().to_string();
+        outcome.findings.push(Finding::note(place, text));
+    } else {
+        outcome.findings = left_out(manifest);
+    }
     if !options.dry_run {
-        let found = build(&reader, world, manifest, &schema, options, progress)?;
-        outcome.findings.extend(found);
+        let basis = Making {
+            reader: &reader,
+            world,
+            manifest,
+            schema: &schema,
+            options,
+        };
+        let completed = match from_pages {
+            true => pages::build(&basis, progress)?,
+            false => build(&basis, progress)?,
+        };
+        if options.check == CheckLevel::Full {
+            reread::roots(&basis, &completed, progress)?;
+        }
+        outcome.findings.extend(completed.publish()?.findings);
         outcome.checked = match options.check {
-            CheckLevel::None => vec!["counts", "foreign keys"],
+            CheckLevel::None => vec!["counts", "foreign keys; SQLite itself verified nothing"],
             CheckLevel::Quick => vec!["quick_check", "counts", "foreign keys"],
-            CheckLevel::Full => vec!["integrity_check", "counts", "foreign keys"],
+            CheckLevel::Full => vec![
+                "integrity_check",
+                "counts",
+                "foreign keys",
+                "every record read again",
+            ],
         };
     }
     for finding in &outcome.findings {
@@ -74,14 +102,36 @@ pub(super) fn left_out(manifest: &Manifest) -> Vec<Finding> {
         .collect()
 }
 
-fn build(
-    reader: &StoreReader,
-    world: &World,
-    manifest: &Manifest,
-    schema: &Schema,
-    options: &RestoreOptions,
-    progress: &mut dyn Progress,
-) -> Result<Vec<Finding>, Error> {
+/// What a new file is made from, and how.
+pub(super) struct Making<'a> {
+    pub reader: &'a StoreReader,
+    pub world: &'a World,
+    pub manifest: &'a Manifest,
+    pub schema: &'a Schema,
+    pub options: &'a RestoreOptions,
+}
+
+/// Pages of a damaged database are not taken unasked: its records make a sound one.
+fn is_from_pages(manifest: &Manifest, options: &RestoreOptions) -> Result<bool, Error> {
+    match options.form {
+        Form::Records => Ok(false),
+        Form::Best => Ok(manifest.pages.is_some() && !manifest.damaged),
+        Form::Pages if manifest.pages.is_some() => Ok(true),
+        Form::Pages => Err(SelectError::NoPages {
+            snapshot: manifest.name.clone(),
+        }
+        .into()),
+    }
+}
+
+fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<Completed, Error> {
+    let Making {
+        reader,
+        world,
+        manifest,
+        schema,
+        options,
+    } = basis;
     // A virtual table holds nothing itself.
     let carried = |table: &&Table| {
         table.kind == TableKind::Virtual || manifest.all_tables().any(|e| e.entity == table.name)
@@ -97,6 +147,8 @@ fn build(
         &manifest.settings,
         schema,
         skipped,
+        // What it cannot make is kept as pages.
+        manifest.pages.is_some(),
     )?;
     let total = manifest.all_tables().map(|e| e.records).sum();
     progress.phase("Restoring", total, Unit::Records);
@@ -112,19 +164,7 @@ fn build(
         return Err(Error::Cancelled);
     }
     progress.phase("Building indexes and checking", 0, Unit::Records);
-    // What is not carried was named by `left_out` already.
-    let restored = database.finish(options.check, &expected(manifest, schema))?;
-    let named: Vec<Finding> = left_out(manifest);
-    let repeats = |f: &Finding| {
-        named
-            .iter()
-            .any(|other| f.subject == format!("table {}", other.subject))
-    };
-    Ok(restored
-        .findings
-        .into_iter()
-        .filter(|f| !repeats(f))
-        .collect())
+    Ok(database.complete(options.check, &expected(manifest, schema))?)
 }
 
 fn fill(
@@ -150,7 +190,7 @@ fn fill(
 }
 
 /// What the manifest says the database must be like.
-fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
+pub(super) fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
     let rows = manifest
         .all_tables()
         .map(|e| (e.entity.clone(), e.records))
@@ -172,5 +212,11 @@ fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
             check.violations.insert(verdict.id, verdict.violations);
         }
     }
-    Expected { rows, foreign_keys }
+    let complaints = manifest.integrity.as_ref();
+    Expected {
+        rows,
+        foreign_keys,
+        complaints: complaints.map_or_else(Vec::new, |i| i.complaints.clone()),
+        damaged: manifest.damaged,
+    }
 }

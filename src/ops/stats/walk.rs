@@ -103,7 +103,8 @@ impl<'a> Walk<'a> {
         let entities = manifest.entities.iter().map(|e| (TableSort::Entity, e));
         let internal = manifest.internal.iter().map(|e| (TableSort::Internal, e));
         let mut held_bytes = 0_u64;
-        for (sort, entity) in entities.chain(internal) {
+        let pages = manifest.pages.iter().map(|e| (TableSort::Pages, e));
+        for (sort, entity) in entities.chain(internal).chain(pages) {
             self.entity(number, sort, entity)?;
             held_bytes = held_bytes.saturating_add(entity.bytes);
         }

@@ -28,10 +28,12 @@ pub struct Entered {
 pub enum TableSort {
     /// An entity.
     Entity,
-    /// A table of SQLite's own.
+    /// A table of SQLite's own, or behind a virtual table.
     Internal,
     /// No table: the schemas of snapshots.
     Schema,
+    /// No table: the pages of databases.
+    Pages,
 }
 
 impl TableSort {
@@ -40,6 +42,7 @@ impl TableSort {
             Self::Entity => 0,
             Self::Internal => 1,
             Self::Schema => 2,
+            Self::Pages => 3,
         }
     }
 
@@ -47,7 +50,8 @@ impl TableSort {
         match number {
             0 => Self::Entity,
             1 => Self::Internal,
-            _ => Self::Schema,
+            2 => Self::Schema,
+            _ => Self::Pages,
         }
     }
 }

@@ -124,7 +124,8 @@ impl Walked {
         walked.tables.insert(name, schema);
         let internal = manifest.internal.iter().map(|e| (TableSort::Internal, e));
         let entities = manifest.entities.iter().map(|e| (TableSort::Entity, e));
-        for (sort, entity) in entities.chain(internal) {
+        let pages = manifest.pages.iter().map(|e| (TableSort::Pages, e));
+        for (sort, entity) in entities.chain(internal).chain(pages) {
             let mut found = BTreeSet::new();
             let large = table_blobs(reader, entity, &mut found);
             walked.held_bytes += entity.bytes + large;

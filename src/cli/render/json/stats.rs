@@ -121,6 +121,7 @@ fn table(table: &TableFigures, all: &[TableFigures]) -> Document {
         TableSort::Entity => "entity",
         TableSort::Internal => "internal",
         TableSort::Schema => "schema",
+        TableSort::Pages => "pages",
     };
     serde_json::json!({
         "table": table.name,

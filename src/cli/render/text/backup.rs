@@ -67,6 +67,16 @@ pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> St
         figures::counted(snapshot.records, "record"),
         since_parent(outcome)
     );
+    if let Some(pages) = outcome.pages {
+        let pages = figures::counted(pages, "page");
+        let _ = writeln!(
+            out,
+            "  and the database's {pages}, from which it is restored"
+        );
+    }
+    if outcome.damaged {
+        out.push_str("  the database is damaged: this is what could be read of it\n");
+    }
     let _ = writeln!(
         out,
         "  read {}, stored {} new (store: {} for {}), {}",

@@ -29,6 +29,10 @@ pub fn show(manifest: &Manifest, look: &Look) -> String {
     ];
     out.push('\n');
     out.push_str(&super::columns("", &sides, &rows));
+    if let Some(pages) = &manifest.pages {
+        let (count, size) = (figures::count(pages.records), figures::bytes(pages.bytes));
+        let _ = writeln!(out, "pages of the database: {count} ({size})");
+    }
     for key in &manifest.foreign_keys {
         let (table, parent) = (escape::shown(&key.table), escape::shown(&key.parent));
         let what = match &key.unchecked {

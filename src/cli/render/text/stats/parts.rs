@@ -296,6 +296,7 @@ pub(super) fn tables(tables: &[TableFigures], whole_store: bool, verbose: bool) 
         let name = match table.sort {
             // A table may have this name; only this has no records.
             TableSort::Schema => "(schema)".to_owned(),
+            TableSort::Pages => "(pages)".to_owned(),
             _ => escape::shown(&table.name).into_owned(),
         };
         let mut row = vec![

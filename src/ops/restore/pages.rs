@@ -1,0 +1,32 @@
+//! A new file from the pages that a snapshot holds.
+
+use super::new_file::{Making, expected};
+use super::records;
+use crate::error::Error;
+use crate::progress::{Progress, Unit};
+use crate::target::{Completed, DatabaseImage};
+use crate::tree::TreeShape;
+
+/// Writes the pages one after the other, and checks what they make.
+pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<Completed, Error> {
+    let Making {
+        reader,
+        world,
+        manifest,
+        schema,
+        options,
+    } = basis;
+    let mut image = DatabaseImage::create(&world.vfs, &options.target, &manifest.settings)?;
+    if let Some(pages) = &manifest.pages {
+        progress.phase("Restoring pages", pages.records, Unit::Records);
+        let shape = TreeShape::pages();
+        records::for_each(reader, &shape, pages, progress, |row, content| {
+            image.page(row, content)
+        })?;
+    }
+    if progress.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    progress.phase("Checking", 0, Unit::Records);
+    Ok(image.complete(options.check, schema, &expected(manifest, schema))?)
+}
