@@ -1,5 +1,7 @@
 //! Takes a snapshot of a database: one consistent read, a tree a table, one commit.
 
+mod content;
+mod damage;
 mod misfits;
 mod naming;
 mod pages;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::format::config::FormatMark;
+pub use crate::format::manifest::IntegrityCheck;
 use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest, Source};
 use crate::format::{blob::BlobKind, blob::BlobSink, schema};
 use crate::model::id::{BlobId, SnapshotId};
@@ -20,6 +23,7 @@ use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress, Severity};
 use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
+use content::Content;
 use naming::Lineage;
 use parent::Parent;
 
@@ -38,6 +42,8 @@ pub struct BackupOptions {
     pub busy_timeout: Duration,
     /// Folder for private copies; `None`: the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
+    /// How SQLite checks the source first; a first backup is checked quickly in any case.
+    pub check_source: Option<IntegrityCheck>,
     /// Fail rather than take a snapshot that lacks something, or that holds pages.
     pub strict: bool,
 }
@@ -137,21 +143,16 @@ fn attempt(
         name: options.source_name.clone(),
         bytes: capture.bytes(),
     };
-    let written = write(
+    let job = Job {
         store,
         world,
-        &capture,
-        &source,
-        &lineage,
-        &mut writer,
-        progress,
-    );
+        options,
+        capture: &capture,
+    };
+    let written = write(&job, &source, &lineage, &mut writer, progress);
     let done = written.and_then(|written| {
         conclude(
-            store,
-            world,
-            options,
-            &capture,
+            &job,
             source,
             &mut writer,
             lineage,
@@ -229,26 +230,35 @@ impl Before {
     }
 }
 
+/// What is backed up, where to, and how.
+struct Job<'a> {
+    store: &'a Store,
+    world: &'a World,
+    options: &'a BackupOptions,
+    capture: &'a Capture,
+}
+
 /// What was read and put into packs.
 struct Written {
     parent: Option<Parent>,
     schema: BlobId,
-    entities: Vec<Entity>,
-    internal: Vec<Entity>,
-    pages: Option<Entity>,
-    findings: Vec<Finding>,
+    content: Content,
 }
 
 /// Puts the schema and every carried table, beside the parent's.
 fn write(
-    store: &Store,
-    world: &World,
-    capture: &Capture,
+    job: &Job<'_>,
     source: &Source,
     lineage: &Lineage,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Written, Error> {
+    let Job {
+        store,
+        world,
+        options,
+        capture,
+    } = job;
     let canonical = schema::encode(capture.schema()).map_err(|e| StoreError::Encoding {
         what: format!("the schema: {e}"),
     })?;
@@ -268,69 +278,46 @@ fn write(
             .put(BlobKind::Schema, &canonical)
             .map_err(StoreError::from)?,
     };
-    let mut findings: Vec<Finding> = capture_finding(capture).into_iter().collect();
-    progress.phase("Reading", 0, crate::progress::Unit::Records);
-    let mut reasons = Vec::new();
-    let tables = tables::write_all(capture, parent.as_ref(), writer, progress, &mut reasons)?;
-    let (entities, internal) = tables;
-    findings.extend(tables::unordered(capture.schema(), &entities));
-    reasons.extend(pages::reasons(capture, &entities)?);
-    let pages = match reasons.is_empty() {
-        true => None,
-        false => Some(pages::write(capture, parent.as_ref(), writer, progress)?),
-    };
-    findings.extend(reasons);
-    findings.extend(pages.as_ref().map(|pages| pages::finding(capture, pages)));
+    let asked = options.check_source;
+    let content = content::write(capture, asked, parent.as_ref(), writer, progress)?;
     Ok(Written {
         parent,
         schema,
-        entities,
-        internal,
-        pages,
-        findings,
+        content,
     })
 }
 
-/// A fact of the source that is known before its rows are read.
-fn capture_finding(capture: &Capture) -> Option<Finding> {
-    let text = "the file has 0 bytes: an empty database";
-    let subject = capture.path().display().to_string();
-    capture
-        .is_empty_file()
-        .then(|| Finding::note(subject, text))
-}
-
 /// Completes the manifest: what differs from the parent, and the foreign keys' verdicts.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "joins what the steps before it made"
-)]
 fn conclude(
-    store: &Store,
-    world: &World,
-    options: &BackupOptions,
-    capture: &Capture,
+    job: &Job<'_>,
     source: Source,
     writer: &mut StoreWriter,
     lineage: Lineage,
-    mut written: Written,
+    written: Written,
     time_ms: i64,
     progress: &mut dyn Progress,
 ) -> Result<(Manifest, Option<Manifest>), Error> {
+    let Job {
+        store,
+        world,
+        options,
+        capture,
+    } = job;
+    let mut content = written.content;
     let new_bytes = writer.flush()?;
     let host = world.env.host();
     let schema = capture.schema();
     if let Some(parent) = &written.parent {
         // Everything put so far is published: a reader sees it.
-        tables::count_changes(store, schema, parent, &mut written.entities)?;
+        tables::count_changes(store, schema, parent, &mut content.entities)?;
     }
     let parent = written.parent.map(|parent| parent.manifest);
     let foreign_keys: Vec<ForeignKeyVerdict> =
-        verdicts::read(capture, parent.as_ref(), written.schema, &written.entities)?;
-    written
+        verdicts::read(capture, parent.as_ref(), written.schema, &content.entities)?;
+    content
         .findings
         .extend(verdicts::notes(&foreign_keys, parent.as_ref()));
-    for finding in &written.findings {
+    for finding in &content.findings {
         progress.found(finding);
     }
     let manifest = Manifest {
@@ -345,13 +332,13 @@ fn conclude(
         source,
         settings: capture.settings().clone(),
         schema: written.schema,
-        entities: written.entities,
-        internal: written.internal,
-        pages: written.pages,
-        damaged: false,
-        integrity: None,
+        entities: content.entities,
+        internal: content.internal,
+        pages: content.pages,
+        damaged: content.damaged,
+        integrity: content.integrity,
         foreign_keys,
-        findings: written.findings,
+        findings: content.findings,
         new_bytes,
     };
     Ok((manifest, parent))

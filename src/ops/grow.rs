@@ -10,7 +10,7 @@ use crate::model::row::RowRef;
 use crate::model::value::Spilled;
 use crate::ops::stored::root_ref;
 use crate::progress::Progress;
-use crate::source::{LargeValue, RowSink, RowsError, SourceError};
+use crate::source::{LargeValue, RowSink, RowsError, Scanned, SourceError};
 use crate::store::StoreError;
 use crate::tree::Root;
 use crate::tree::build::TreeBuilder;
@@ -43,6 +43,8 @@ pub(super) struct TreeSink<'a, 's> {
 pub(super) struct Grown {
     pub root: Option<Root>,
     pub largest_value: u64,
+    /// What was read, and what could not be.
+    pub scanned: Scanned,
 }
 
 impl Grown {
@@ -83,11 +85,11 @@ impl<'a, 's> TreeSink<'a, 's> {
     /// Ends the tree, unless the scan of `source` ended early.
     pub(super) fn end(
         self,
-        scanned: Result<u64, RowsError<Stop>>,
+        scanned: Result<Scanned, RowsError<Stop>>,
         source: &Path,
     ) -> Result<Grown, Error> {
         self.progress.advance(self.untold);
-        scanned.map_err(|stop| match stop {
+        let scanned = scanned.map_err(|stop| match stop {
             RowsError::Source(error) => Error::Source(error),
             RowsError::Sink(Stop::Blob(error)) => Error::Store(error.into()),
             RowsError::Sink(Stop::Cancelled) => Error::Cancelled,
@@ -101,6 +103,7 @@ impl<'a, 's> TreeSink<'a, 's> {
         Ok(Grown {
             root,
             largest_value: self.largest_value,
+            scanned,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! Rollback mode: there an open reader blocks writers, so the database is copied in one step into
 //! a private file, the source is released, and the copy is read. Never by file copy.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +188,11 @@ impl Capture {
         db.close()
             .map_err(|cause| SourceError::of(&self.path, None, cause))?;
         Ok(look(&copy, vfs))
+    }
+
+    /// Tables and indexes by the root pages of their trees, for people.
+    pub fn owners_of_pages(&self) -> Result<BTreeMap<i64, String>, SourceError> {
+        schema::read_root_pages(&self.db).map_err(|e| SourceError::of(&self.path, None, e))
     }
 
     /// Ends the capture. `Changed` if the file was replaced while it was read: what was read is

@@ -3,7 +3,10 @@
 mod capture;
 mod error;
 mod files;
+mod order;
 mod pages;
+mod salvage;
+mod scan;
 mod table;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
@@ -12,4 +15,4 @@ pub use capture::{Capture, CaptureOptions};
 pub use error::SourceError;
 pub use files::recorded_path;
 pub use pages::pages;
-pub use table::{LargeValue, RowSink, RowsError, rows};
+pub use table::{Gap, LargeValue, RowSink, RowsError, Scanned, rows};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::capture::Capture;
 use super::error::SourceError;
-use super::table::{LargeValue, RowSink, RowsError};
+use super::table::{LargeValue, RowSink, RowsError, Scanned};
 use crate::model::row::RowRef;
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, ValueRef};
 use crate::vfs::Vfs;
@@ -14,8 +14,8 @@ use crate::vfs::Vfs;
 /// Bytes read from the copy at a time; a multiple of every page size.
 const READ_BYTES: u64 = 1 << 20;
 
-/// Gives every page to the sink: a row of page number and content. Returns their number.
-pub fn pages<S: RowSink>(capture: &Capture, sink: &mut S) -> Result<u64, RowsError<S::Error>> {
+/// Gives every page to the sink: a row of page number and content.
+pub fn pages<S: RowSink>(capture: &Capture, sink: &mut S) -> Result<Scanned, RowsError<S::Error>> {
     let page_bytes = u64::from(capture.settings().page_size);
     capture
         .with_page_copy(|copy, vfs| read(copy, vfs, page_bytes, sink))
@@ -27,7 +27,7 @@ fn read<S: RowSink>(
     vfs: &dyn Vfs,
     page_bytes: u64,
     sink: &mut S,
-) -> Result<u64, RowsError<S::Error>> {
+) -> Result<Scanned, RowsError<S::Error>> {
     let failed = |error: crate::vfs::VfsError| {
         RowsError::Source(SourceError::file("read", copy, error.cause))
     };
@@ -43,7 +43,10 @@ fn read<S: RowSink>(
         }
         offset += bytes;
     }
-    Ok(number.unsigned_abs())
+    Ok(Scanned {
+        rows: number.unsigned_abs(),
+        ..Scanned::default()
+    })
 }
 
 fn page<S: RowSink>(number: i64, content: &[u8], sink: &mut S) -> Result<(), S::Error> {

@@ -1,31 +1,13 @@
-//! The rows of one table, in the order of SQLite's own scan, within constant memory.
-//!
-//! Columns are named one by one (never `SELECT *`) and indexes are not used: an index that
-//! disagrees with its table must not hide rows. A value over [`FAST_BYTES_MAX`] stops the fast
-//! scan before SQLite loads it (`SQLITE_LIMIT_LENGTH`); its row is then read with lengths first
-//! and such values piece by piece, and the fast scan goes on behind it. SQLite refuses piecewise
-//! reading for WITHOUT ROWID tables and tables with generated columns: there it loads the value.
+//! The rows of one table, in the order of SQLite's own scan: what is given, and to whom.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use super::capture::Capture;
 use super::error::SourceError;
+use super::scan::{Scan, Stop};
 use crate::model::row::RowRef;
-use crate::model::schema::{Table, TableKind};
-use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
-use crate::sqlite::quote::{NameError, ident};
-use crate::sqlite::schema::primary_key_index;
-use crate::sqlite::texts::{Texts, as_text};
-use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
-
-/// The longest value that the fast scan loads.
-const FAST_BYTES_MAX: i32 = 1 << 20;
-
-/// Columns that a result of SQLite has at most, as it is built by default.
-const RESULT_COLUMNS_MAX: usize = 2_000;
-
-/// Columns of which one statement asks class, length and value: three columns of its result each.
-const SLOW_COLUMNS_MAX: usize = 500;
+use crate::model::schema::Table;
+use crate::model::value::{LongClass, Spilled};
 
 /// A value that leaves its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,410 +46,45 @@ pub enum RowsError<E> {
     Sink(E),
 }
 
-/// The same, before the database's and the table's name are added.
-enum Stop<E> {
-    Sqlite(SqliteError),
-    Sink(E),
+/// Rows of a table that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// First rowid that they may have, in tables with rowids.
+    pub from: Option<i64>,
+    /// Last rowid that they may have; `None`: up to the end of the table.
+    pub to: Option<i64>,
+    /// Rows that were given before the gap.
+    pub behind: u64,
+    /// What SQLite said.
+    pub cause: String,
 }
 
-impl<E> From<SqliteError> for Stop<E> {
-    fn from(error: SqliteError) -> Self {
-        Self::Sqlite(error)
-    }
+/// How a scan went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// Rows that were given.
+    pub rows: u64,
+    /// Where rows are missing because the database is damaged: the first of these places.
+    pub gaps: Vec<Gap>,
+    /// How many such places there are.
+    pub gap_count: u64,
 }
 
-impl<E> From<NameError> for Stop<E> {
-    fn from(error: NameError) -> Self {
-        Self::Sqlite(error.into())
-    }
-}
-
-/// Gives every row of a table that is carried to the sink: by rowid, or by the primary key of a
-/// WITHOUT ROWID table. Returns the number of rows.
+/// Gives every row of a table that can be read to the sink: by rowid, or by the primary key of a
+/// WITHOUT ROWID table. Damage is passed over, and told by the gaps.
 pub fn rows<S: RowSink>(
     capture: &Capture,
     table: &Table,
     sink: &mut S,
-) -> Result<u64, RowsError<S::Error>> {
-    let mut scan = Scan {
-        db: &capture.db,
-        table,
-        columns: table
-            .leaf_columns()
-            .map(|at| table.columns[at].name.as_str())
-            .collect(),
-        texts: Texts::of(capture.schema().encoding),
-        sink,
-        count: 0,
-    };
-    let done = match table.rowid_column() {
-        Some(rowid) => scan.by_rowid(rowid),
-        None => scan.with_collations(Scan::whole),
-    };
-    let count = scan.count;
+) -> Result<Scanned, RowsError<S::Error>> {
+    let done = Scan::of(&capture.db, table, capture.schema().encoding, sink).run();
     let lifted = capture.db.limit_length(None);
-    match done.and_then(|()| Ok(lifted?)) {
-        Ok(()) => Ok(count),
+    match done.and_then(|scanned| Ok((scanned, lifted?))) {
+        Ok((scanned, ())) => Ok(scanned),
         Err(Stop::Sink(error)) => Err(RowsError::Sink(error)),
         Err(Stop::Sqlite(cause)) => {
             let error = SourceError::of(capture.path(), Some(&table.name), cause);
             Err(RowsError::Source(error))
-        }
-    }
-}
-
-/// NOT INDEXED does not keep SQLite from scanning a WITHOUT ROWID table through a covering index,
-/// in its order: there the primary key's own tree is asked for by name.
-fn whole_sql(
-    db: &Connection,
-    table: &Table,
-    texts: Texts,
-    columns: &[&str],
-) -> Result<String, SqliteError> {
-    let name = ident(&table.name)?;
-    let columns = columns_sql(texts, columns)?.join(", ");
-    let tree = match table.kind {
-        TableKind::WithoutRowid => match primary_key_index(db, &table.name)? {
-            Some(index) => format!("INDEXED BY {}", ident(&index)?),
-            None => return Err(SqliteError::without_key(&table.name)),
-        },
-        _ => "NOT INDEXED".to_owned(),
-    };
-    Ok(format!("SELECT {columns} FROM main.{name} {tree}"))
-}
-
-fn by_rowid_sql(
-    table: &Table,
-    rowid: &str,
-    texts: Texts,
-    columns: &[&str],
-) -> Result<String, NameError> {
-    let rowid = ident(rowid)?;
-    let mut asked = vec![rowid.clone()];
-    asked.extend(columns_sql(texts, columns)?);
-    Ok(format!(
-        "SELECT {} FROM main.{} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
-        asked.join(", "),
-        ident(&table.name)?,
-    ))
-}
-
-fn columns_sql(texts: Texts, columns: &[&str]) -> Result<Vec<String>, NameError> {
-    let sql = |column: &&str| Ok(texts.column_sql(&ident(column)?));
-    columns.iter().map(sql).collect()
-}
-
-struct Scan<'a, S> {
-    db: &'a Connection,
-    table: &'a Table,
-    columns: Vec<&'a str>,
-    texts: Texts,
-    sink: &'a mut S,
-    count: u64,
-}
-
-/// Why the fast scan of a rowid table ended.
-enum Fast {
-    End,
-    /// The row at or behind this rowid holds a value too long for it.
-    TooLong(i64),
-}
-
-impl<S: RowSink> Scan<'_, S> {
-    /// SQLite scans no WITHOUT ROWID table whose key has a collation that it does not know.
-    fn with_collations(
-        &mut self,
-        scan: impl FnOnce(&mut Self) -> Result<(), Stop<S::Error>>,
-    ) -> Result<(), Stop<S::Error>> {
-        let unknown: Vec<&str> = match self.table.kind {
-            TableKind::WithoutRowid => self.table.unknown_collations().collect(),
-            _ => Vec::new(),
-        };
-        for name in &unknown {
-            self.db.stub_collation(name)?;
-        }
-        let done = scan(self);
-        for name in &unknown {
-            self.db.remove_collation(name)?;
-        }
-        done
-    }
-
-    /// A WITHOUT ROWID table, or one whose rowid cannot be reached: in scan order.
-    fn whole(&mut self) -> Result<(), Stop<S::Error>> {
-        let sql = whole_sql(self.db, self.table, self.texts, &self.columns)?;
-        let mut statement = self.db.prepare(&sql)?;
-        let mut rows = statement.rows();
-        self.give(&mut rows, None).map(drop)
-    }
-
-    /// A rowid table: fast as far as it goes, then one row slowly, and so on.
-    fn by_rowid(&mut self, rowid: &str) -> Result<(), Stop<S::Error>> {
-        let mut from = i64::MIN;
-        loop {
-            // A table may have so many columns that no result has room for the rowid as well.
-            let ended = if self.columns.len() * self.texts.width() < RESULT_COLUMNS_MAX {
-                self.db.limit_length(Some(FAST_BYTES_MAX))?;
-                let ended = self.fast(rowid, from)?;
-                self.db.limit_length(None)?;
-                ended
-            } else {
-                Fast::TooLong(from)
-            };
-            let Fast::TooLong(at) = ended else {
-                return Ok(());
-            };
-            let done = self.slow_row(rowid, at)?;
-            match done.and_then(|rowid| rowid.checked_add(1)) {
-                Some(next) => from = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn fast(&mut self, rowid: &str, from: i64) -> Result<Fast, Stop<S::Error>> {
-        let sql = by_rowid_sql(self.table, rowid, self.texts, &self.columns)?;
-        let mut statement = self.db.prepare(&sql)?;
-        statement.bind(1, ValueRef::Integer(from))?;
-        let mut rows = statement.rows();
-        self.give(&mut rows, Some(from))
-    }
-
-    /// Passes rows on. With `from`, column 0 is the rowid. One vector serves all rows.
-    fn give(&mut self, rows: &mut Rows<'_>, from: Option<i64>) -> Result<Fast, Stop<S::Error>> {
-        let first = usize::from(from.is_some());
-        let mut next = from.unwrap_or(0);
-        let mut spare: Vec<ValueRef<'static>> = Vec::with_capacity(self.columns.len());
-        loop {
-            let row = match rows.next() {
-                Ok(Some(row)) => row,
-                Ok(None) => return Ok(Fast::End),
-                Err(error) if error.kind == ErrorKind::TooBig && from.is_some() => {
-                    return Ok(Fast::TooLong(next));
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let rowid = if first == 1 {
-                Some(row.integer(0)?)
-            } else {
-                None
-            };
-            let mut values: Vec<ValueRef<'_>> = spare;
-            for at in 0..self.columns.len() {
-                let value = self.texts.value(row, first + at * self.texts.width())?;
-                values.push(self.spill_if_long(rowid, at, value)?);
-            }
-            self.pass(rowid, &values)?;
-            spare = emptied(values);
-            match rowid.map(|rowid| rowid.checked_add(1)) {
-                Some(Some(after)) => next = after,
-                Some(None) => return Ok(Fast::End),
-                None => {}
-            }
-        }
-    }
-
-    fn pass(&mut self, rowid: Option<i64>, values: &[ValueRef<'_>]) -> Result<(), Stop<S::Error>> {
-        self.count += 1;
-        self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
-    }
-
-    fn spill_if_long<'v>(
-        &mut self,
-        rowid: Option<i64>,
-        column: usize,
-        value: ValueRef<'v>,
-    ) -> Result<ValueRef<'v>, Stop<S::Error>> {
-        let (class, bytes) = match value {
-            ValueRef::Text(bytes) => (LongClass::Text, bytes),
-            ValueRef::Blob(bytes) => (LongClass::Blob, bytes),
-            _ => return Ok(value),
-        };
-        if bytes.len() <= SPILL_BYTES_OVER {
-            return Ok(value);
-        }
-        let mut content = bytes;
-        let value = LargeValue {
-            rowid,
-            column,
-            class,
-            bytes: bytes.len() as u64,
-        };
-        self.sink
-            .large(value, &mut content)
-            .map(ValueRef::Spilled)
-            .map_err(Stop::Sink)
-    }
-
-    /// Reads the first row at or behind `from` without loading its long values. Returns its rowid.
-    fn slow_row(&mut self, rowid: &str, from: i64) -> Result<Option<i64>, Stop<S::Error>> {
-        let (key, table) = (ident(rowid)?, ident(&self.table.name)?);
-        let sql = format!(
-            "SELECT {key} FROM main.{table} NOT INDEXED WHERE {key} >= {from} ORDER BY {key} LIMIT 1"
-        );
-        let Some(found) = self.db.integer(&sql)? else {
-            return Ok(None);
-        };
-        let columns = self.columns.clone();
-        let mut values: Vec<Value> = Vec::with_capacity(columns.len());
-        for part in columns.chunks(SLOW_COLUMNS_MAX) {
-            self.slow_values(
-                part,
-                &format!("main.{table} NOT INDEXED WHERE {key} = ?1"),
-                found,
-                &mut values,
-            )?;
-        }
-        let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-        self.pass(Some(found), &values)?;
-        Ok(Some(found))
-    }
-
-    /// Class, length and, if it is short, the value of each column of one row.
-    fn slow_values(
-        &mut self,
-        columns: &[&str],
-        place: &str,
-        rowid: i64,
-        values: &mut Vec<Value>,
-    ) -> Result<(), Stop<S::Error>> {
-        let mut asked = Vec::with_capacity(columns.len());
-        for column in columns {
-            let c = ident(column)?;
-            asked.push(format!(
-                "typeof({c}), octet_length({c}), CASE WHEN typeof({c}) IN ('text', 'blob') \
-                 AND octet_length({c}) > {SPILL_BYTES_OVER} THEN NULL ELSE {} END",
-                self.texts.value_sql(&c)
-            ));
-        }
-        let sql = format!("SELECT {} FROM {place}", asked.join(", "));
-        let mut statement = self.db.prepare(&sql)?;
-        statement.bind(1, ValueRef::Integer(rowid))?;
-        let mut rows = statement.rows();
-        let Some(row) = rows.next()? else {
-            return Err(Stop::Sqlite(SqliteError::vanished(rowid)));
-        };
-        for (at, column) in columns.iter().enumerate() {
-            let class = match row.bytes(3 * at)? {
-                Some(b"text") => Some(LongClass::Text),
-                Some(b"blob") => Some(LongClass::Blob),
-                _ => None,
-            };
-            let value = match (class, row.value(3 * at + 1)?) {
-                (Some(class), ValueRef::Integer(bytes)) if bytes > SPILL_BYTES_OVER as i64 => {
-                    let value = LargeValue {
-                        rowid: Some(rowid),
-                        column: values.len(),
-                        class,
-                        bytes: bytes.unsigned_abs(),
-                    };
-                    Value::Spilled(self.stream(column, rowid, value, place)?)
-                }
-                (Some(LongClass::Text), _) => as_text(row.value(3 * at + 2)?).to_owned(),
-                _ => row.value(3 * at + 2)?.to_owned(),
-            };
-            values.push(value);
-        }
-        Ok(())
-    }
-
-    /// Gives one long value to the sink piece by piece; whole where SQLite has no other way.
-    fn stream(
-        &mut self,
-        column: &str,
-        rowid: i64,
-        value: LargeValue,
-        place: &str,
-    ) -> Result<Spilled, Stop<S::Error>> {
-        if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
-            let mut content = Watched {
-                inner: blob,
-                failed: None,
-            };
-            let taken = self.sink.large(value, &mut content);
-            return match content.failed {
-                // The sink saw only what the database could not give.
-                Some(text) => Err(Stop::Sqlite(SqliteError::unreadable(column, rowid, &text))),
-                None => taken.map_err(Stop::Sink),
-            };
-        }
-        let column = self.texts.value_sql(&ident(column)?);
-        let mut statement = self.db.prepare(&format!("SELECT {column} FROM {place}"))?;
-        statement.bind(1, ValueRef::Integer(rowid))?;
-        let mut rows = statement.rows();
-        let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
-        let mut content = row.bytes(0)?.unwrap_or_default();
-        self.sink.large(value, &mut content).map_err(Stop::Sink)
-    }
-}
-
-/// The vector without its values, ready for those of the next row. Collecting in place keeps the
-/// allocation: nothing is allocated per row.
-fn emptied(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'static>> {
-    values.clear();
-    values.into_iter().map(|_| ValueRef::Null).collect()
-}
-
-/// Remembers that reading failed, so that the failure is not taken for the sink's.
-struct Watched<R> {
-    inner: R,
-    failed: Option<String>,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(out);
-        if let Err(error) = &read {
-            self.failed = Some(error.to_string());
-        }
-        read
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tables are scanned as they lie: no sort, and no index even where one holds every column.
-    #[test]
-    fn a_scan_neither_sorts_nor_uses_an_index() {
-        let db = Connection::open_memory().unwrap();
-        for sql in [
-            "CREATE TABLE a(id INTEGER PRIMARY KEY, x)",
-            "CREATE INDEX ax ON a(x)",
-            "CREATE TABLE b(x UNIQUE)",
-            "CREATE TABLE c(k TEXT COLLATE NOCASE, l, PRIMARY KEY(l DESC, k)) WITHOUT ROWID",
-            "CREATE INDEX ck ON c(k, l)",
-            "CREATE TABLE h(rowid, _rowid_, oid)",
-            "CREATE INDEX hr ON h(rowid, _rowid_, oid)",
-        ] {
-            db.execute(sql).unwrap();
-        }
-        let read = crate::sqlite::schema::read_schema(&db).unwrap();
-        let texts = Texts::of(read.schema.encoding);
-        for table in &read.schema.tables {
-            let columns: Vec<&str> = table
-                .leaf_columns()
-                .map(|at| table.columns[at].name.as_str())
-                .collect();
-            let sql = match table.rowid_column() {
-                Some(rowid) => by_rowid_sql(table, rowid, texts, &columns).unwrap(),
-                None => whole_sql(&db, table, texts, &columns).unwrap(),
-            };
-            let mut plan = Vec::new();
-            db.for_each(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {
-                plan.push(row.text(3)?.unwrap_or_default());
-                Ok(())
-            })
-            .unwrap();
-            let wanted = match table.rowid_column() {
-                Some(_) => format!(
-                    "SEARCH main.{} USING INTEGER PRIMARY KEY (rowid>?)",
-                    table.name
-                ),
-                None => format!("SCAN main.{}", table.name),
-            };
-            assert_eq!(plan, [wanted], "{sql}");
         }
     }
 }

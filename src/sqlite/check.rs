@@ -28,8 +28,8 @@ pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, Sql
     });
     match done {
         Ok(()) => Ok(check),
-        // "foreign key mismatch", an unknown collation: a plain SQLITE_ERROR.
-        Err(error) if error.kind == ErrorKind::Other => Ok(ForeignKeyCheck {
+        // "foreign key mismatch", an unknown collation: a plain SQLITE_ERROR. Or damage.
+        Err(error) if error.kind == ErrorKind::Other || error.is_damage() => Ok(ForeignKeyCheck {
             violations: BTreeMap::new(),
             defect: Some(error.message),
         }),
@@ -48,6 +48,8 @@ pub struct IntegrityAnswer {
 
 /// Runs `PRAGMA quick_check`, or the full `integrity_check`.
 ///
+/// Damage that stops the pragma is its last line.
+///
 /// One collation or function that is not known stops the pragma for the whole database: then the
 /// tables are checked one by one.
 pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteError> {
@@ -58,6 +60,10 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
     };
     let mut answer = IntegrityAnswer::default();
     match lines_of(db, &format!("PRAGMA main.{pragma}"), &mut answer.lines) {
+        Err(error) if error.is_damage() => {
+            answer.lines.push(stopped(&error));
+            return Ok(answer);
+        }
         Err(error) if error.kind == ErrorKind::Other => {}
         done => return done.map(|()| answer),
     }
@@ -75,6 +81,7 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
             Err(error) if error.kind == ErrorKind::Other => {
                 answer.unchecked.push((table, error.message));
             }
+            Err(error) if error.is_damage() => answer.lines.push(stopped(&error)),
             done => done?,
         }
     }
@@ -83,10 +90,19 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
 
 fn lines_of(db: &Connection, sql: &str, lines: &mut Vec<String>) -> Result<(), SqliteError> {
     db.for_each(sql, &[], |row| {
-        let line = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default()).into_owned();
-        if line != "ok" {
-            lines.push(line);
-        }
+        let told = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default());
+        // What is said of pages comes in one piece, under a heading.
+        let complaints = told
+            .lines()
+            .filter(|line| *line != "ok" && !line.starts_with("*** in database "));
+        lines.extend(complaints.map(str::to_owned));
         Ok(())
     })
+}
+
+fn stopped(error: &SqliteError) -> String {
+    format!(
+        "the check could not be carried to its end: {}",
+        error.message
+    )
 }

@@ -3,6 +3,7 @@
 //! What is not UTF-8, or cannot be read, is listed: nothing is dropped unseen.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::open::Connection;
 use super::quote::ident;
@@ -10,6 +11,7 @@ use super::statement::{ErrorKind, Row, SqliteError};
 use super::table::read_table;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
 use crate::model::text::TextEncoding;
+use crate::model::value::ValueRef;
 
 /// A schema as it was read.
 #[derive(Debug, Clone, Default)]
@@ -128,6 +130,29 @@ pub fn primary_key_index(db: &Connection, table: &str) -> Result<Option<String>,
         },
     )?;
     Ok(found)
+}
+
+/// What each root page belongs to, for people: `orders`, `index orders_day`.
+pub fn read_root_pages(db: &Connection) -> Result<BTreeMap<i64, String>, SqliteError> {
+    let mut owners = BTreeMap::from([(1, "sqlite_schema".to_owned())]);
+    let sql = "SELECT rootpage, type, name FROM main.sqlite_schema WHERE rootpage > 0";
+    db.for_each(sql, &[], |row| {
+        let ValueRef::Integer(root) = row.value(0)? else {
+            return Ok(());
+        };
+        let text = |at| -> Result<String, SqliteError> {
+            Ok(String::from_utf8_lossy(row.bytes(at)?.unwrap_or_default()).into_owned())
+        };
+        let name = text(2)?;
+        let owner = if text(1)? == "table" {
+            name
+        } else {
+            format!("index {name}")
+        };
+        owners.insert(root, owner);
+        Ok(())
+    })?;
+    Ok(owners)
 }
 
 /// How the database's texts are written.

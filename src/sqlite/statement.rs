@@ -75,6 +75,22 @@ impl SqliteError {
         }
     }
 
+    /// A row of a WITHOUT ROWID table whose key does not follow the one before.
+    pub fn out_of_order() -> Self {
+        Self {
+            kind: ErrorKind::Corrupt,
+            code: 0,
+            message: "a row is out of order".to_owned(),
+        }
+    }
+
+    /// True if what was asked for is damaged, or cannot be read from its disk: other rows may be had.
+    pub fn is_damage(&self) -> bool {
+        // SQLITE_IOERR_READ, SHORT_READ, DATA and CORRUPTFS.
+        let of_reading = matches!(self.code, 266 | 522 | 8202 | 8458);
+        self.kind == ErrorKind::Corrupt || (self.kind == ErrorKind::Io && of_reading)
+    }
+
     /// A WITHOUT ROWID table whose primary key is not listed.
     pub fn without_key(table: &str) -> Self {
         Self::other(format!(

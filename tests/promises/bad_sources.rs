@@ -85,27 +85,6 @@ fn a_truncated_database_is_never_backed_up_as_if_it_were_whole() {
 }
 
 #[test]
-fn a_database_with_a_damaged_page_is_damage_of_the_source() {
-    let scene = Scene::new();
-    let damaged = scene.sandbox.path("damaged.db");
-    sql(
-        &damaged,
-        "CREATE TABLE t(a, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-         INSERT INTO t SELECT i, printf('%.50c', 'x') FROM n",
-    );
-    let mut bytes = fs::read(&damaged).unwrap();
-    let pages = bytes.len() / 4096;
-    bytes[4096 * (pages / 2)..4096 * (pages / 2) + 100].fill(0xff);
-    fs::write(&damaged, bytes).unwrap();
-    let (code, _, error) = scene.refused(&damaged);
-    assert!(
-        matches!(error, Error::Source(SourceError::Corrupt { .. })),
-        "{error}"
-    );
-    assert_eq!(code, 4);
-}
-
-#[test]
 fn a_locked_database_is_busy_and_not_waited_for_longer_than_told() {
     for journal in ["DELETE", "WAL"] {
         let scene = Scene::new();

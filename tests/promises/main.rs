@@ -17,6 +17,7 @@ mod codecs;
 mod commit_protocol;
 mod corruption;
 mod crash;
+mod damaged_sources;
 mod delta_damage;
 mod delta_losses;
 mod delta_steps;

@@ -57,6 +57,7 @@ fn write_golden(folder: &Path) {
             source_name: Some("golden".to_owned()),
             busy_timeout: std::time::Duration::ZERO,
             temp_dir: None,
+            check_source: None,
             strict: false,
         };
         backup::run(&mut store, &world(), &options, &mut NoProgress).unwrap();

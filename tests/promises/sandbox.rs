@@ -86,6 +86,7 @@ impl Sandbox {
             source_name: Some("test".to_owned()),
             busy_timeout: Duration::from_millis(200),
             temp_dir: Some(self.dir.path().to_owned()),
+            check_source: None,
             strict: false,
         };
         // Names tell seconds.

@@ -41,6 +41,7 @@ impl Workshop {
             source_name: None,
             busy_timeout: Duration::from_millis(200),
             temp_dir: None,
+            check_source: None,
             strict: false,
         };
         let done = backup::run(&mut self.store, &self.world, &options, &mut NoProgress).unwrap();

@@ -71,6 +71,7 @@ impl Workshop {
             source_name: Some("test".to_owned()),
             busy_timeout: Duration::from_millis(200),
             temp_dir: Some(self.dir.path().to_owned()),
+            check_source: None,
             strict: false,
         }
     }

@@ -17,7 +17,7 @@ use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::cli::render::text::backup::BackupView;
 use crate::ops;
-use crate::ops::backup::BackupOptions;
+use crate::ops::backup::{BackupOptions, IntegrityCheck};
 use crate::ops::export::{ExportForm, ExportOptions};
 use crate::ops::open::PathKind;
 use crate::ops::open::Store;
@@ -67,12 +67,34 @@ pub struct BackupArgs {
         value_parser = clap::value_parser!(i32).range(1..=19)
     )]
     compression: i32,
+    /// Have SQLite check the database first; a first backup is checked quickly in any case
+    #[arg(long, value_name = "CHECK", value_enum, num_args = 0..=1, require_equals = true,
+          default_missing_value = "quick")]
+    check_source: Option<CheckWord>,
     /// Fail, and store nothing, if anything cannot be read or carried as records
     #[arg(long)]
     strict: bool,
     /// How long to wait for a database that is busy, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
+}
+
+/// How SQLite checks the database.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum CheckWord {
+    /// `quick_check`: pages and records
+    Quick,
+    /// `integrity_check`: whether indexes agree as well
+    Full,
+}
+
+impl CheckWord {
+    fn check(self) -> IntegrityCheck {
+        match self {
+            Self::Quick => IntegrityCheck::QuickCheck,
+            Self::Full => IntegrityCheck::IntegrityCheck,
+        }
+    }
 }
 
 /// Takes the snapshot.
@@ -101,6 +123,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         source_name: args.source_name,
         busy_timeout: Duration::from_secs(args.deadline),
         temp_dir: None,
+        check_source: args.check_source.map(CheckWord::check),
         strict: args.strict,
     };
     let world = cx.world.clone();

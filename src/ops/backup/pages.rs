@@ -6,7 +6,7 @@ use crate::format::manifest::{Entity, PAGES_NAME};
 use crate::model::row::RowRef;
 use crate::ops::grow::TreeSink;
 use crate::progress::{Finding, Progress, Unit};
-use crate::source::{Capture, pages};
+use crate::source::{Capture, SourceError, pages};
 use crate::store::StoreWriter;
 use crate::target::rehearse;
 use crate::tree::TreeShape;
@@ -33,13 +33,16 @@ pub(super) fn reasons(capture: &Capture, entities: &[Entity]) -> Result<Vec<Find
     Ok(reasons)
 }
 
-/// Puts the database's pages beside its records.
+/// Puts the database's pages beside its records, and says so in `findings`. Those of a damaged one
+/// as far as SQLite copies them.
 pub(super) fn write(
     capture: &Capture,
     parent: Option<&Parent>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
-) -> Result<Entity, Error> {
+    damaged: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Entity>, Error> {
     progress.phase("Reading pages", 0, Unit::Records);
     let shape = TreeShape::pages();
     let mut builder = TreeBuilder::new(&shape, writer.hash());
@@ -49,18 +52,29 @@ pub(super) fn write(
     let mut look_at = |_: RowRef<'_>| {};
     let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
     let read = pages(capture, &mut sink);
-    Ok(Entity {
-        entity: PAGES_NAME.to_owned(),
-        ..sink.end(read, capture.path())?.entity()
-    })
-}
-
-/// Says that the pages are kept.
-pub(super) fn finding(capture: &Capture, pages: &Entity) -> Finding {
-    let bytes = pages.records * u64::from(capture.settings().page_size);
+    let subject = capture.path().display().to_string();
+    let grown = match sink.end(read, capture.path()) {
+        Err(Error::Source(error @ (SourceError::Corrupt { .. } | SourceError::Sqlite { .. })))
+            if damaged =>
+        {
+            let text = format!("its pages cannot be copied, its records are kept alone: {error}");
+            findings.push(Finding::warning(subject, text));
+            return Ok(None);
+        }
+        grown => grown?.entity(),
+    };
+    let bytes = grown.records * u64::from(capture.settings().page_size);
+    let use_of = match damaged {
+        true => "restore --from pages gives them back, damage and all",
+        false => "a new file is made from them",
+    };
     let text = format!(
-        "its {} pages ({bytes} bytes) are kept beside its records: a new file is made from them",
-        pages.records
+        "its {} pages ({bytes} bytes) are kept beside its records: {use_of}",
+        grown.records
     );
-    Finding::warning(capture.path().display().to_string(), text)
+    findings.push(Finding::warning(subject, text));
+    Ok(Some(Entity {
+        entity: PAGES_NAME.to_owned(),
+        ..grown
+    }))
 }

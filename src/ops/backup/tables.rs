@@ -1,5 +1,6 @@
 //! Tables into trees, and what differs from the trees of the parent.
 
+use super::damage;
 use super::misfits::Misfits;
 use super::parent::Parent;
 use crate::error::Error;
@@ -19,37 +20,55 @@ use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::diff::{self, State};
 
-/// Puts every carried table. Gives the entity files in import order, and the tables that no person
-/// made. `findings` takes the values that SQL does not put back as they are.
+/// The trees of a database's tables.
+pub(super) struct Tables {
+    /// Entity files, in import order.
+    pub entities: Vec<Entity>,
+    /// Tables that no person made.
+    pub internal: Vec<Entity>,
+    /// Values that SQL does not put back as they are, and rows that could not be read.
+    pub findings: Vec<Finding>,
+    /// Rows could not be read.
+    pub damaged: bool,
+}
+
+/// Puts every table that has records.
 pub(super) fn write_all(
     capture: &Capture,
     parent: Option<&Parent>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
-    findings: &mut Vec<Finding>,
-) -> Result<(Vec<Entity>, Vec<Entity>), Error> {
+) -> Result<Tables, Error> {
     let schema = capture.schema();
+    let (mut findings, mut damaged) = (Vec::new(), false);
+    let mut put = |table: &Table| {
+        write_table(
+            capture,
+            table,
+            parent,
+            writer,
+            progress,
+            &mut findings,
+            &mut damaged,
+        )
+    };
     let mut entities = Vec::new();
     for order in import_order(schema).tables {
-        let table = &schema.tables[order.table];
-        if capture.carries(table) {
-            let mut entity = write_table(capture, table, parent, writer, progress, findings)?;
-            entity.import_order = order.import_order;
-            entity.dependencies = order.dependencies;
-            entities.push(entity);
-        }
+        entities.push(Entity {
+            import_order: order.import_order,
+            dependencies: order.dependencies,
+            ..put(&schema.tables[order.table])?
+        });
     }
-    let mut internal = Vec::new();
-    for table in schema
-        .tables
-        .iter()
-        .filter(|t| t.is_internal() && capture.carries(t))
-    {
-        internal.push(write_table(
-            capture, table, parent, writer, progress, findings,
-        )?);
-    }
-    Ok((entities, internal))
+    let internal = schema.tables.iter();
+    let internal = internal.filter(|table| table.is_internal() && capture.carries(table));
+    let internal: Result<Vec<Entity>, Error> = internal.map(put).collect();
+    Ok(Tables {
+        entities,
+        internal: internal?,
+        findings,
+        damaged,
+    })
 }
 
 /// Tables whose order cannot be checked later.
@@ -77,6 +96,7 @@ fn write_table(
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
     findings: &mut Vec<Finding>,
+    damaged: &mut bool,
 ) -> Result<Entity, Error> {
     let encoding = capture.schema().encoding;
     let shape = TreeShape::of(table, encoding);
@@ -90,6 +110,10 @@ fn write_table(
     let scanned = rows(capture, table, &mut sink);
     let grown = sink.end(scanned, capture.path())?;
     findings.extend(misfits.findings(table));
+    if let Some(finding) = damage::of_scan(table, &grown.scanned) {
+        findings.push(finding);
+        *damaged = true;
+    }
     Ok(Entity {
         entity: table.name.clone(),
         file: entity_file(&table.name),

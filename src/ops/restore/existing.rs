@@ -165,6 +165,7 @@ fn save(
             source_name: None,
             busy_timeout: options.busy_timeout,
             temp_dir: None,
+            check_source: None,
             strict: false,
         },
         progress,

@@ -62,7 +62,7 @@ pub(super) fn run(
             true => pages::build(&basis, progress)?,
             false => build(&basis, progress)?,
         };
-        if options.check == CheckLevel::Full {
+        if options.check == CheckLevel::Full && !(from_pages && manifest.damaged) {
             reread::roots(&basis, &completed, progress)?;
         }
         outcome.findings.extend(completed.publish()?.findings);
@@ -218,5 +218,6 @@ pub(super) fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
         foreign_keys,
         complaints: complaints.map_or_else(Vec::new, |i| i.complaints.clone()),
         damaged: manifest.damaged,
+        with_damage: false,
     }
 }

@@ -4,7 +4,7 @@ use super::new_file::{Making, expected};
 use super::records;
 use crate::error::Error;
 use crate::progress::{Progress, Unit};
-use crate::target::{Completed, DatabaseImage};
+use crate::target::{Completed, DatabaseImage, Expected};
 use crate::tree::TreeShape;
 
 /// Writes the pages one after the other, and checks what they make.
@@ -28,5 +28,9 @@ pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<C
         return Err(Error::Cancelled);
     }
     progress.phase("Checking", 0, Unit::Records);
-    Ok(image.complete(options.check, schema, &expected(manifest, schema))?)
+    let expected = Expected {
+        with_damage: manifest.damaged,
+        ..expected(manifest, schema)
+    };
+    Ok(image.complete(options.check, schema, &expected)?)
 }

@@ -1,0 +1,74 @@
+//! What of a source is put into packs: its check, its tables, and its pages where they are needed.
+
+use super::parent::Parent;
+use super::{damage, pages, tables};
+use crate::error::Error;
+use crate::format::manifest::{Entity, Integrity, IntegrityCheck};
+use crate::progress::{Finding, Progress, Unit};
+use crate::source::Capture;
+use crate::store::StoreWriter;
+
+/// What was read and put into packs.
+pub(super) struct Content {
+    pub entities: Vec<Entity>,
+    pub internal: Vec<Entity>,
+    pub pages: Option<Entity>,
+    pub damaged: bool,
+    pub integrity: Option<Integrity>,
+    pub findings: Vec<Finding>,
+}
+
+/// Checks the source if asked, or if there is no parent, and puts all of it.
+pub(super) fn write(
+    capture: &Capture,
+    asked: Option<IntegrityCheck>,
+    parent: Option<&Parent>,
+    writer: &mut StoreWriter,
+    progress: &mut dyn Progress,
+) -> Result<Content, Error> {
+    let mut findings: Vec<Finding> = fact(capture).into_iter().collect();
+    let mut integrity = None;
+    let mut check = |level, findings: &mut Vec<Finding>, progress: &mut dyn Progress| {
+        let checked = damage::check(capture, level, progress)?;
+        findings.extend(checked.findings);
+        integrity = Some(checked.integrity);
+        Ok::<bool, Error>(checked.damaged)
+    };
+    // A first backup looks at the whole database anyway.
+    let level = asked.or(parent.is_none().then_some(IntegrityCheck::QuickCheck));
+    let mut damaged = match level {
+        Some(level) => check(level, &mut findings, progress)?,
+        None => false,
+    };
+    progress.phase("Reading", 0, Unit::Records);
+    let tables = tables::write_all(capture, parent, writer, progress)?;
+    if tables.damaged && level.is_none() {
+        check(IntegrityCheck::QuickCheck, &mut findings, progress)?;
+    }
+    damaged |= tables.damaged;
+    findings.extend(tables::unordered(capture.schema(), &tables.entities));
+    let mut reasons = tables.findings;
+    reasons.extend(pages::reasons(capture, &tables.entities)?);
+    let pages = match reasons.is_empty() && !damaged {
+        true => None,
+        false => pages::write(capture, parent, writer, progress, damaged, &mut reasons)?,
+    };
+    findings.extend(reasons);
+    Ok(Content {
+        entities: tables.entities,
+        internal: tables.internal,
+        pages,
+        damaged,
+        integrity,
+        findings,
+    })
+}
+
+/// A fact of the source that is known before its rows are read.
+fn fact(capture: &Capture) -> Option<Finding> {
+    let text = "the file has 0 bytes: an empty database";
+    let subject = capture.path().display().to_string();
+    capture
+        .is_empty_file()
+        .then(|| Finding::note(subject, text))
+}
