@@ -36,6 +36,9 @@ pub fn put(database: &Path, weights: LeafWeights, sink: &mut dyn BlobSink) {
         busy: Duration::from_secs(1),
         temp_dir: std::env::temp_dir(),
         vfs: std::sync::Arc::new(larder::vfs::os::OsVfs),
+        env: std::sync::Arc::new(larder::env::SystemEnv),
+        stop: larder::progress::StopSign::default(),
+        reading: larder::source::Reading::default(),
     };
     let capture = Capture::begin(database, &options).unwrap();
     for table in &capture.schema().tables {

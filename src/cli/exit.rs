@@ -135,12 +135,17 @@ pub fn of_error(error: &Error, signal: Option<Signal>) -> Code {
 
 fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
     match error {
-        SourceError::Busy { .. } | SourceError::Changed { .. } => Code::Busy,
+        SourceError::Busy { .. }
+        | SourceError::LockTooLong { .. }
+        | SourceError::WalGrew { .. }
+        | SourceError::Changed { .. } => Code::Busy,
         SourceError::Corrupt { .. } => Code::Damaged,
         SourceError::Cancelled { .. } => of_signal(signal),
         SourceError::NotFound { .. }
         | SourceError::NotADatabase { .. }
         | SourceError::NeedsRecovery { .. }
+        | SourceError::WalNeedsWrite { .. }
+        | SourceError::WalOverNetwork { .. }
         | SourceError::Denied { .. }
         | SourceError::NoSpace { .. }
         | SourceError::NotAllCarried { .. }

@@ -51,11 +51,36 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
 
 fn source(error: &SourceError) -> Option<String> {
     let next = match error {
-        SourceError::Busy { .. } => "Try again when it is quieter, or raise --deadline.",
+        SourceError::Busy { waited, .. } => {
+            return Some(format!(
+                "Try again when it is quieter, or raise --deadline (now {} s).",
+                waited.as_secs_f64()
+            ));
+        }
+        SourceError::LockTooLong { max, .. } => {
+            return Some(format!(
+                "Try again when the disk is quieter, or raise --max-lock (now {} s).",
+                max.as_secs_f64()
+            ));
+        }
+        SourceError::WalGrew { max_bytes, .. } => {
+            return Some(format!(
+                "Try again when it is quieter, or raise --max-wal (now {} MiB).",
+                max_bytes >> 20
+            ));
+        }
+        SourceError::WalNeedsWrite { .. } => {
+            "Run it as a user who may write there. If nobody writes to it (read-only media, a copy), say \
+             --immutable."
+        }
+        SourceError::WalOverNetwork { .. } => {
+            "Run it on the machine where the file lies. If nobody writes to it meanwhile, say --immutable."
+        }
         SourceError::Changed { .. } => "Try again: another file stands in its place now.",
         SourceError::NotADatabase { .. } => "Give a database file.",
         SourceError::NeedsRecovery { .. } => {
-            "Open it once with its application, or with sqlite3, and try again."
+            "Open it once with its application, or run this as a user who may write it. If nobody writes to it, \
+             say --immutable: then a copy is rolled back."
         }
         SourceError::Corrupt { .. } => {
             "Look at it with: sqlite3 DATABASE \"PRAGMA integrity_check\". An older snapshot may be whole."
@@ -224,5 +249,33 @@ mod tests {
             advice.next.as_deref(),
             Some("Snapshots are listed with: larder list")
         );
+    }
+
+    /// A limit is told with its value now: else nobody knows what to raise it to.
+    #[test]
+    fn a_limit_that_was_reached_is_named_with_its_value() {
+        let path = || Path::new("app.db").to_owned();
+        let seconds = std::time::Duration::from_secs;
+        for (error, option) in [
+            (
+                SourceError::LockTooLong {
+                    path: path(),
+                    max: seconds(30),
+                },
+                "--max-lock (now 30 s)",
+            ),
+            (
+                SourceError::WalGrew {
+                    path: path(),
+                    grown_bytes: 3 << 30,
+                    max_bytes: 1 << 30,
+                },
+                "--max-wal (now 1024 MiB)",
+            ),
+        ] {
+            let advice = advise(&Error::Source(error), &Look::for_tests());
+            assert!(advice.message.starts_with("app.db was given up: "));
+            assert!(advice.next.is_some_and(|next| next.contains(option)));
+        }
     }
 }

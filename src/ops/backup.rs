@@ -21,6 +21,7 @@ use crate::model::id::{BlobId, SnapshotId};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress, Severity};
+pub use crate::source::Reading;
 use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
 use content::Content;
@@ -46,6 +47,8 @@ pub struct BackupOptions {
     pub check_source: Option<IntegrityCheck>,
     /// Fail rather than take a snapshot that lacks something, or that holds pages.
     pub strict: bool,
+    /// What the programs that use the database are asked to bear.
+    pub reading: Reading,
 }
 
 /// An entity file of the new snapshot.
@@ -80,6 +83,9 @@ pub struct BackupOutcome {
     pub findings: Vec<Finding>,
     /// `WAL` or `rollback journal`.
     pub journal: String,
+    /// The longest time that others could not write because the database was copied; `None` if
+    /// they always could, as in WAL mode.
+    pub longest_lock_ms: Option<u64>,
     /// Length of the database file.
     pub source_bytes: u64,
     /// Bytes of packs and manifest that were added.
@@ -106,24 +112,34 @@ pub fn run(
 ) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
     let mut tries = 1;
+    let mut reading = options.reading.clone();
     loop {
-        match attempt(store, world, options, progress) {
+        match attempt(store, world, options, &reading, progress) {
             // W6: packs that were uploaded are found again by deduplication.
             Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
+            // Others write more than may pile up: a copy lets go of the source sooner.
+            Err(Error::Source(SourceError::WalGrew { .. })) if !reading.private_copy => {
+                reading.private_copy = true;
+            }
             Err(error) => return Err(error),
             Ok(mut outcome) => {
                 let elapsed = world.env.monotonic().saturating_sub(begun);
-                outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                outcome.elapsed_ms = whole_ms(elapsed);
                 return Ok(outcome);
             }
         }
     }
 }
 
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn attempt(
     store: &Store,
     world: &World,
     options: &BackupOptions,
+    reading: &Reading,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
@@ -131,6 +147,9 @@ fn attempt(
         busy: options.busy_timeout,
         temp_dir,
         vfs: world.vfs.clone(),
+        env: world.env.clone(),
+        stop: progress.stop_sign(),
+        reading: reading.clone(),
     };
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();
@@ -161,6 +180,7 @@ fn attempt(
             progress,
         )
     });
+    let longest_lock_ms = capture.longest_lock().map(whole_ms);
     let done = done.and_then(|(manifest, parent)| {
         if options.strict {
             ensure_all_carried(&capture, &manifest)?;
@@ -183,7 +203,9 @@ fn attempt(
     };
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
-    Ok(outcome(&manifest, parent.as_ref(), before, committed))
+    let mut outcome = outcome(&manifest, parent.as_ref(), before, committed);
+    outcome.longest_lock_ms = longest_lock_ms;
+    Ok(outcome)
 }
 
 /// What a strict backup asks: no warning.
@@ -381,6 +403,7 @@ fn outcome(
         damaged: manifest.damaged,
         findings: manifest.findings.clone(),
         journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
+        longest_lock_ms: None,
         source_bytes: manifest.source.bytes,
         stored_bytes: committed.pack_bytes + committed.manifest_bytes,
         store_bytes: before.bytes + committed.manifest_bytes,

@@ -1,111 +1,221 @@
 //! One consistent read of a database, however many write to it meanwhile.
 //!
-//! WAL mode: one read transaction on a read-only connection, held until the capture is dropped.
-//! Rollback mode: there an open reader blocks writers, so the database is copied in one step into
-//! a private file, the source is released, and the copy is read. Never by file copy.
+//! WAL mode: one read transaction, held until the capture is dropped. Rollback mode: there an open
+//! reader blocks writers, so the database is copied into a private file, the source is released,
+//! and the copy is read (`private_copy`). How a source is opened so that it stays as it was:
+//! `opening`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::SourceError;
-use super::files;
+use super::files::{self, Looked};
+use super::opening::{self, Opened, ReadFrom};
+use super::patience::Tries;
+use super::private_copy::{self, Blocks, ensure_in_place};
+use super::wal_growth::WalGrowth;
+use crate::env::{Env, SystemEnv};
 use crate::model::schema::{Schema, Settings, Table, TableKind};
+use crate::progress::StopSign;
 use crate::sqlite::check::{self, ForeignKeyCheck, IntegrityAnswer};
 use crate::sqlite::schema::Unreadable;
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
 
 /// How to capture.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CaptureOptions {
     /// How long to wait for a lock.
     pub busy: Duration,
     /// Where a private copy may lie: room for one database.
     pub temp_dir: PathBuf,
-    /// Through which the file is looked at before SQLite opens it.
+    /// Through which is looked at the files.
     pub vfs: Arc<dyn Vfs>,
+    /// Times the locks, and waits for them.
+    pub env: Arc<dyn Env>,
+    /// Ends waits, copies and statements.
+    pub stop: StopSign,
+    /// What the programs that use the database are asked to bear.
+    pub reading: Reading,
+}
+
+impl fmt::Debug for CaptureOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureOptions")
+            .field("busy", &self.busy)
+            .field("temp_dir", &self.temp_dir)
+            .field("reading", &self.reading)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the programs that use a database are asked to bear while it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Rollback mode: how long they may be kept from writing without a break.
+    pub max_lock: Duration,
+    /// WAL mode: by how much the `-wal` may grow, since no checkpoint can begin it anew.
+    pub max_wal_bytes: u64,
+    /// On the user's word that nobody writes: no locks are taken and no files made.
+    pub immutable: bool,
+    /// Read a private copy also where the source could be read in place.
+    pub private_copy: bool,
+}
+
+impl Default for Reading {
+    /// 30 seconds, 1 GiB; the database may be in use.
+    fn default() -> Self {
+        Self {
+            max_lock: Duration::from_secs(30),
+            max_wal_bytes: 1 << 30,
+            immutable: false,
+            private_copy: false,
+        }
+    }
 }
 
 /// A database at one moment. It does not change while it is read.
 #[derive(Debug)]
 pub struct Capture {
-    // Before `copy`: the connection closes before the file goes.
+    // Before `folder`: the connection closes before the files go.
     pub(super) db: Connection,
-    /// The private copy of a rollback-mode database.
-    copy: Option<tempfile::TempPath>,
+    /// Holds the private copy that `db` reads, if it does not read the source.
+    folder: Option<tempfile::TempDir>,
+    /// The copy, if it is one file that has all pages.
+    page_file: Option<PathBuf>,
+    /// The source is held in a WAL read transaction.
+    growth: Option<WalGrowth>,
     path: PathBuf,
     options: CaptureOptions,
     bytes: u64,
     is_empty_file: bool,
+    longest_lock: Option<Duration>,
+    notes: Vec<String>,
     settings: Settings,
     schema: Schema,
     unreadable: Vec<Unreadable>,
 }
 
+/// What is read from: the source or a copy, in a state that stays.
+struct Held {
+    db: Connection,
+    folder: Option<tempfile::TempDir>,
+    page_file: Option<PathBuf>,
+    growth: Option<WalGrowth>,
+    /// Pages of the source; `None`: those of `db`.
+    pages: Option<u64>,
+    longest_lock: Option<Duration>,
+    /// The journal mode, where `db` does not say it.
+    is_wal: Option<bool>,
+}
+
+impl Held {
+    /// Read where it lies.
+    fn in_place(db: Connection) -> Self {
+        Self {
+            db,
+            folder: None,
+            page_file: None,
+            growth: None,
+            pages: None,
+            longest_lock: None,
+            is_wal: None,
+        }
+    }
+}
+
 impl Capture {
     /// Begins: on return the moment of the capture is fixed.
     ///
-    /// Errors: `Busy` if a lock was not had in time.
+    /// Errors: `Busy` if a lock was not had in time; `LockTooLong` and `WalGrew` over the limits
+    /// of [`Reading`].
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
+        let mut tries = Tries::begin(options);
+        loop {
+            match Self::attempt(path, options) {
+                Err(SourceError::Busy { path, cause, .. }) => {
+                    if options.stop.is_set() {
+                        return Err(SourceError::Cancelled { path });
+                    }
+                    if !tries.again(options) {
+                        let waited = options.busy;
+                        return Err(SourceError::Busy {
+                            path,
+                            waited,
+                            cause,
+                        });
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn attempt(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
         let looked = files::look(path, &*options.vfs)?;
-        let path = looked.path;
-        let at = |cause: SqliteError| SourceError::of(&path, None, cause);
-        let live = Connection::open_live(&path, options.busy).map_err(at)?;
-        live.execute("BEGIN").map_err(at)?;
-        // The first read, not BEGIN, fixes the moment.
-        live.integer("PRAGMA main.schema_version").map_err(at)?;
-        let settings = schema::read_settings(&live).map_err(at)?;
-        // Not of the copy: that of an empty database has a page.
-        let pages = live
-            .integer("PRAGMA main.page_count")
-            .map_err(at)?
-            .unwrap_or(0);
-        let bytes = pages.unsigned_abs() * u64::from(settings.page_size);
-        let (db, copy) = if settings.journal_mode == "wal" {
-            (live, None)
-        } else {
-            let (db, copy) = private_copy(&path, &live, &options.temp_dir)?;
-            ensure_in_place(&path, &live)?;
-            live.close().map_err(at)?;
-            (db, Some(copy))
-        };
-        let mut capture = Self::read(db, copy, path, settings, options.clone())?;
-        capture.bytes = bytes;
-        capture.is_empty_file = looked.is_empty;
+        match Self::open(&looked, options) {
+            // SQLite says so; no connection is open any more.
+            Err(SourceError::NotADatabase { path, .. }) => {
+                Err(files::not_a_database(&path, &*options.vfs))
+            }
+            done => done,
+        }
+    }
+
+    fn open(looked: &Looked, options: &CaptureOptions) -> Result<Self, SourceError> {
+        let mut opened = opening::open(looked, options)?;
+        let notes = std::mem::take(&mut opened.notes);
+        let held = hold(opened, looked, options)?;
+        let mut capture = Self::read(held, looked.path.clone(), options.clone())?;
+        capture.notes = notes;
+        capture.is_empty_file = looked.bytes == 0;
         Ok(capture)
     }
 
     /// A file of our own that is complete and closed: it is read in place, without locks.
     pub fn of_complete(path: &Path, vfs: &Arc<dyn Vfs>) -> Result<Self, SourceError> {
-        let at = |cause: SqliteError| SourceError::of(path, None, cause);
-        let db = Connection::open_complete(path).map_err(at)?;
-        let settings = schema::read_settings(&db).map_err(at)?;
+        let db = Connection::open_complete(path);
+        let held = Held::in_place(db.map_err(|cause| SourceError::of(path, None, cause))?);
         let options = CaptureOptions {
             busy: Duration::ZERO,
             temp_dir: PathBuf::new(),
             vfs: vfs.clone(),
+            env: Arc::new(SystemEnv),
+            stop: StopSign::default(),
+            reading: Reading::default(),
         };
-        Self::read(db, None, path.to_owned(), settings, options)
+        Self::read(held, path.to_owned(), options)
     }
 
-    fn read(
-        db: Connection,
-        copy: Option<tempfile::TempPath>,
-        path: PathBuf,
-        settings: Settings,
-        options: CaptureOptions,
-    ) -> Result<Self, SourceError> {
+    fn read(held: Held, path: PathBuf, options: CaptureOptions) -> Result<Self, SourceError> {
         let at = |cause: SqliteError| SourceError::of(&path, None, cause);
+        let db = held.db;
+        let mut settings = schema::read_settings(&db).map_err(at)?;
+        if let Some(is_wal) = held.is_wal {
+            settings.journal_mode = if is_wal { "wal" } else { "delete" }.to_owned();
+        }
+        let pages = match held.pages {
+            Some(pages) => pages,
+            None => {
+                let pages = db.integer("PRAGMA main.page_count").map_err(at)?;
+                pages.unwrap_or(0).unsigned_abs()
+            }
+        };
         let read = schema::read_schema(&db).map_err(at)?;
         Ok(Self {
             db,
-            copy,
-            bytes: 0,
+            folder: held.folder,
+            page_file: held.page_file,
+            growth: held.growth,
+            bytes: pages * u64::from(settings.page_size),
             path,
             options,
             is_empty_file: false,
+            longest_lock: held.longest_lock,
+            notes: Vec::new(),
             settings,
             schema: read.schema,
             unreadable: read.unreadable,
@@ -158,11 +268,29 @@ impl Capture {
 
     /// True while the source itself is being read; false if a private copy is.
     pub fn holds_source(&self) -> bool {
-        self.copy.is_none()
+        self.folder.is_none()
     }
 
-    /// The foreign-key verdict of one table.
+    /// The longest time without a break that other programs could not write because of the
+    /// capture; `None` if it was read in place, as in WAL mode, where they always could.
+    pub fn longest_lock(&self) -> Option<Duration> {
+        self.longest_lock
+    }
+
+    /// Facts for the user about how the database lies there, and what was done to read it.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// To be asked now and then while rows are read: `WalGrew` once others wrote so much that the
+    /// source should be let go.
+    pub fn check_wal(&self) -> Result<(), SourceError> {
+        self.growth.as_ref().map_or(Ok(()), WalGrowth::check)
+    }
+
+    /// The foreign-key verdict of one table. `WalGrew` as `check_wal` says.
     pub fn foreign_key_violations(&self, table: &Table) -> Result<ForeignKeyCheck, SourceError> {
+        self.check_wal()?;
         if table.foreign_keys.is_empty() {
             return Ok(ForeignKeyCheck::default());
         }
@@ -181,13 +309,14 @@ impl Capture {
         look: impl FnOnce(&Path, &dyn Vfs) -> T,
     ) -> Result<T, SourceError> {
         let vfs = &*self.options.vfs;
-        if let Some(copy) = &self.copy {
-            return Ok(look(copy, vfs));
+        if let Some(file) = &self.page_file {
+            return Ok(look(file, vfs));
         }
-        let (db, copy) = private_copy(&self.path, &self.db, &self.options.temp_dir)?;
-        db.close()
+        let copy = private_copy::of_state(&self.db, &self.path, &self.options)?;
+        copy.db
+            .close()
             .map_err(|cause| SourceError::of(&self.path, None, cause))?;
-        Ok(look(&copy, vfs))
+        Ok(look(&copy.file, vfs))
     }
 
     /// Tables and indexes by the root pages of their trees, for people.
@@ -207,29 +336,45 @@ impl Capture {
     }
 }
 
-fn ensure_in_place(path: &Path, db: &Connection) -> Result<(), SourceError> {
-    match db.has_moved() {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(SourceError::Changed {
-            path: path.to_owned(),
-        }),
-        Err(cause) => Err(SourceError::of(path, None, cause)),
-    }
-}
-
-/// Copies through SQLite, in one step under one lock.
-fn private_copy(
-    path: &Path,
-    live: &Connection,
-    temp_dir: &Path,
-) -> Result<(Connection, tempfile::TempPath), SourceError> {
-    let copy = tempfile::Builder::new()
-        .prefix("larder-")
-        .tempfile_in(temp_dir)
-        .map_err(|cause| SourceError::file("make a file in", temp_dir, cause))?
-        .into_temp_path();
-    let at = |cause: SqliteError| SourceError::of(path, None, cause);
-    let mut db = Connection::open_scratch(&copy).map_err(at)?;
-    live.copy_into(&mut db).map_err(at)?;
-    Ok((db, copy))
+/// Fixes the moment: by a transaction that stays open, or by a copy.
+fn hold(opened: Opened, looked: &Looked, options: &CaptureOptions) -> Result<Held, SourceError> {
+    let at = |cause: SqliteError| SourceError::of(&looked.path, None, cause);
+    let Opened {
+        db,
+        reading,
+        folder,
+        ..
+    } = opened;
+    let blocks = match reading {
+        ReadFrom::Copy(blocks) => blocks,
+        ReadFrom::Wal if options.reading.private_copy => Blocks::Nobody,
+        ReadFrom::Wal | ReadFrom::Still(_) => {
+            db.execute("BEGIN").map_err(at)?;
+            // The first read, not BEGIN, fixes the moment.
+            db.integer("PRAGMA main.schema_version").map_err(at)?;
+            let max_bytes = options.reading.max_wal_bytes;
+            let growth = (reading == ReadFrom::Wal)
+                .then(|| WalGrowth::begin(&looked.path, &options.vfs, max_bytes));
+            return Ok(Held {
+                folder,
+                growth,
+                is_wal: match reading {
+                    ReadFrom::Still(is_wal) => Some(is_wal),
+                    ReadFrom::Wal | ReadFrom::Copy(_) => None,
+                },
+                ..Held::in_place(db)
+            });
+        }
+    };
+    let copy = private_copy::make(&db, &looked.path, blocks, options)?;
+    db.close().map_err(at)?;
+    Ok(Held {
+        db: copy.db,
+        folder: Some(copy.folder),
+        page_file: Some(copy.file),
+        growth: None,
+        pages: Some(copy.pages),
+        longest_lock: copy.longest_lock,
+        is_wal: Some(blocks != Blocks::Writers),
+    })
 }

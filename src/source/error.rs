@@ -1,6 +1,7 @@
 //! What can go wrong while a database is read.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::sqlite::{ErrorKind, SqliteError};
 
@@ -23,10 +24,12 @@ pub enum SourceError {
         found: String,
     },
     /// Locked for longer than the wait allowed.
-    #[error("{path} is busy: {cause}")]
+    #[error("{path} is locked by another program (waited {} s): {cause}", waited.as_secs_f64())]
     Busy {
         /// The database.
         path: PathBuf,
+        /// How long was waited at most.
+        waited: Duration,
         /// What SQLite said.
         cause: SqliteError,
     },
@@ -37,6 +40,51 @@ pub enum SourceError {
     NeedsRecovery {
         /// The database.
         path: PathBuf,
+    },
+    /// Copying it would keep other programs waiting for longer than is allowed.
+    #[error(
+        "{path} was given up: to copy it, others would have had to wait longer than {} s", max.as_secs_f64()
+    )]
+    LockTooLong {
+        /// The database.
+        path: PathBuf,
+        /// What is allowed.
+        max: Duration,
+    },
+    /// Others wrote so much while it was read that its `-wal` grew over what is allowed.
+    #[error(
+        "{path} was given up: its -wal grew by {} MiB while it was read, more than {} MiB",
+        grown_bytes >> 20, max_bytes >> 20
+    )]
+    WalGrew {
+        /// The database.
+        path: PathBuf,
+        /// By how much it grew.
+        grown_bytes: u64,
+        /// What is allowed.
+        max_bytes: u64,
+    },
+    /// In WAL mode it cannot be read without a permission that is missing.
+    #[error(
+        "{path} is in WAL mode: to read it, {} must be writable: {cause}", needed.display()
+    )]
+    WalNeedsWrite {
+        /// The database.
+        path: PathBuf,
+        /// The database, or its folder.
+        needed: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// WAL mode does not work where the file lies.
+    #[error(
+        "{path} is in WAL mode on {file_system}: that needs memory in common, which programs on different machines do not have"
+    )]
+    WalOverNetwork {
+        /// The database.
+        path: PathBuf,
+        /// The file system.
+        file_system: &'static str,
     },
     /// Renamed, replaced or deleted while it was read.
     #[error("{path} was replaced while it was read")]
@@ -67,8 +115,8 @@ pub enum SourceError {
     NoSpace {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
-        cause: SqliteError,
+        /// What the system or SQLite said.
+        cause: String,
     },
     /// Not everything can be read, or carried as records, and less was not wanted.
     #[error("not all of {path} can be carried as records; nothing was stored\n{}", what.join("\n"))]
@@ -121,7 +169,11 @@ impl SourceError {
         let path = path.to_owned();
         let table = table.map(str::to_owned);
         match cause.kind {
-            ErrorKind::Busy => Self::Busy { path, cause },
+            ErrorKind::Busy => Self::Busy {
+                path,
+                waited: Duration::ZERO,
+                cause,
+            },
             ErrorKind::Corrupt => Self::Corrupt { path, table, cause },
             ErrorKind::NotADatabase => Self::NotADatabase {
                 path,
@@ -134,7 +186,10 @@ impl SourceError {
                 path,
                 cause: cause.to_string(),
             },
-            ErrorKind::Full => Self::NoSpace { path, cause },
+            ErrorKind::Full => Self::NoSpace {
+                path,
+                cause: cause.to_string(),
+            },
             ErrorKind::Interrupted => Self::Cancelled { path },
             _ => Self::Sqlite { path, table, cause },
         }
@@ -147,6 +202,10 @@ impl SourceError {
         match cause.kind() {
             Io::NotFound | Io::NotADirectory => Self::NotFound { path },
             Io::PermissionDenied => Self::Denied {
+                path,
+                cause: cause.to_string(),
+            },
+            Io::StorageFull | Io::QuotaExceeded => Self::NoSpace {
                 path,
                 cause: cause.to_string(),
             },

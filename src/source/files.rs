@@ -1,32 +1,44 @@
-//! The few file calls on a source, all of them before a connection to it exists: closing a file
-//! drops every lock that this process holds on it (howtocorrupt.html section 2.2).
+//! What is asked of the file system about a source. Nothing is opened here while SQLite may have
+//! the file open: closing a file drops every lock that this process holds on it
+//! (howtocorrupt.html section 2.2).
 
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
 
 use super::error::SourceError;
 use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind, folder_of};
 
-/// What every database begins with.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Bytes at the beginning that tell a person what a file is.
+const HEAD_BYTES: u64 = 16;
 
-/// A file that may be opened as a database.
+/// A file that may be opened as a database. Nothing of it has been read.
 #[derive(Debug)]
 pub(super) struct Looked {
     /// Absolute path, symbolic links resolved.
     pub path: PathBuf,
-    /// Nothing in it: a valid empty database.
-    pub is_empty: bool,
+    /// Its length; 0: a valid empty database.
+    pub bytes: u64,
+    /// How many names (hard links) it has.
+    pub names: u64,
+    /// Length of the `-wal`, if there is one.
+    pub wal: Option<u64>,
+    /// True if there is a `-shm`.
+    pub has_shm: bool,
+    /// Length of the `-journal`, if there is one.
+    pub journal: Option<u64>,
 }
 
-/// Resolves the path and tells files that are no databases.
+/// Resolves the path and tells what is no file; looks at what lies beside it.
 pub(super) fn look(given: &Path, vfs: &dyn Vfs) -> Result<Looked, SourceError> {
     let path = resolve(given)?;
-    let failed = |error| of_file("read", &path, error);
     let not = |found: &str| SourceError::NotADatabase {
         path: path.clone(),
         found: found.to_owned(),
     };
-    let bytes = match vfs.entry(&path).map_err(failed)? {
+    let bytes = match vfs.entry(&path).map_err(|e| of_file("read", &path, e))? {
         None => return Err(SourceError::NotFound { path }),
         Some(entry) => match entry.kind {
             EntryKind::File => entry.bytes,
@@ -34,13 +46,35 @@ pub(super) fn look(given: &Path, vfs: &dyn Vfs) -> Result<Looked, SourceError> {
             EntryKind::Foreign => return Err(not("it is not a regular file")),
         },
     };
-    let head_bytes = bytes.min(MAGIC.len() as u64);
-    let head = vfs.read_at(&path, 0, head_bytes).map_err(failed)?;
-    let is_empty = head.is_empty();
-    if !is_empty && head != MAGIC {
-        return Err(not(&describe(&head, bytes)));
-    }
-    Ok(Looked { path, is_empty })
+    let beside = |suffix: &str| -> Result<Option<u64>, SourceError> {
+        let path = sidecar(&path, suffix);
+        let entry = vfs.entry(&path).map_err(|e| of_file("read", &path, e))?;
+        Ok(entry.map(|entry| entry.bytes))
+    };
+    Ok(Looked {
+        bytes,
+        names: names_of(&path),
+        wal: beside("-wal")?,
+        has_shm: beside("-shm")?.is_some(),
+        journal: beside("-journal")?,
+        path,
+    })
+}
+
+/// How many names (hard links) a file has; 1 if that cannot be told.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Vfs knows nothing of names; nothing is opened"
+)]
+fn names_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(1, |facts| facts.nlink())
+}
+
+/// The path of a file that SQLite keeps beside a database.
+pub(super) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Absolute, symbolic links resolved.
@@ -68,8 +102,17 @@ pub fn recorded_path(given: &Path) -> PathBuf {
         .unwrap_or_else(|| given.to_owned())
 }
 
+/// Refuses to go on without permission to write a file, or to make files in a folder.
+pub(super) fn need_write(database: &Path, needed: &Path) -> Result<(), SourceError> {
+    rustix::fs::access(needed, Access::WRITE_OK).map_err(|error| SourceError::WalNeedsWrite {
+        path: database.to_owned(),
+        needed: needed.to_owned(),
+        cause: std::io::Error::from(error).to_string(),
+    })
+}
+
 /// The answer of the Vfs about a file.
-fn of_file(op: &'static str, path: &Path, error: VfsError) -> SourceError {
+pub(super) fn of_file(op: &'static str, path: &Path, error: VfsError) -> SourceError {
     match error.kind {
         VfsErrorKind::NotFound => SourceError::NotFound {
             path: path.to_owned(),
@@ -79,6 +122,23 @@ fn of_file(op: &'static str, path: &Path, error: VfsError) -> SourceError {
             cause: error.cause.to_string(),
         },
         _ => SourceError::file(op, path, error.cause),
+    }
+}
+
+/// The error about a file that SQLite does not take for a database, told by its beginning. Only
+/// once no connection is open: then it is nobody's database, and has no locks to lose.
+pub(super) fn not_a_database(path: &Path, vfs: &dyn Vfs) -> SourceError {
+    let read = || -> Result<String, VfsError> {
+        let bytes = vfs.entry(path)?.map_or(0, |entry| entry.bytes);
+        let head = vfs.read_at(path, 0, bytes.min(HEAD_BYTES))?;
+        Ok(describe(&head, bytes))
+    };
+    match read() {
+        Ok(found) => SourceError::NotADatabase {
+            path: path.to_owned(),
+            found,
+        },
+        Err(error) => of_file("read", path, error),
     }
 }
 
@@ -107,7 +167,7 @@ mod tests {
     fn told(content: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        look(file.path(), &OsVfs).unwrap_err().to_string()
+        not_a_database(file.path(), &OsVfs).to_string()
     }
 
     #[test]
@@ -128,8 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_an_empty_database() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(look(file.path(), &OsVfs).unwrap().is_empty);
+    fn what_lies_beside_a_database_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        for (name, content) in [
+            ("app.db", "x"),
+            ("app.db-wal", "wal"),
+            ("app.db-journal", ""),
+        ] {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        std::fs::hard_link(&path, dir.path().join("again.db")).unwrap();
+        let looked = look(&path, &OsVfs).unwrap();
+        assert_eq!((looked.bytes, looked.names), (1, 2));
+        assert_eq!((looked.wal, looked.journal), (Some(3), Some(0)));
+        assert!(!looked.has_shm);
     }
 }

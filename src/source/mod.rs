@@ -2,16 +2,21 @@
 
 mod capture;
 mod error;
+mod file_system;
 mod files;
+mod opening;
 mod order;
 mod pages;
+mod patience;
+mod private_copy;
 mod salvage;
 mod scan;
 mod table;
+mod wal_growth;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
 pub use crate::sqlite::schema::Unreadable;
-pub use capture::{Capture, CaptureOptions};
+pub use capture::{Capture, CaptureOptions, Reading};
 pub use error::SourceError;
 pub use files::recorded_path;
 pub use pages::pages;

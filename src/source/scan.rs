@@ -8,12 +8,13 @@
 
 use std::io::{self, Read};
 
+use super::capture::Capture;
+use super::error::SourceError;
 use super::order::KeyOrder;
 use super::salvage::Rest;
 use super::table::{Gap, LargeValue, RowSink, Scanned};
 use crate::model::row::RowRef;
 use crate::model::schema::{Table, TableKind};
-use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{NameError, ident};
 use crate::sqlite::schema::primary_key_index;
@@ -22,6 +23,9 @@ use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 
 /// The longest value that the fast scan loads.
 pub(super) const FAST_BYTES_MAX: i32 = 1 << 20;
+
+/// Rows between two looks at how far the source's `-wal` has grown.
+const ROWS_A_LOOK: u64 = 4096;
 
 /// Columns that a result of SQLite has at most, as it is built by default.
 pub(super) const RESULT_COLUMNS_MAX: usize = 2_000;
@@ -35,6 +39,8 @@ const GAPS_TOLD: usize = 100;
 /// Why a scan ended early, before the database's and the table's name are added.
 pub(super) enum Stop<E> {
     Sqlite(SqliteError),
+    /// The source must be let go.
+    Source(SourceError),
     Sink(E),
 }
 
@@ -94,6 +100,7 @@ pub(super) fn columns_sql(texts: Texts, columns: &[&str]) -> Result<Vec<String>,
 
 /// A table being read.
 pub(super) struct Scan<'a, S> {
+    capture: &'a Capture,
     pub(super) db: &'a Connection,
     pub(super) table: &'a Table,
     pub(super) columns: Vec<&'a str>,
@@ -114,14 +121,11 @@ enum Fast {
 }
 
 impl<'a, S: RowSink> Scan<'a, S> {
-    pub(super) fn of(
-        db: &'a Connection,
-        table: &'a Table,
-        encoding: TextEncoding,
-        sink: &'a mut S,
-    ) -> Self {
+    pub(super) fn of(capture: &'a Capture, table: &'a Table, sink: &'a mut S) -> Self {
+        let encoding = capture.schema().encoding;
         Self {
-            db,
+            capture,
+            db: &capture.db,
             table,
             columns: table
                 .leaf_columns()
@@ -328,6 +332,9 @@ impl<'a, S: RowSink> Scan<'a, S> {
 
     fn pass(&mut self, rowid: Option<i64>, values: &[ValueRef<'_>]) -> Result<(), Stop<S::Error>> {
         self.scanned.rows += 1;
+        if self.scanned.rows.is_multiple_of(ROWS_A_LOOK) {
+            self.capture.check_wal().map_err(Stop::Source)?;
+        }
         self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
     }
 
@@ -345,6 +352,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
         if bytes.len() <= SPILL_BYTES_OVER {
             return Ok(value);
         }
+        self.capture.check_wal().map_err(Stop::Source)?;
         let mut content = bytes;
         let value = LargeValue {
             rowid,
@@ -442,6 +450,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
         value: LargeValue,
         place: &str,
     ) -> Result<Spilled, Stop<S::Error>> {
+        self.capture.check_wal().map_err(Stop::Source)?;
         if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
             let mut content = Watched {
                 inner: blob,

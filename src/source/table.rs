@@ -77,11 +77,14 @@ pub fn rows<S: RowSink>(
     table: &Table,
     sink: &mut S,
 ) -> Result<Scanned, RowsError<S::Error>> {
-    let done = Scan::of(&capture.db, table, capture.schema().encoding, sink).run();
+    // Small tables end before the scan looks.
+    capture.check_wal().map_err(RowsError::Source)?;
+    let done = Scan::of(capture, table, sink).run();
     let lifted = capture.db.limit_length(None);
     match done.and_then(|scanned| Ok((scanned, lifted?))) {
         Ok((scanned, ())) => Ok(scanned),
         Err(Stop::Sink(error)) => Err(RowsError::Sink(error)),
+        Err(Stop::Source(error)) => Err(RowsError::Source(error)),
         Err(Stop::Sqlite(cause)) => {
             let error = SourceError::of(capture.path(), Some(&table.name), cause);
             Err(RowsError::Source(error))

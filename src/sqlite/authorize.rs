@@ -17,6 +17,14 @@ const FUNCTIONS_REFUSED: [&str; 5] = [
     "edit",
 ];
 
+/// Settings that [`super::Connection`] has made already, and folders that are the process's.
+const PRAGMAS_REFUSED: [&str; 4] = [
+    "writable_schema",
+    "trusted_schema",
+    "temp_store_directory",
+    "data_store_directory",
+];
+
 /// Turned on while a stored schema text is prepared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SchemaOnly(Arc<AtomicBool>);
@@ -58,6 +66,16 @@ fn allowed_always(context: &AuthContext<'_>) -> bool {
         AuthAction::Function { function_name } => !FUNCTIONS_REFUSED
             .iter()
             .any(|name| name.eq_ignore_ascii_case(function_name)),
+        // Asking for a setting stays allowed.
+        AuthAction::Pragma {
+            pragma_name,
+            pragma_value: Some(value),
+        } => {
+            let mut refused = PRAGMAS_REFUSED.iter();
+            // RESET turns the first of them off, and has the schema parsed anew.
+            value.eq_ignore_ascii_case("RESET")
+                || !refused.any(|name| name.eq_ignore_ascii_case(pragma_name))
+        }
         _ => true,
     }
 }

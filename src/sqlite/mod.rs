@@ -5,9 +5,12 @@
 
 mod authorize;
 pub mod check;
+pub mod copy;
+mod hardening;
 pub mod open;
 pub mod quote;
 pub mod schema;
+pub mod source;
 pub mod statement;
 mod table;
 pub mod texts;

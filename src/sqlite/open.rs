@@ -1,9 +1,7 @@
-//! Connection profiles: how a database is opened, and what a connection refuses.
-//!
-//! `trusted_schema` is off before the schema is first parsed: switched off later, functions in it
-//! would still run. Foreign keys are off everywhere (the bundled SQLite turns them on by default):
-//! larder checks them itself, and by `foreign_key_check`.
+//! Connection profiles: how a database is opened, and what can be asked of a connection. Those of
+//! databases that are backed up: `source`; what all of them refuse: `hardening`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,20 +10,26 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 
 use super::authorize::{self, SchemaOnly};
-use super::statement::{BlobIo, ErrorKind, Row, SqliteError, Statement};
+use super::statement::{BlobIo, Row, SqliteError, Statement};
 use super::value::Bound;
 use crate::model::value::ValueRef;
-
-/// Page cache of every connection, in KiB.
-const CACHE_KIB: i64 = 16 * 1024;
 
 /// The longest value SQLite can hold in this build.
 const LENGTH_MAX: i32 = 1_000_000_000;
 
+/// The bundled SQLite takes every name that begins so for a URI.
+fn plain_name(path: &Path) -> Cow<'_, Path> {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        Cow::Owned(Path::new(".").join(path))
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
 /// A connection to one database.
 #[derive(Debug)]
 pub struct Connection {
-    db: rusqlite::Connection,
+    pub(super) db: rusqlite::Connection,
     schema_only: SchemaOnly,
 }
 
@@ -122,43 +126,15 @@ impl Connection {
     }
 
     fn open(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Self, SqliteError> {
-        let db = rusqlite::Connection::open_with_flags(path, flags)?;
+        let db = rusqlite::Connection::open_with_flags(plain_name(path), flags)?;
         // Over 24 days SQLite's own counter overflows.
         db.busy_timeout(busy.min(Duration::from_secs(24 * 3600)))?;
         Self::of(db)
     }
 
-    fn of(mut db: rusqlite::Connection) -> Result<Self, SqliteError> {
+    pub(super) fn of(mut db: rusqlite::Connection) -> Result<Self, SqliteError> {
         let schema_only = authorize::install(&mut db)?;
         Ok(Self { db, schema_only })
-    }
-
-    /// What every profile has in common. Runs before the schema is read.
-    fn harden(&self, fire_triggers: bool) -> Result<(), SqliteError> {
-        for (setting, on) in [
-            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fire_triggers),
-            (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
-            (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
-            // Old schemas quote strings with ".
-            (DbConfig::SQLITE_DBCONFIG_DQS_DDL, true),
-            (DbConfig::SQLITE_DBCONFIG_DQS_DML, true),
-        ] {
-            self.db.set_db_config(setting, on)?;
-        }
-        self.db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        self.db.set_limit(
-            Limit::SQLITE_LIMIT_TRIGGER_DEPTH,
-            if fire_triggers { 1000 } else { 10 },
-        )?;
-        self.pragma("cell_size_check", 1)?;
-        self.pragma("mmap_size", 0)?;
-        self.pragma("cache_size", -CACHE_KIB)?;
-        Ok(())
     }
 
     /// Sets a pragma to a number. `name` is one of ours, never data.
@@ -310,20 +286,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Copies the whole database into `copy`, in one step: one read lock, no restart.
-    pub fn copy_into(&self, copy: &mut Connection) -> Result<(), SqliteError> {
-        use rusqlite::backup::StepResult;
-        let backup = rusqlite::backup::Backup::new(&self.db, &mut copy.db)?;
-        match backup.step(-1)? {
-            StepResult::Done => Ok(()),
-            _ => Err(SqliteError {
-                kind: ErrorKind::Busy,
-                code: rusqlite::ffi::SQLITE_BUSY,
-                message: "database is locked".to_owned(),
-            }),
-        }
-    }
-
     /// True if the file was renamed, deleted or replaced since it was opened.
     pub fn has_moved(&self) -> Result<bool, SqliteError> {
         let mut moved = 0;
@@ -370,7 +332,7 @@ fn check_create(sql: &str) -> Result<(), SqliteError> {
 }
 
 /// A file as a URI that says that nobody writes to it.
-fn immutable_uri(path: &Path) -> String {
+pub(super) fn immutable_uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -382,4 +344,20 @@ fn immutable_uri(path: &Path) -> String {
     }
     uri.push_str("?immutable=1");
     uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bundled SQLite would open another file, with options that are not ours.
+    #[test]
+    fn a_name_that_looks_like_a_uri_is_a_name() {
+        assert_eq!(
+            plain_name(Path::new("file:app.db?immutable=1")),
+            Path::new("./file:app.db?immutable=1")
+        );
+        assert_eq!(plain_name(Path::new("")), Path::new(""));
+        assert_eq!(plain_name(Path::new("/file:x")), Path::new("/file:x"));
+    }
 }

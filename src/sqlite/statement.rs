@@ -260,3 +260,18 @@ impl Write for BlobIo<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQLITE_BUSY, BUSY_RECOVERY, BUSY_SNAPSHOT, LOCKED, LOCKED_SHAREDCACHE, PROTOCOL.
+    #[test]
+    fn every_answer_that_a_lock_is_not_free_is_busy() {
+        for code in [5, 261, 517, 6, 262, 15] {
+            let cause = rusqlite::ffi::Error::new(code);
+            let error = SqliteError::from(rusqlite::Error::SqliteFailure(cause, None));
+            assert_eq!((error.kind, error.code), (ErrorKind::Busy, code));
+        }
+    }
+}

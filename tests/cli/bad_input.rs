@@ -77,8 +77,10 @@ fn a_locked_database_is_6() {
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for deadline in ["0", "1"] {
         let run = place.code(6, &["backup", "app.db", "--deadline", deadline]);
-        assert!(run.err.contains("app.db is busy"), "{}", run.err);
-        assert!(run.err.contains("--deadline"), "{}", run.err);
+        let says = format!("app.db is locked by another program (waited {deadline} s)");
+        assert!(run.err.contains(&says), "{}", run.err);
+        let advises = format!("raise --deadline (now {deadline} s)");
+        assert!(run.err.contains(&advises), "{}", run.err);
     }
     other.execute_batch("COMMIT").unwrap();
     place.ok(&["backup", "app.db", "--deadline", "0"]);

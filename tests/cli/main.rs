@@ -11,6 +11,7 @@ mod exit_codes;
 mod help_golden;
 mod json_output;
 mod list;
+mod live_sources;
 mod parsing;
 mod paths;
 mod render;

@@ -58,6 +58,15 @@ fn a_verbose_backup_folds_nothing_and_shows_whole_ids() {
 }
 
 #[test]
+fn only_a_verbose_backup_says_how_long_the_source_was_locked() {
+    let mut outcome = samples::backup();
+    outcome.longest_lock_ms = Some(40);
+    let says = |look: &Look| text::backup::backup(&outcome, &view(STORE, false, None), look);
+    assert!(says(&verbose()).contains("\n  source locked for at most 0.04 s\n"));
+    assert!(!says(&look()).contains("locked"));
+}
+
+#[test]
 fn the_command_that_restores_is_quoted_and_names_a_store_that_is_not_the_default() {
     let outcome = samples::backup();
     let last = |store: &str, look: &Look| {

@@ -64,6 +64,7 @@ pub fn backup() -> BackupOutcome {
         damaged: false,
         findings: Vec::new(),
         journal: "WAL".into(),
+        longest_lock_ms: None,
         source_bytes: 2_726_298,
         stored_bytes: 10_035,
         store_bytes: 421_888,

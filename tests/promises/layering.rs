@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("error", &["source", "target", "store", "format"]),
-    ("source", &["sqlite", "vfs", "model", "progress"]),
+    ("source", &["sqlite", "vfs", "model", "progress", "env"]),
     ("target", &["sqlite", "vfs", "model", "progress"]),
     ("tree", &["format", "codec", "model"]),
     (

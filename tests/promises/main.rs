@@ -33,6 +33,8 @@ mod hostile_store;
 mod independent_reader;
 mod interfering;
 mod layering;
+mod live_sources;
+mod live_writers;
 mod local_writes;
 mod old_stores;
 mod pages;

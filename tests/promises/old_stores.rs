@@ -59,6 +59,7 @@ fn write_golden(folder: &Path) {
             temp_dir: None,
             check_source: None,
             strict: false,
+            reading: backup::Reading::default(),
         };
         backup::run(&mut store, &world(), &options, &mut NoProgress).unwrap();
     }

@@ -88,6 +88,7 @@ impl Sandbox {
             temp_dir: Some(self.dir.path().to_owned()),
             check_source: None,
             strict: false,
+            reading: backup::Reading::default(),
         };
         // Names tell seconds.
         self.env.advance(Duration::from_secs(1));

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::workshop::differences;
+use larder::env::SystemEnv;
 use larder::model::id::BlobId;
 use larder::model::row::RowRef;
 use larder::model::schema::Table;
 use larder::model::value::Spilled;
-use larder::source::{Capture, CaptureOptions, LargeValue, RowSink, SourceError, rows};
+use larder::progress::StopSign;
+use larder::source::{Capture, CaptureOptions, LargeValue, Reading, RowSink, SourceError, rows};
 use larder::target::{
     CheckLevel, Completed, Expected, NewDatabase, Restored, SpilledContent, TableWriter,
     TargetError, rehearse,
@@ -77,6 +79,9 @@ fn options(temp_dir: &Path) -> CaptureOptions {
         busy: Duration::from_millis(200),
         temp_dir: temp_dir.to_owned(),
         vfs: Arc::new(OsVfs),
+        env: Arc::new(SystemEnv),
+        stop: StopSign::default(),
+        reading: Reading::default(),
     }
 }
 
@@ -310,22 +315,6 @@ fn sources_that_cannot_be_read_are_told_apart() {
         "{:?}",
         begin("short.db")
     );
-    // An application that died within a transaction leaves a journal that must be rolled back.
-    let db = make(&dir.path().join("live.db"), rows);
-    db.execute_batch("PRAGMA cache_size=1; BEGIN; UPDATE t SET a = a + 1")
-        .unwrap();
-    for suffix in ["", "-journal"] {
-        fs::copy(
-            dir.path().join(format!("live.db{suffix}")),
-            dir.path().join(format!("hot.db{suffix}")),
-        )
-        .unwrap();
-    }
-    let hot = begin("hot.db");
-    assert!(
-        matches!(hot, Err(SourceError::NeedsRecovery { .. })),
-        "{hot:?}"
-    );
 }
 
 /// What SQL cannot make again is foretold by name.
@@ -504,58 +493,6 @@ fn copies_a_large_blob() {
     println!("peak grew by {grown} MB");
     // Page caches are most of it: of the new database while it is filled and indexed, and of the source.
     assert!(grown < 96, "{grown} MB");
-}
-
-/// The names in a folder.
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-/// A capture of a database in WAL mode changes neither it nor its log: all that may be new is the
-/// log's index, and an empty log.
-#[test]
-fn a_capture_leaves_the_log_as_it_was() {
-    let dir = tempfile::tempdir().unwrap();
-    let app = make(
-        &dir.path().join("app.db"),
-        "PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1);",
-    );
-    for (folder, suffixes) in [("crashed", &["", "-wal"][..]), ("closed", &[""])] {
-        let folder = dir.path().join(folder);
-        fs::create_dir(&folder).unwrap();
-        if suffixes.len() == 1 {
-            app.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-                .unwrap();
-        }
-        for suffix in suffixes {
-            let name = format!("app.db{suffix}");
-            fs::copy(dir.path().join(&name), folder.join(&name)).unwrap();
-        }
-        let from = folder.join("app.db");
-        let contents = |names: &[&str]| -> Vec<Vec<u8>> {
-            names
-                .iter()
-                .map(|s| fs::read(folder.join(format!("app.db{s}"))).unwrap())
-                .collect()
-        };
-        let before = contents(suffixes);
-        let temp = tempfile::tempdir().unwrap();
-        let capture = Capture::begin(&from, &options(temp.path())).unwrap();
-        assert!(capture.holds_source());
-        assert_eq!(capture.schema().tables.len(), 1);
-        capture.finish().unwrap();
-        println!("left behind: {:?}", names(&folder));
-        assert_eq!(contents(suffixes), before);
-        assert!(names(temp.path()).is_empty());
-        if let Ok(log) = fs::metadata(folder.join("app.db-wal")) {
-            assert!(suffixes.len() == 2 || log.len() == 0);
-        }
-    }
 }
 
 /// A value that stops the fast scan is read another way, and the scan goes on behind its row.

@@ -43,6 +43,7 @@ impl Workshop {
             temp_dir: None,
             check_source: None,
             strict: false,
+            reading: backup::Reading::default(),
         };
         let done = backup::run(&mut self.store, &self.world, &options, &mut NoProgress).unwrap();
         self.manifest(&done.snapshot.id)

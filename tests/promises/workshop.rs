@@ -73,6 +73,7 @@ impl Workshop {
             temp_dir: Some(self.dir.path().to_owned()),
             check_source: None,
             strict: false,
+            reading: backup::Reading::default(),
         }
     }
 

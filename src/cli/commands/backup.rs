@@ -17,7 +17,7 @@ use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::cli::render::text::backup::BackupView;
 use crate::ops;
-use crate::ops::backup::{BackupOptions, IntegrityCheck};
+use crate::ops::backup::{BackupOptions, IntegrityCheck, Reading};
 use crate::ops::export::{ExportForm, ExportOptions};
 use crate::ops::open::PathKind;
 use crate::ops::open::Store;
@@ -77,6 +77,15 @@ pub struct BackupArgs {
     /// How long to wait for a database that is busy, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
+    /// Without WAL: how long other programs may be kept from writing, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    max_lock: u64,
+    /// With WAL: by how much the -wal may grow while DB is read, in MiB; then a copy is read
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    max_wal: u64,
+    /// Nobody writes to DB while it is read: read-only media, or a copy. Takes no locks
+    #[arg(long)]
+    immutable: bool,
 }
 
 /// How SQLite checks the database.
@@ -125,6 +134,12 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         temp_dir: None,
         check_source: args.check_source.map(CheckWord::check),
         strict: args.strict,
+        reading: Reading {
+            max_lock: Duration::from_secs(args.max_lock),
+            max_wal_bytes: args.max_wal.saturating_mul(1 << 20),
+            immutable: args.immutable,
+            private_copy: false,
+        },
     };
     let world = cx.world.clone();
     let mut reporter = cx.reporter();

@@ -17,6 +17,7 @@ use crate::env::Env;
 use crate::progress::Finding;
 use crate::progress::Progress;
 use crate::progress::Severity;
+use crate::progress::StopSign;
 use crate::progress::Unit;
 
 /// Work that is done sooner shows no bar.
@@ -216,6 +217,11 @@ impl Progress for Reporter<'_> {
 
     fn cancelled(&self) -> bool {
         self.signals.caught().is_some()
+    }
+
+    fn stop_sign(&self) -> StopSign {
+        let signals = self.signals.clone();
+        StopSign::new(move || signals.caught().is_some())
     }
 }
 

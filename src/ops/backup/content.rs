@@ -26,7 +26,7 @@ pub(super) fn write(
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Content, Error> {
-    let mut findings: Vec<Finding> = fact(capture).into_iter().collect();
+    let mut findings = facts(capture);
     let mut integrity = None;
     let mut check = |level, findings: &mut Vec<Finding>, progress: &mut dyn Progress| {
         let checked = damage::check(capture, level, progress)?;
@@ -64,11 +64,13 @@ pub(super) fn write(
     })
 }
 
-/// A fact of the source that is known before its rows are read.
-fn fact(capture: &Capture) -> Option<Finding> {
-    let text = "the file has 0 bytes: an empty database";
+/// Facts of the source that are known before its rows are read.
+fn facts(capture: &Capture) -> Vec<Finding> {
     let subject = capture.path().display().to_string();
-    capture
+    let empty = capture
         .is_empty_file()
-        .then(|| Finding::note(subject, text))
+        .then_some("the file has 0 bytes: an empty database");
+    let notes = capture.notes().iter().map(String::as_str);
+    let texts = empty.into_iter().chain(notes);
+    texts.map(|text| Finding::note(&subject, text)).collect()
 }

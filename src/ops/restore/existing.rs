@@ -167,6 +167,7 @@ fn save(
             temp_dir: None,
             check_source: None,
             strict: false,
+            reading: backup::Reading::default(),
         },
         progress,
     )?;

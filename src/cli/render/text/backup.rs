@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::Side;
 use crate::cli::render::Look;
@@ -77,15 +78,7 @@ pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> St
     if outcome.damaged {
         out.push_str("  the database is damaged: this is what could be read of it\n");
     }
-    let _ = writeln!(
-        out,
-        "  read {}, stored {} new (store: {} for {}), {}",
-        figures::bytes(outcome.source_bytes),
-        figures::bytes(outcome.stored_bytes),
-        figures::bytes(outcome.store_bytes),
-        figures::counted(outcome.store_snapshots, "snapshot"),
-        figures::seconds(outcome.elapsed_ms)
-    );
+    out.push_str(&costs(outcome, look.verbose));
     if let Some(zip) = view.zip {
         let _ = writeln!(out, "  zip    {}", escape::path(zip));
     }
@@ -96,6 +89,23 @@ pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> St
         "restored.db".as_ref(),
     ];
     let _ = writeln!(out, "Restore it with: {}", look.command(view.store, &words));
+    out
+}
+
+/// What it cost the store, and with `all` the programs that use the database.
+fn costs(outcome: &BackupOutcome, all: bool) -> String {
+    let mut out = format!(
+        "  read {}, stored {} new (store: {} for {}), {}\n",
+        figures::bytes(outcome.source_bytes),
+        figures::bytes(outcome.stored_bytes),
+        figures::bytes(outcome.store_bytes),
+        figures::counted(outcome.store_snapshots, "snapshot"),
+        figures::seconds(outcome.elapsed_ms)
+    );
+    if let Some(locked) = outcome.longest_lock_ms.filter(|_| all) {
+        let seconds = Duration::from_millis(locked).as_secs_f64();
+        let _ = writeln!(out, "  source locked for at most {seconds:.2} s");
+    }
     out
 }
 
