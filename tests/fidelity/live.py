@@ -64,15 +64,14 @@ def watch(way, programs, mode, seed, scratch):
     folder.mkdir(parents=True)
     database = folder / "app.db"
     with application(database, mode, seed) as work:
-        visited = ways.visit(way, programs, database, scratch / "work", LIMIT_S)
+        visited = ways.visit(way, programs, database, scratch / "work", LIMIT_S, in_use=True)
     if visited.copy is None or visited.codes[0]:
         wrong, state = ways.message(visited) or "no copy", "fails"
     else:
         wrong = is_one_moment(visited.copy, mode, work["begun"], work["commits"])
         state = "differs" if wrong else "equal"
     shutil.rmtree(scratch)
-    return {"state": state, "why": wrong, "longest_ms": work["longest_ms"], "failed_writes": work["failed"],
-            "left": [c for c in visited.source_changes if "another owner" in c]}
+    return {"state": state, "why": wrong, "longest_ms": work["longest_ms"], "failed_writes": work["failed"]}
 
 
 def run(programs, chosen, seed, scratch):

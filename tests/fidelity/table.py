@@ -157,7 +157,8 @@ class Found:
         versions = about["versions"]
         head = "%s, commit %s, torture.py seed %d (%s). %s; %s (`.dump`, `.backup`, `VACUUM INTO`); %s (`iterdump`)." % (
             about["date"], about["commit"], about["seed"], about["size"], versions["larder"], versions["sqlite3"], versions["iterdump"])
-        parts = [head if markdown else head.replace("`", "")]
+        # A document is committed after the run that it shows: the commit of the run says nothing there.
+        parts = [head.replace(", commit " + about["commit"], "") if markdown else head.replace("`", "")]
         titles = (("In short", self.totals_rows()), ("Databases", self.databases_rows()), ("Cases of the checklist", self.cases_rows()),
                   ("Databases in use", self.scenes_rows()), ("The source afterwards", self.visits_rows()))
         for title, rows in titles:

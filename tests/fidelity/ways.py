@@ -11,7 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SIDE_FILES = ("-wal", "-journal")
-# The shell waits for locks, as larder does by itself. In the lines: $db the database, $kept a folder for what the backup makes, $out the restored database.
+# The shell waits for locks, as larder does by itself.
+# In the lines: $db the database, $kept a folder for what the backup makes, $out the restored database.
 LINES = {
     "larder": ('"$larder" -q --store "$kept/store" backup "$db"', '"$larder" -q --store "$kept/store" restore latest --to "$out"'),
     ".dump": ('"$sqlite3" -cmd ".timeout 5000" "$db" .dump > "$kept/dump.sql"', '"$sqlite3" "$out" < "$kept/dump.sql"'),
@@ -93,15 +94,17 @@ def run(line, variables, limit_s):
         return TIME_UP, "no end after %d s\n" % limit_s
 
 
-def visit(way, programs, database, scratch, limit_s=600):
-    """Backs up the database at its place and restores it into a new file below scratch."""
+def visit(way, programs, database, scratch, limit_s=600, in_use=False):
+    """Backs up the database at its place and restores it into a new file below scratch.
+
+    Where the source is in use, what changes beside it is its application's doing, too: nothing is said of that."""
     scratch.mkdir(parents=True)
     kept = scratch / "kept"
     kept.mkdir()
     out = scratch / "restored.db"
     variables = {"db": database, "kept": kept, "out": out, "here": HERE, "python": sys.executable, "larder": programs.larder,
                  "sqlite3": programs.sqlite3, "HOME": scratch, "LARDER_CACHE_DIR": scratch / "cache", "TMPDIR": scratch}
-    before = state_of(database.parent)
+    before = None if in_use else state_of(database.parent)
     backup, restore = LINES[way]
     codes, said = [], ""
     for line in (backup, restore):
@@ -112,7 +115,7 @@ def visit(way, programs, database, scratch, limit_s=600):
             break
     for path in (scratch, database.parent, HERE, programs.larder.parent):
         said = said.replace(str(path) + "/", "")
-    left = changes(before, state_of(database.parent))
+    left = [] if in_use else changes(before, state_of(database.parent))
     return Visit(out if out.exists() else None, tuple(codes), said.strip(), left)
 
 

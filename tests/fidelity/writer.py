@@ -4,7 +4,8 @@
 MODE "idle": makes a WAL database with 51 rows, 50 of them in the -wal only, and keeps it open.
 MODE "wal" or "delete": makes a database of about 24 MB in that journal mode; then every 2 ms a transaction that counts n up
 in the first table and the last and stamps it on a row between them, so that a copy shows whether it is one moment.
-Prints "ready", to each line that it is sent how many commits there were, and at the end how many commits there were, the longest one and how many failed, as JSON."""
+Prints "ready"; for each line that it is sent, how many commits there were; at the end that, the longest one and how many
+failed, as JSON."""
 import json
 import os
 import random
