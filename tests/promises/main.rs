@@ -47,6 +47,7 @@ mod small_growth;
 mod source_target;
 mod stage;
 mod stats;
+mod torture;
 mod tree;
 mod tree_damage;
 mod tree_rows;

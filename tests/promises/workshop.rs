@@ -1,6 +1,7 @@
 //! What the promises are tried on: stores and databases in a temporary folder, the real databases,
 //! and the script that compares two databases.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,26 +150,34 @@ pub fn real_databases() -> Option<PathBuf> {
     found
 }
 
-/// Copies a database with its -wal: opening it may change it.
+/// The Python that has apsw; `None`, with a line that says what is not done, where there is none.
+pub fn python(undone: &str) -> Option<OsString> {
+    let found = std::env::var_os("LARDER_TEST_PYTHON");
+    if found.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must have LARDER_TEST_PYTHON"
+        );
+        println!("{undone}: LARDER_TEST_PYTHON is not set");
+    }
+    found
+}
+
+/// Copies a database with its -wal or -journal: opening it may change it.
 pub fn copy_database(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap();
-    let wal = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
-    if wal(from).exists() {
-        fs::copy(wal(from), wal(to)).unwrap();
+    for end in ["-wal", "-journal"] {
+        let beside = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+        if beside(from).exists() {
+            fs::copy(beside(from), beside(to)).unwrap();
+        }
     }
 }
 
 /// What `dbdiff.py` says of two databases, nothing if they are the same, pages apart. `ignored`:
 /// its words, with commas. `None`, said aloud, where there is no Python for it.
 pub fn differences(a: &Path, b: &Path, ignored: &str) -> Option<String> {
-    let Some(python) = std::env::var_os("LARDER_TEST_PYTHON") else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI must have LARDER_TEST_PYTHON"
-        );
-        println!("not compared by dbdiff: LARDER_TEST_PYTHON is not set");
-        return None;
-    };
+    let python = python("not compared by dbdiff")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/dbdiff.py");
     let mut command = Command::new(python);
     command.arg(script).args([a, b]);
