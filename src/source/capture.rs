@@ -21,7 +21,7 @@ use crate::env::{Env, SystemEnv};
 use crate::model::schema::{Schema, Settings, Table, TableKind};
 use crate::progress::StopSign;
 use crate::sqlite::check::{self, ForeignKeyCheck, IntegrityAnswer};
-use crate::sqlite::schema::Unreadable;
+use crate::sqlite::schema::{ReadSchema, Unreadable};
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
 
@@ -63,6 +63,9 @@ pub struct Reading {
     pub immutable: bool,
     /// Read a private copy also where the source could be read in place.
     pub private_copy: bool,
+    /// Read what can be read of a database whose size or schema is damaged. A capture tries so by
+    /// itself where it must.
+    pub tolerant: bool,
 }
 
 impl Default for Reading {
@@ -73,6 +76,7 @@ impl Default for Reading {
             max_wal_bytes: 1 << 30,
             immutable: false,
             private_copy: false,
+            tolerant: false,
         }
     }
 }
@@ -94,6 +98,7 @@ pub struct Capture {
     is_empty_file: bool,
     longest_lock: Option<Duration>,
     notes: Vec<String>,
+    damage: Option<String>,
     settings: Settings,
     schema: Schema,
     unreadable: Vec<Unreadable>,
@@ -161,6 +166,18 @@ impl Capture {
             Err(SourceError::NotADatabase { path, .. }) => {
                 Err(files::not_a_database(&path, &*options.vfs))
             }
+            Err(SourceError::Corrupt { path, cause, .. }) if !options.reading.tolerant => {
+                let mut tolerant = options.clone();
+                tolerant.reading.tolerant = true;
+                let opened = Self::open(&looked, &tolerant);
+                let mut capture = opened.map_err(|_| SourceError::Corrupt {
+                    path,
+                    table: None,
+                    cause: cause.clone(),
+                })?;
+                capture.damage = Some(cause.message);
+                Ok(capture)
+            }
             done => done,
         }
     }
@@ -177,7 +194,7 @@ impl Capture {
 
     /// A file of our own that is complete and closed: it is read in place, without locks.
     pub fn of_complete(path: &Path, vfs: &Arc<dyn Vfs>) -> Result<Self, SourceError> {
-        let db = Connection::open_complete(path);
+        let db = Connection::open_complete(path, false);
         let held = Held::in_place(db.map_err(|cause| SourceError::of(path, None, cause))?);
         let options = CaptureOptions {
             busy: Duration::ZERO,
@@ -204,7 +221,12 @@ impl Capture {
                 pages.unwrap_or(0).unsigned_abs()
             }
         };
-        let read = schema::read_schema(&db).map_err(at)?;
+        let read = match schema::read_schema(&db) {
+            Err(error) if options.reading.tolerant && error.is_damage() => {
+                ReadSchema::unreadable(&error)
+            }
+            read => read.map_err(at)?,
+        };
         Ok(Self {
             db,
             folder: held.folder,
@@ -216,6 +238,7 @@ impl Capture {
             is_empty_file: false,
             longest_lock: held.longest_lock,
             notes: Vec::new(),
+            damage: None,
             settings,
             schema: read.schema,
             unreadable: read.unreadable,
@@ -280,6 +303,11 @@ impl Capture {
     /// Facts for the user about how the database lies there, and what was done to read it.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What SQLite says of a database that it does not open unless damage is passed over.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// To be asked now and then while rows are read: `WalGrew` once others wrote so much that the

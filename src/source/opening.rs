@@ -98,7 +98,11 @@ fn open_in_use(
         let from = ReadFrom::Copy(Blocks::Everybody);
         return connect(looked, SourceProfile::Alone, from, options);
     }
-    let probed = Connection::probe(&looked.path, patience::watch(options));
+    let probed = Connection::probe(
+        &looked.path,
+        patience::watch(options),
+        options.reading.tolerant,
+    );
     match probed.map_err(|cause| SourceError::of(&looked.path, None, cause)) {
         Ok(Probed::Rollback) => {
             let from = ReadFrom::Copy(Blocks::Writers);
@@ -157,7 +161,12 @@ fn open_file(
     profile: SourceProfile,
     options: &CaptureOptions,
 ) -> Result<Connection, SourceError> {
-    let opened = Connection::open_source(file, profile, patience::watch(options));
+    let opened = Connection::open_source(
+        file,
+        profile,
+        patience::watch(options),
+        options.reading.tolerant,
+    );
     opened.map_err(|cause| SourceError::of(path, None, cause))
 }
 

@@ -151,7 +151,8 @@ impl<'a> Copying<'a> {
             .vfs
             .create_new(&file)
             .map_err(|error| SourceError::file("make", &file, error.cause))?;
-        let db = Connection::open_scratch(&file).map_err(|cause| self.at(cause))?;
+        let tolerant = self.options.reading.tolerant;
+        let db = Connection::open_scratch(&file, tolerant).map_err(|cause| self.at(cause))?;
         Ok((db, folder))
     }
 

@@ -140,9 +140,16 @@ impl<'a, S: RowSink> Scan<'a, S> {
     }
 
     pub(super) fn run(mut self) -> Result<Scanned, Stop<S::Error>> {
-        match self.table.rowid_column() {
-            Some(rowid) => self.by_rowid(rowid)?,
-            None => self.with_collations(Self::whole)?,
+        let done = match self.table.rowid_column() {
+            Some(rowid) => self.by_rowid(rowid),
+            None => self.with_collations(Self::whole),
+        };
+        match done {
+            // SQLite cannot make a statement of it: no row was given.
+            Err(Stop::Sqlite(error)) if error.kind == ErrorKind::Other => {
+                self.gap(None, None, error);
+            }
+            done => done?,
         }
         Ok(self.scanned)
     }

@@ -29,12 +29,23 @@ const LIMITS: [(Limit, i32); 6] = [
 impl Connection {
     /// What every profile has in common. Runs before the schema is read.
     pub(super) fn harden(&self, fire_triggers: bool) -> Result<(), SqliteError> {
+        self.harden_for(fire_triggers, false)
+    }
+
+    /// As [`Connection::harden`]; if `tolerant`, a database whose size or schema is damaged is read as
+    /// far as it goes. SQLite does so where the schema may be written, which `query_only` and the
+    /// authorizer still refuse.
+    pub(super) fn harden_for(
+        &self,
+        fire_triggers: bool,
+        tolerant: bool,
+    ) -> Result<(), SqliteError> {
         for (setting, on) in [
-            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, !tolerant),
             (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, fire_triggers),
-            (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, tolerant),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
             (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false),
@@ -83,7 +94,10 @@ mod tests {
         let zero = Duration::ZERO;
         let mut all = vec![
             ("live", Connection::open_live(&fresh("live"), zero).unwrap()),
-            ("scratch", Connection::open_scratch(&scratch).unwrap()),
+            (
+                "scratch",
+                Connection::open_scratch(&scratch, false).unwrap(),
+            ),
             (
                 "target",
                 Connection::open_target(&fresh("target"), zero, false).unwrap(),
@@ -95,7 +109,7 @@ mod tests {
             ("memory", Connection::open_memory().unwrap()),
             (
                 "complete",
-                Connection::open_complete(&fresh("complete")).unwrap(),
+                Connection::open_complete(&fresh("complete"), false).unwrap(),
             ),
         ];
         all.extend(of_sources(dir));

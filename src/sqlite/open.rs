@@ -48,7 +48,8 @@ impl Connection {
 
     /// A file of our own that exists and is empty: a private copy, or a new database being built.
     /// The journal is in memory, nothing is synced: after a crash the file is garbage.
-    pub fn open_scratch(path: &Path) -> Result<Self, SqliteError> {
+    /// `tolerant`: what is copied there may be damaged.
+    pub fn open_scratch(path: &Path, tolerant: bool) -> Result<Self, SqliteError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -56,7 +57,7 @@ impl Connection {
         opened.execute("PRAGMA locking_mode=EXCLUSIVE")?;
         opened.execute("PRAGMA journal_mode=MEMORY")?;
         opened.execute("PRAGMA synchronous=OFF")?;
-        opened.harden(false)?;
+        opened.harden_for(false, tolerant)?;
         Ok(opened)
     }
 
@@ -92,15 +93,15 @@ impl Connection {
     }
 
     /// A file of our own that is complete: read only, without locks and without sidecars, also where
-    /// its header says WAL.
-    pub fn open_complete(path: &Path) -> Result<Self, SqliteError> {
+    /// its header says WAL. `tolerant`: it may be damaged.
+    pub fn open_complete(path: &Path, tolerant: bool) -> Result<Self, SqliteError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW
             | OpenFlags::SQLITE_OPEN_URI;
         let db = rusqlite::Connection::open_with_flags(immutable_uri(path), flags)?;
         let opened = Self::of(db)?;
-        opened.harden(false)?;
+        opened.harden_for(false, tolerant)?;
         Ok(opened)
     }
 
@@ -108,7 +109,9 @@ impl Connection {
     /// orders can be scanned as it lies. Never for a comparison: the order is another.
     pub fn stub_collation(&self, name: &str) -> Result<(), SqliteError> {
         let by_bytes = |a: &str, b: &str| a.cmp(b);
-        Ok(self.db.create_collation(name, by_bytes)?)
+        self.db.create_collation(name, by_bytes)?;
+        // An index that SQLite wanted without it stays switched off until the schema is read anew.
+        self.execute("PRAGMA writable_schema=RESET")
     }
 
     /// Takes a stub away again.

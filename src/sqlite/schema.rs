@@ -9,7 +9,7 @@ use super::open::Connection;
 use super::quote::ident;
 use super::statement::{ErrorKind, Row, SqliteError};
 use super::table::read_table;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings};
+use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, TableKind};
 use crate::model::text::TextEncoding;
 use crate::model::value::ValueRef;
 
@@ -20,6 +20,22 @@ pub struct ReadSchema {
     pub schema: Schema,
     /// What could not, or not exactly.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl ReadSchema {
+    /// A schema of which nothing could be read.
+    pub fn unreadable(error: &SqliteError) -> Self {
+        let mut read = Self::default();
+        read.lacks(error);
+        read
+    }
+
+    fn lacks(&mut self, error: &SqliteError) {
+        self.unreadable.push(Unreadable {
+            name: "sqlite_schema".to_owned(),
+            reason: format!("not all of it can be read: {}", error.message),
+        });
+    }
 }
 
 /// An object of a schema that could not be read, or not exactly.
@@ -41,12 +57,20 @@ pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
     } = &mut read.schema;
     for object in objects.iter().filter(|o| o.kind == ObjectKind::Table) {
         match read_table(db, object, &kinds) {
+            Ok(table) if table.columns.is_empty() && table.kind != TableKind::Virtual => {
+                read.unreadable.push(Unreadable {
+                    name: object.name.clone(),
+                    reason: "its text cannot be parsed".to_owned(),
+                });
+            }
             Ok(table) => tables.push(table),
             // A name that is not UTF-8, a text that this SQLite does not parse.
-            Err(error) if error.kind == ErrorKind::Other => read.unreadable.push(Unreadable {
-                name: object.name.clone(),
-                reason: format!("its columns cannot be read: {}", error.message),
-            }),
+            Err(error) if error.kind == ErrorKind::Other || error.is_damage() => {
+                read.unreadable.push(Unreadable {
+                    name: object.name.clone(),
+                    reason: format!("its columns cannot be read: {}", error.message),
+                })
+            }
             Err(error) => return Err(error),
         }
     }
@@ -56,11 +80,15 @@ pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
 /// Reads the entries of `sqlite_schema` alone.
 pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
     let mut read = ReadSchema::default();
-    db.for_each(
+    let done = db.for_each(
         "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid",
         &[],
         |row| {
-            let name = String::from_utf8_lossy(row.bytes(1)?.unwrap_or_default()).into_owned();
+            let name = row.bytes(1)?.filter(|name| !name.is_empty());
+            let name = name.map_or_else(
+                || "(an entry without a name)".into(),
+                |name| String::from_utf8_lossy(name).into_owned(),
+            );
             let mut unreadable = |reason: &str| {
                 read.unreadable.push(Unreadable {
                     name: name.clone(),
@@ -83,7 +111,11 @@ pub fn read_objects(db: &Connection) -> Result<ReadSchema, SqliteError> {
             }
             Ok(())
         },
-    )?;
+    );
+    match done {
+        Err(error) if error.is_damage() => read.lacks(&error),
+        done => done?,
+    }
     // A stable sort: within a kind the order stays that of creation.
     read.schema.objects.sort_by_key(SchemaObject::group);
     Ok(read)
@@ -136,7 +168,7 @@ pub fn primary_key_index(db: &Connection, table: &str) -> Result<Option<String>,
 pub fn read_root_pages(db: &Connection) -> Result<BTreeMap<i64, String>, SqliteError> {
     let mut owners = BTreeMap::from([(1, "sqlite_schema".to_owned())]);
     let sql = "SELECT rootpage, type, name FROM main.sqlite_schema WHERE rootpage > 0";
-    db.for_each(sql, &[], |row| {
+    let done = db.for_each(sql, &[], |row| {
         let ValueRef::Integer(root) = row.value(0)? else {
             return Ok(());
         };
@@ -151,7 +183,12 @@ pub fn read_root_pages(db: &Connection) -> Result<BTreeMap<i64, String>, SqliteE
         };
         owners.insert(root, owner);
         Ok(())
-    })?;
+    });
+    match done {
+        // As far as it goes.
+        Err(error) if error.is_damage() => {}
+        done => done?,
+    }
     Ok(owners)
 }
 

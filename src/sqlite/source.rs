@@ -58,11 +58,12 @@ pub enum Probed {
 }
 
 impl Connection {
-    /// Opens a database to back it up.
+    /// Opens a database to back it up; if `tolerant`, also one whose size or schema is damaged.
     pub fn open_source(
         path: &Path,
         profile: SourceProfile,
         watch: Watch,
+        tolerant: bool,
     ) -> Result<Self, SqliteError> {
         let access = match profile {
             SourceProfile::ReadOnly | SourceProfile::Immutable => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -80,7 +81,7 @@ impl Connection {
             // Before the first read: afterwards the index would be in a file already.
             opened.execute("PRAGMA locking_mode=EXCLUSIVE")?;
         }
-        opened.harden(false)?;
+        opened.harden_for(false, tolerant)?;
         let keeps_wal = profile != SourceProfile::Shared;
         opened
             .db
@@ -93,12 +94,12 @@ impl Connection {
     ///
     /// A reader that wants the lock for itself must have a write lock before it makes the files of
     /// WAL mode; opened read only it cannot get one. In rollback mode it reads.
-    pub fn probe(path: &Path, watch: Watch) -> Result<Probed, SqliteError> {
+    pub fn probe(path: &Path, watch: Watch, tolerant: bool) -> Result<Probed, SqliteError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = rusqlite::Connection::open_with_flags(path, flags)?;
         let probed = Self::watched(db, watch).and_then(|opened| {
             opened.execute("PRAGMA locking_mode=EXCLUSIVE")?;
-            opened.harden(false)?;
+            opened.harden_for(false, tolerant)?;
             opened.integer("PRAGMA main.schema_version")
         });
         match probed {
@@ -143,7 +144,7 @@ pub(super) mod tests {
             let db = rusqlite::Connection::open(&path).unwrap();
             db.execute_batch("CREATE TABLE t(a)").unwrap();
             drop(db);
-            let opened = Connection::open_source(&path, profile, calm()).unwrap();
+            let opened = Connection::open_source(&path, profile, calm(), false).unwrap();
             (name, opened)
         })
         .collect()
@@ -178,7 +179,7 @@ pub(super) mod tests {
             .unwrap();
             drop(db);
             assert_eq!(
-                Connection::probe(&path, calm()).unwrap(),
+                Connection::probe(&path, calm(), false).unwrap(),
                 expected,
                 "{mode}"
             );
@@ -197,7 +198,7 @@ pub(super) mod tests {
             stop: Box::new(|| true),
             ..calm()
         };
-        let opened = Connection::open_source(&path, SourceProfile::ReadOnly, watch).unwrap();
+        let opened = Connection::open_source(&path, SourceProfile::ReadOnly, watch, false).unwrap();
         let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                        SELECT count(*) FROM n";
         let error = opened.integer(endless).unwrap_err();

@@ -83,7 +83,7 @@ impl NewDatabase {
         let (file, open) = Unpublished::create(vfs.clone(), place)?;
         drop(open);
         let at = |cause: SqliteError| TargetError::of(place, "", cause);
-        let db = Connection::open_scratch(file.temp()).map_err(at)?;
+        let db = Connection::open_scratch(file.temp(), false).map_err(at)?;
         let mut skipped: BTreeSet<String> = skipped.into_iter().collect();
         let left_out = |name: &str, text: &str| Finding::warning(format!("table {name}"), text);
         let mut findings: Vec<Finding> = skipped

@@ -98,8 +98,9 @@ impl DatabaseImage {
         drop(out);
         let place = file.place().to_owned();
         let at = |cause: SqliteError| TargetError::of(&place, "", cause);
-        let db = Connection::open_complete(file.temp()).map_err(at)?;
-        if read_objects(&db).map_err(at)?.schema.objects != schema.objects {
+        let db = Connection::open_complete(file.temp(), expected.with_damage).map_err(at)?;
+        let objects = read_objects(&db).map_err(at)?.schema.objects;
+        if objects != schema.objects && !expected.with_damage {
             return Err(TargetError::SchemaDiffers {
                 path: place,
                 what: "its pages hold another schema than its records".to_owned(),

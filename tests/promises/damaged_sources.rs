@@ -283,3 +283,48 @@ fn a_full_check_of_the_source_sees_what_a_quick_one_does_not() {
     shop.restore_new("latest", &restored);
     assert_eq!(count(&restored, "t NOT INDEXED"), 2);
 }
+
+/// Cut anywhere: what is before the cut is kept.
+#[test]
+fn a_database_that_was_cut_short_is_kept_as_far_as_it_goes() {
+    let mut scene = Scene::new("t");
+    let whole = fs::read(&scene.source).unwrap();
+    let last = scene.leaves.iter().max().copied().unwrap();
+    // Behind all pages of t, amid the others.
+    fs::write(&scene.source, &whole[..last * PAGE]).unwrap();
+    let (warnings, restored) = scene.salvage();
+    assert!(warnings[0].contains("source.db: damaged: "), "{warnings:?}");
+    assert_eq!(count(&restored, "t"), ROWS);
+    assert!(count(&restored, "w") < ROWS);
+}
+
+#[test]
+fn a_text_that_cannot_be_parsed_costs_its_own_table_alone() {
+    let mut shop = Workshop::new();
+    let source = shop.path("source.db");
+    sql(
+        &source,
+        "CREATE TABLE t(a); INSERT INTO t VALUES(1); CREATE TABLE u(a); INSERT INTO u VALUES(2)",
+    );
+    let db = Connection::open(&source).unwrap();
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+        .unwrap();
+    db.execute_batch(
+        "PRAGMA writable_schema=ON;
+         UPDATE sqlite_schema SET sql = 'CREATE TABLE u(a FROM TOMORROW)' WHERE name = 'u'",
+    )
+    .unwrap();
+    drop(db);
+    let outcome = shop.backup(&source);
+    assert!(outcome.damaged && outcome.pages.is_some());
+    let told = warnings(&outcome);
+    assert!(told.iter().any(|w| w.starts_with("u: ")), "{told:?}");
+    let restored = shop.path("restored.db");
+    shop.restore_new("latest", &restored);
+    assert_eq!(count(&restored, "t"), 1);
+    let image = shop.path("image.db");
+    shop.try_restore_form("latest", &image, Form::Pages)
+        .unwrap();
+    let (was, is) = (fs::read(&source).unwrap(), fs::read(&image).unwrap());
+    assert!(was[100..] == is[100..]);
+}

@@ -65,8 +65,9 @@ fn a_changed_cell_costs_bytes_and_not_a_leaf() {
         assert!(added.only(BlobKind::Node).encoded_bytes < 100, "{update}");
         assert_eq!(added.only(BlobKind::Node).encoding, Encoding::Delta);
         assert_eq!(added.blobs.len(), 2);
-        // Head, trailer, two entries in a footer, one frame.
-        assert!(added.pack_bytes < 600, "{} bytes", added.pack_bytes);
+        // Head, trailer, two entries in a footer, one frame. Where rowids are hidden, those of its page, too.
+        let most = if update.contains("oid =") { 1_400 } else { 600 };
+        assert!(added.pack_bytes < most, "{} bytes", added.pack_bytes);
         shelf.assert_comes_back(&added.id);
     }
 }

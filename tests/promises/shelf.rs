@@ -15,7 +15,7 @@ use larder::ops::open::Store;
 use larder::ops::stored::{read_schema, root_of};
 use larder::store::Usage;
 use larder::tree::TreeShape;
-use larder::tree::cursor::Cursor;
+use larder::tree::cursor::{Cursor, Place};
 
 use crate::sandbox::{Sandbox, names};
 use crate::workshop::sql;
@@ -34,7 +34,7 @@ pub struct Added {
     pub id: SnapshotId,
     /// Bytes of its packs.
     pub pack_bytes: u64,
-    /// Blobs in the order in which they lie in its packs.
+    /// Blobs in the order in which they lie in its packs, without those of a database's pages.
     pub blobs: Vec<(PackId, BlobEntry)>,
 }
 
@@ -118,6 +118,7 @@ impl Shelf {
 
     /// What came into the store since [`Self::backup`] began.
     fn added(&self, id: SnapshotId) -> Added {
+        let of_pages = blobs_of_pages(&self.store, &id);
         let mut added = Added {
             id,
             pack_bytes: 0,
@@ -131,6 +132,7 @@ impl Shelf {
             added.pack_bytes += bytes.len() as u64;
             let pack = name::parse_pack(&name).unwrap();
             let blobs = footer_of(&bytes).blobs.into_iter();
+            let blobs = blobs.filter(|blob| !of_pages.contains(&blob.id));
             added.blobs.extend(blobs.map(|blob| (pack, blob)));
         }
         added
@@ -151,6 +153,22 @@ impl Shelf {
         assert_same_rows(&self.database, &path);
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+/// The leaves and nodes of the pages that a snapshot holds beside its records.
+fn blobs_of_pages(store: &Store, id: &SnapshotId) -> HashSet<BlobId> {
+    let manifest = store.manifest(id).unwrap().unwrap();
+    let reader = store.reader().unwrap();
+    let root = manifest.pages.as_ref().and_then(root_of);
+    let mut open: Vec<Place> = root.iter().map(Place::root).collect();
+    let mut found = HashSet::new();
+    while let Some(place) = open.pop() {
+        found.insert(place.id);
+        if place.level > 0 {
+            open.extend(place.children(&reader).unwrap());
+        }
+    }
+    found
 }
 
 /// A pack's footer.

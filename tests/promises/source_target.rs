@@ -310,11 +310,7 @@ fn sources_that_cannot_be_read_are_told_apart() {
         .open(dir.path().join("short.db"))
         .unwrap();
     short.set_len(9000).unwrap();
-    assert!(
-        matches!(begin("short.db"), Err(SourceError::Corrupt { .. })),
-        "{:?}",
-        begin("short.db")
-    );
+    assert!(begin("short.db").unwrap().damage().is_some());
 }
 
 /// What SQL cannot make again is foretold by name.

@@ -124,7 +124,8 @@ fn every_case_of_the_document_is_shown_by_a_test_that_exists() {
     let document = std::fs::read_to_string(root.join("docs/fidelity.md")).unwrap();
     let (_, cases) = document.split_once("\n## The cases\n").unwrap();
     let tests =
-        texts_of_tests(&root.join("tests/promises")) + &texts_of_tests(&root.join("tests/cli"));
+        ["tests/promises", "tests/cli", "src"].map(|folder| texts_of_tests(&root.join(folder)));
+    let tests = tests.concat();
     let mut next = 1;
     let mut wrong = Vec::new();
     for line in cases.lines().filter(|l| l.starts_with("| ")) {

@@ -138,7 +138,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             max_lock: Duration::from_secs(args.max_lock),
             max_wal_bytes: args.max_wal.saturating_mul(1 << 20),
             immutable: args.immutable,
-            private_copy: false,
+            ..Reading::default()
         },
     };
     let world = cx.world.clone();

@@ -36,10 +36,10 @@ pub(super) fn write(
     };
     // A first backup looks at the whole database anyway.
     let level = asked.or(parent.is_none().then_some(IntegrityCheck::QuickCheck));
-    let mut damaged = match level {
-        Some(level) => check(level, &mut findings, progress)?,
-        None => false,
-    };
+    let mut damaged = capture.damage().is_some();
+    if let Some(level) = level {
+        damaged |= check(level, &mut findings, progress)?;
+    }
     progress.phase("Reading", 0, Unit::Records);
     let tables = tables::write_all(capture, parent, writer, progress)?;
     if tables.damaged && level.is_none() {
@@ -72,5 +72,10 @@ fn facts(capture: &Capture) -> Vec<Finding> {
         .then_some("the file has 0 bytes: an empty database");
     let notes = capture.notes().iter().map(String::as_str);
     let texts = empty.into_iter().chain(notes);
-    texts.map(|text| Finding::note(&subject, text)).collect()
+    let mut facts: Vec<Finding> = texts.map(|text| Finding::note(&subject, text)).collect();
+    facts.extend(capture.damage().map(|cause| {
+        let text = format!("damaged: {cause}; what can be read of it is kept");
+        Finding::warning(&subject, text)
+    }));
+    facts
 }
