@@ -51,6 +51,9 @@ pub struct Manifest {
     /// What SQLite's own check said of the source; absent if it was not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
+    /// Full-text indexes that were compared with the content they were made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full_text: Vec<FullTextVerdict>,
     /// Foreign keys as they were found: those with violations, or that could not be checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_keys: Vec<ForeignKeyVerdict>,
@@ -98,6 +101,16 @@ pub struct Entity {
     /// What changed since the parent; absent if nothing did or there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+}
+
+/// Whether a full-text index fits its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullTextVerdict {
+    /// The virtual table.
+    pub table: String,
+    /// What its module complained of; absent: it fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<String>,
 }
 
 /// What SQLite's own check said of a database.

@@ -45,6 +45,17 @@ impl SchemaObject {
         self.kind == ObjectKind::Table && start.is_some_and(|s| s.eq_ignore_ascii_case(VIRTUAL))
     }
 
+    /// The module of a virtual table, in lower case; `None` for anything else.
+    pub fn module(&self) -> Option<String> {
+        if !self.is_virtual() {
+            return None;
+        }
+        let mut words = Words(self.sql.as_deref()?.as_bytes());
+        words.find(|word| word.eq_ignore_ascii_case(b"using"))?;
+        let module = String::from_utf8_lossy(words.next()?).to_ascii_lowercase();
+        Some(module)
+    }
+
     /// Its place among the groups of a schema blob; store-format.md §10.2.
     ///
     /// Kinds alone would not do: VACUUM moves virtual tables behind ordinary ones.
@@ -58,6 +69,53 @@ impl SchemaObject {
             ObjectKind::Trigger => 5,
         }
     }
+}
+
+/// The words of an SQL text, without quotes, comments and signs between them. Quoted
+/// names are passed over.
+pub(crate) struct Words<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let Some(&first) = self.0.first() {
+            let rest = self.0;
+            let length = match first {
+                b'\'' | b'"' | b'`' => quoted_bytes(rest, first),
+                b'[' => quoted_bytes(rest, b']'),
+                b'-' if rest.starts_with(b"--") => until(&rest[2..], b"\n") + 2,
+                b'/' if rest.starts_with(b"/*") => until(&rest[2..], b"*/") + 2,
+                b if is_word(b) => rest.iter().take_while(|&&b| is_word(b)).count(),
+                _ => 1,
+            };
+            let (word, after) = rest.split_at(length.min(rest.len()));
+            self.0 = after;
+            if is_word(first) {
+                return Some(word);
+            }
+        }
+        None
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// Length up to and with the closing quote. A doubled quote ends one and begins the next: the same
+/// for our purpose.
+fn quoted_bytes(text: &[u8], close: u8) -> usize {
+    text.iter()
+        .skip(1)
+        .position(|&b| b == close)
+        .map_or(text.len(), |at| at + 2)
+}
+
+fn until(text: &[u8], end: &[u8]) -> usize {
+    text.windows(end.len())
+        .position(|w| w == end)
+        .map_or(text.len(), |at| at + end.len())
 }
 
 /// How a table's records are identified.
@@ -287,6 +345,16 @@ impl Schema {
         self.tables
             .iter()
             .find(|t| t.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Virtual tables that are full-text indexes, each with its module.
+    pub fn full_text_tables(&self) -> Vec<(String, String)> {
+        let of_full_text = |object: &SchemaObject| {
+            let module = object.module()?;
+            let is_one = matches!(module.as_str(), "fts3" | "fts4" | "fts5");
+            is_one.then(|| (object.name.clone(), module))
+        };
+        self.objects.iter().filter_map(of_full_text).collect()
     }
 
     /// The objects of one kind, in creation order.

@@ -359,6 +359,7 @@ fn conclude(
         pages: content.pages,
         damaged: content.damaged,
         integrity: content.integrity,
+        full_text: content.full_text,
         foreign_keys,
         findings: content.findings,
         new_bytes,

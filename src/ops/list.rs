@@ -28,6 +28,8 @@ pub struct SnapshotSummary {
     pub source: String,
     /// Tags.
     pub tags: Vec<String>,
+    /// Its source is damaged: it holds what could be read.
+    pub damaged: bool,
 }
 
 /// What a store holds.
@@ -55,6 +57,7 @@ pub fn summary(manifest: &Manifest, ids: &[SnapshotId]) -> SnapshotSummary {
         new_bytes: manifest.new_bytes,
         source: source_label(manifest),
         tags: manifest.tags.clone(),
+        damaged: manifest.damaged,
     }
 }
 

@@ -331,6 +331,29 @@ impl Capture {
         check::integrity(&self.db, full).map_err(|e| SourceError::of(&self.path, None, e))
     }
 
+    /// The full-text indexes whose module is here, each with its complaint if it does not fit its
+    /// content. That takes a database that may be written: a copy is made if there is none.
+    pub fn check_full_text(&self) -> Result<Vec<(String, Option<String>)>, SourceError> {
+        let tables = self.schema.full_text_tables();
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        let at = |cause: SqliteError| SourceError::of(&self.path, None, cause);
+        if self.page_file.is_some() {
+            return check::full_texts(&self.db, &tables).map_err(at);
+        }
+        self.with_page_copy(|file, _| {
+            let copy = Connection::open_scratch(file, self.options.reading.tolerant)?;
+            check::full_texts(&copy, &tables)
+        })?
+        .map_err(at)
+    }
+
+    /// True if a look at the full-text indexes needs no further copy of the database.
+    pub fn has_copy(&self) -> bool {
+        self.page_file.is_some()
+    }
+
     /// Shows a file that has all pages of this capture, and nothing but them.
     pub(super) fn with_page_copy<T>(
         &self,

@@ -106,3 +106,41 @@ fn stopped(error: &SqliteError) -> String {
         error.message
     )
 }
+
+/// The full-text indexes among these tables, given with their modules, whose module is here: each with
+/// its complaint if it does not fit its content.
+pub fn full_texts(
+    db: &Connection,
+    tables: &[(String, String)],
+) -> Result<Vec<(String, Option<String>)>, SqliteError> {
+    let mut verdicts = Vec::new();
+    for (table, module) in tables {
+        if let Some(complaint) = full_text(db, table, module)? {
+            verdicts.push((table.clone(), complaint));
+        }
+    }
+    Ok(verdicts)
+}
+
+/// Whether a full-text index fits the content that it was made from, by the `integrity-check` command
+/// of FTS3, FTS4 and FTS5: its complaint, if it has one. `None` for other modules, and where the module is
+/// not here. Nothing is changed, but `db` must be allowed to write.
+fn full_text(
+    db: &Connection,
+    table: &str,
+    module: &str,
+) -> Result<Option<Option<String>>, SqliteError> {
+    let name = ident(table)?;
+    let sql = match module {
+        // Rank 1: external content is compared as well.
+        "fts5" => format!("INSERT INTO main.{name}({name}, rank) VALUES('integrity-check', 1)"),
+        "fts3" | "fts4" => format!("INSERT INTO main.{name}({name}) VALUES('integrity-check')"),
+        _ => return Ok(None),
+    };
+    match db.execute(&sql) {
+        Ok(()) => Ok(Some(None)),
+        Err(error) if error.is_damage() => Ok(Some(Some(error.message))),
+        Err(error) if error.kind == ErrorKind::Other => Ok(None),
+        Err(error) => Err(error),
+    }
+}

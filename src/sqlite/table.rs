@@ -7,7 +7,7 @@ use super::quote::ident;
 use super::statement::SqliteError;
 use crate::model::row::Collation;
 use crate::model::schema::{
-    Column, ColumnKind, ForeignKey, KeyColumn, SchemaObject, Table, TableKind, UniqueKey,
+    Column, ColumnKind, ForeignKey, KeyColumn, SchemaObject, Table, TableKind, UniqueKey, Words,
 };
 
 /// What `PRAGMA table_list` says of a table.
@@ -220,42 +220,5 @@ fn read_foreign_keys(db: &Connection, table: &str) -> Result<Vec<ForeignKey>, Sq
 /// True if the keyword AUTOINCREMENT stands in a CREATE TABLE text outside quotes and comments.
 /// No pragma tells it; the word cannot be a name without quotes.
 fn says_autoincrement(sql: &str) -> bool {
-    let mut rest = sql.as_bytes();
-    while let Some(&first) = rest.first() {
-        let skipped = match first {
-            b'\'' | b'"' | b'`' => quoted_bytes(rest, first),
-            b'[' => quoted_bytes(rest, b']'),
-            b'-' if rest.starts_with(b"--") => until(&rest[2..], b"\n") + 2,
-            b'/' if rest.starts_with(b"/*") => until(&rest[2..], b"*/") + 2,
-            b if is_word(b) => {
-                let word = rest.iter().take_while(|&&b| is_word(b)).count();
-                if rest[..word].eq_ignore_ascii_case(b"autoincrement") {
-                    return true;
-                }
-                word
-            }
-            _ => 1,
-        };
-        rest = rest.get(skipped..).unwrap_or_default();
-    }
-    false
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-/// Length up to and with the closing quote. A doubled quote ends one and begins the next: the same
-/// for our purpose.
-fn quoted_bytes(text: &[u8], close: u8) -> usize {
-    text.iter()
-        .skip(1)
-        .position(|&b| b == close)
-        .map_or(text.len(), |at| at + 2)
-}
-
-fn until(text: &[u8], end: &[u8]) -> usize {
-    text.windows(end.len())
-        .position(|w| w == end)
-        .map_or(text.len(), |at| at + end.len())
+    Words(sql.as_bytes()).any(|word| word.eq_ignore_ascii_case(b"autoincrement"))
 }

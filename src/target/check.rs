@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::TargetError;
+use crate::model::schema::Schema;
 use crate::progress::Finding;
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
@@ -28,6 +29,8 @@ pub struct Expected {
     pub rows: BTreeMap<String, u64>,
     /// Foreign-key verdicts by table.
     pub foreign_keys: BTreeMap<String, ForeignKeyCheck>,
+    /// Complaints of full-text indexes by table, of those that were compared with their content.
+    pub full_text: BTreeMap<String, Option<String>>,
     /// What SQLite's check complained of in the source.
     pub complaints: Vec<String>,
     /// The source is damaged: what it was like is not all here.
@@ -123,6 +126,46 @@ pub(super) fn counts(
         }
     }
     Ok(())
+}
+
+/// Has full-text indexes compared with their content, and the answers with the source's.
+pub(super) fn full_text(
+    db: &Connection,
+    path: &Path,
+    schema: &Schema,
+    expected: &Expected,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    let answers = check::full_texts(db, &schema.full_text_tables())
+        .map_err(|cause| TargetError::of(path, "check", cause))?;
+    let mut lines = Vec::new();
+    for (table, complaint) in answers {
+        let wanted = expected.full_text.get(&table);
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != complaint) {
+            let said = |complaint: &Option<String>| {
+                complaint.clone().unwrap_or_else(|| "it fits".to_owned())
+            };
+            lines.push(format!(
+                "table {table}: of its index and its content is said: {}; in the source: {}",
+                said(&complaint),
+                said(wanted)
+            ));
+        } else if let Some(complaint) = complaint {
+            let source = match wanted {
+                Some(_) => ", as in the source",
+                None => "; of the source that is not known",
+            };
+            let text = format!("its index does not fit its content{source}: {complaint}");
+            findings.push(Finding::note(format!("table {table}"), text));
+        }
+    }
+    match lines.is_empty() || expected.damaged {
+        true => Ok(()),
+        false => Err(TargetError::Damaged {
+            path: path.to_owned(),
+            lines,
+        }),
+    }
 }
 
 /// Compares the foreign-key verdicts with the source's. A difference is damage: with the same rows

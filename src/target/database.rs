@@ -169,6 +169,9 @@ impl NewDatabase {
         check::counts(&db, &place, expected, &mut findings)?;
         check::integrity(&db, &place, level, expected, &mut findings)?;
         check::foreign_keys(&db, &place, expected, &mut findings)?;
+        if level != CheckLevel::None {
+            check::full_text(&db, &place, &schema, expected, &mut findings)?;
+        }
         set_journal_mode(&db, &place, &settings)?;
         db.close().map_err(at)?;
         Ok(Completed::new(file, findings))

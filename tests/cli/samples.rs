@@ -18,6 +18,7 @@ fn summary(time: &str, random: &str, name: &str, records: u64, new_bytes: u64) -
         new_bytes,
         source: "app.db".into(),
         tags: Vec::new(),
+        damaged: false,
     }
 }
 

@@ -233,6 +233,7 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
         pages: None,
         damaged: false,
         integrity: None,
+        full_text: Vec::new(),
         foreign_keys: Vec::new(),
         findings: Vec::new(),
         new_bytes: 0,

@@ -53,4 +53,5 @@ mod tree_damage;
 mod tree_rows;
 mod usable_copies;
 mod vfs_contract;
+mod virtual_tables;
 mod workshop;

@@ -77,6 +77,7 @@ struct SnapshotDocument<'a> {
     new_bytes: u64,
     source: &'a str,
     tags: &'a [String],
+    damaged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
 }
@@ -92,6 +93,7 @@ fn snapshot<'a>(summary: &'a SnapshotSummary, store: Option<&Path>) -> SnapshotD
         new_bytes: summary.new_bytes,
         source: &summary.source,
         tags: &summary.tags,
+        damaged: summary.damaged,
         store: store.map(shown),
     }
 }

@@ -3,7 +3,7 @@
 use super::parent::Parent;
 use super::{damage, pages, tables};
 use crate::error::Error;
-use crate::format::manifest::{Entity, Integrity, IntegrityCheck};
+use crate::format::manifest::{Entity, FullTextVerdict, Integrity, IntegrityCheck};
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::Capture;
 use crate::store::StoreWriter;
@@ -15,6 +15,7 @@ pub(super) struct Content {
     pub pages: Option<Entity>,
     pub damaged: bool,
     pub integrity: Option<Integrity>,
+    pub full_text: Vec<FullTextVerdict>,
     pub findings: Vec<Finding>,
 }
 
@@ -27,11 +28,12 @@ pub(super) fn write(
     progress: &mut dyn Progress,
 ) -> Result<Content, Error> {
     let mut findings = facts(capture);
-    let mut integrity = None;
+    let (mut integrity, mut full_text) = (None, Vec::new());
     let mut check = |level, findings: &mut Vec<Finding>, progress: &mut dyn Progress| {
-        let checked = damage::check(capture, level, progress)?;
+        let checked = damage::check(capture, level, asked.is_some(), progress)?;
         findings.extend(checked.findings);
         integrity = Some(checked.integrity);
+        full_text = checked.full_text;
         Ok::<bool, Error>(checked.damaged)
     };
     // A first backup looks at the whole database anyway.
@@ -60,6 +62,7 @@ pub(super) fn write(
         pages,
         damaged,
         integrity,
+        full_text,
         findings,
     })
 }

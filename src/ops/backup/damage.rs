@@ -1,7 +1,7 @@
 //! What of a source is damaged: what its scan passed over, and what SQLite's own check says.
 
 use crate::error::Error;
-use crate::format::manifest::{Integrity, IntegrityCheck};
+use crate::format::manifest::{FullTextVerdict, Integrity, IntegrityCheck};
 use crate::model::schema::Table;
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Capture, Gap, Scanned};
@@ -16,15 +16,17 @@ const GAPS_NAMED: usize = 3;
 /// What SQLite's check came to.
 pub(super) struct Checked {
     pub integrity: Integrity,
+    pub full_text: Vec<FullTextVerdict>,
     pub findings: Vec<Finding>,
     /// A complaint is of the database's structure, not of values that break a rule.
     pub damaged: bool,
 }
 
-/// Has SQLite check the source.
+/// Has SQLite check the source. If this was `asked` for, a copy is made for it where it needs one.
 pub(super) fn check(
     capture: &Capture,
     level: IntegrityCheck,
+    asked: bool,
     progress: &mut dyn Progress,
 ) -> Result<Checked, Error> {
     progress.phase("Checking the database", 0, Unit::Records);
@@ -74,6 +76,15 @@ pub(super) fn check(
             ));
         }
     }
+    let full_text = match asked || capture.has_copy() {
+        true => full_text(capture)?,
+        false => Vec::new(),
+    };
+    findings.extend(full_text.iter().filter_map(|verdict| {
+        let complaint = verdict.complaint.as_ref()?;
+        let text = format!("its index does not fit its content: {complaint} (kept as it is)");
+        Some(Finding::note(verdict.table.clone(), text))
+    }));
     let mut complaints = answer.lines;
     complaints.truncate(Integrity::LINES_MAX);
     Ok(Checked {
@@ -81,9 +92,16 @@ pub(super) fn check(
             check: level,
             complaints,
         },
+        full_text,
         findings,
         damaged,
     })
+}
+
+fn full_text(capture: &Capture) -> Result<Vec<FullTextVerdict>, Error> {
+    let verdict = |(table, complaint)| FullTextVerdict { table, complaint };
+    let checked = capture.check_full_text()?;
+    Ok(checked.into_iter().map(verdict).collect())
 }
 
 /// Root page, and what is said, of a line like `Tree 5 page 812 cell 3: …`.

@@ -175,6 +175,7 @@ fn sample() -> Sample {
         pages: None,
         damaged: false,
         integrity: None,
+        full_text: Vec::new(),
         foreign_keys: Vec::new(),
         findings: Vec::new(),
         new_bytes: 0,

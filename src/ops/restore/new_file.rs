@@ -76,6 +76,10 @@ pub(super) fn run(
                 "every record read again",
             ],
         };
+        let has_full_text = !from_pages && !schema.full_text_tables().is_empty();
+        if has_full_text && options.check != CheckLevel::None {
+            outcome.checked.push("full-text indexes");
+        }
     }
     for finding in &outcome.findings {
         progress.found(finding);
@@ -216,6 +220,11 @@ pub(super) fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
     Expected {
         rows,
         foreign_keys,
+        full_text: manifest
+            .full_text
+            .iter()
+            .map(|verdict| (verdict.table.clone(), verdict.complaint.clone()))
+            .collect(),
         complaints: complaints.map_or_else(Vec::new, |i| i.complaints.clone()),
         damaged: manifest.damaged,
         with_damage: false,

@@ -47,7 +47,10 @@ fn row(snapshot: &SnapshotSummary, look: &Look) -> Vec<String> {
     } else {
         &snapshot.short_id
     };
-    let tags: Vec<String> = snapshot.tags.iter().map(|t| format!("tag:{t}")).collect();
+    let mut tags: Vec<String> = snapshot.tags.iter().map(|t| format!("tag:{t}")).collect();
+    if snapshot.damaged {
+        tags.push("(damaged source)".to_owned());
+    }
     vec![
         escape::shown(&snapshot.name).into_owned(),
         escape::shown(id).into_owned(),

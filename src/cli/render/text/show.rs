@@ -69,6 +69,10 @@ fn facts(manifest: &Manifest, look: &Look) -> Vec<(&'static str, String)> {
     if !manifest.tags.is_empty() {
         facts.push(("tags", text(&manifest.tags.join(", "))));
     }
+    if manifest.damaged {
+        let text = "damaged source: what could be read of it is here";
+        facts.push(("state", text.to_owned()));
+    }
     if let Some(parent) = &manifest.parent {
         facts.push(("parent", parent.to_string()));
     }
