@@ -103,6 +103,7 @@ impl NewDatabase {
             Ok(())
         })?;
         skipped.extend(failed);
+        schema::keep_settings(&db, place, settings)?;
         // Rows may break a CHECK that is younger than they; it is checked at the end.
         db.pragma("ignore_check_constraints", 1).map_err(at)?;
         db.execute("BEGIN").map_err(at)?;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::error::TargetError;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, TableKind};
+use crate::model::text::TextEncoding;
 use crate::progress::Finding;
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::read_objects;
@@ -88,6 +89,24 @@ pub(super) fn create_tables(
             .map_err(|e| TargetError::of(path, &format!("table {}", table.name), e))?;
     }
     Ok(())
+}
+
+/// A file takes over its settings with the first table. Where there is none, one comes and goes,
+/// unless a file without a byte has these settings as well.
+pub(super) fn keep_settings(
+    db: &Connection,
+    path: &Path,
+    settings: &Settings,
+) -> Result<(), TargetError> {
+    let at = |cause: SqliteError| TargetError::of(path, "the settings", cause);
+    let is_default = (settings.page_size, settings.auto_vacuum) == (4096, 0)
+        && settings.encoding == TextEncoding::Utf8;
+    let there = db.integer("SELECT 1 FROM main.sqlite_schema").map_err(at)?;
+    if is_default || there.is_some() {
+        return Ok(());
+    }
+    db.execute("CREATE TABLE main.larder(a)").map_err(at)?;
+    db.execute("DROP TABLE main.larder").map_err(at)
 }
 
 /// `ANALYZE` makes both tables of statistics; those not wanted up to here go again.
