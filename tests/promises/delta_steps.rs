@@ -14,7 +14,7 @@ use crate::sandbox::{scale, seed};
 use crate::shelf::{Shelf, assert_same_rows};
 
 /// What must be the same however a state was reached.
-fn essence(manifest: &Manifest) -> Vec<String> {
+pub fn essence(manifest: &Manifest) -> Vec<String> {
     let all = manifest.entities.iter().chain(&manifest.internal);
     let of_entity = |e: &larder::format::manifest::Entity| {
         format!(

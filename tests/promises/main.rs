@@ -9,12 +9,14 @@
     reason = "tests look at real files from outside the library, fail by panicking, and say what was not run"
 )]
 
+mod any_database;
 mod backend_contract;
 mod bad_input;
 mod bad_sources;
 mod changing_database;
 mod codecs;
 mod commit_protocol;
+mod committed_states;
 mod corruption;
 mod crash;
 mod damaged_sources;
