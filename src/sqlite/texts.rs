@@ -47,6 +47,19 @@ impl Texts {
         }
     }
 
+    /// As [`Texts::column_sql`], for RETURNING: within a CASE, SQLite gives a whole number of a REAL
+    /// column there as an integer.
+    pub fn returning_sql(self, column: &str) -> String {
+        if self.as_blobs {
+            format!(
+                "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) WHEN 'real' THEN {column} * 1.0 \
+                 ELSE {column} END, typeof({column}) = 'text'"
+            )
+        } else {
+            column.to_owned()
+        }
+    }
+
     /// The value that stands from this column of a result on.
     pub fn value<'r>(self, row: Row<'r>, at: usize) -> Result<ValueRef<'r>, SqliteError> {
         let value = row.value(at)?;

@@ -78,7 +78,7 @@ impl<'d> TableWriter<'d> {
             .collect();
         let quoted: Result<Vec<String>, NameError> = named(false).map(ident).collect();
         let quoted = quoted.map_err(|e| at(e.into()))?;
-        let computed: Vec<String> = quoted.iter().map(|c| texts.column_sql(c)).collect();
+        let computed: Vec<String> = quoted.iter().map(|c| texts.returning_sql(c)).collect();
         let mut sql = format!(
             "INSERT INTO main.{name}({}) VALUES({})",
             idents(columns).map_err(|e| at(e.into()))?,

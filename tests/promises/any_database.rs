@@ -111,6 +111,24 @@ fn a_database_without_tables_keeps_its_settings() {
     }
 }
 
+/// Whole numbers of a stored generated REAL column were taken for integers while a UTF-16 database
+/// was restored, and the restore was given up.
+#[test]
+fn generated_columns_of_utf_16_databases_come_back() {
+    for encoding in ["UTF-8", "UTF-16le", "UTF-16be"] {
+        let sql = format!(
+            "PRAGMA encoding='{encoding}';
+             CREATE TABLE t(a, r REAL AS (a) STORED, n AS (a) STORED, t TEXT AS (a || 'x') STORED);
+             INSERT INTO t(a) VALUES(5), (-0.0), (2.5), (9e999), ('text'), (NULL), (x'00'),
+               (9007199254740993), (140737488355328), (-9223372036854775808), (1e18);"
+        );
+        let steps = [Step::Sql(sql), Step::Backup];
+        if let Err(failure) = play(&steps, true) {
+            panic!("{encoding}: {failure}");
+        }
+    }
+}
+
 /// SQLite's check takes the default of a STRICT column for its value: no reason not to restore it.
 #[test]
 fn a_table_of_which_sqlite_complains_comes_back() {

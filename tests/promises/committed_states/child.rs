@@ -30,7 +30,11 @@ const BUSY_BESIDE_WRITER: Duration = Duration::from_secs(60);
 /// Runs a test of this program, one that does nothing without `DATABASE`, in a process of its own.
 pub fn start(entry: &str, database: &Path, mode: &str, log: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("committed_states::{entry}"), "--nocapture"])
+        .args([
+            "--exact",
+            &format!("committed_states::{entry}"),
+            "--nocapture",
+        ])
         .env(DATABASE, database)
         .env(MODE, mode)
         .env(LOG, log)
