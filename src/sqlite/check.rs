@@ -91,11 +91,13 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
 fn lines_of(db: &Connection, sql: &str, lines: &mut Vec<String>) -> Result<(), SqliteError> {
     db.for_each(sql, &[], |row| {
         let told = String::from_utf8_lossy(row.bytes(0)?.unwrap_or_default());
-        // What is said of pages comes in one piece, under a heading.
-        let complaints = told
-            .lines()
-            .filter(|line| *line != "ok" && !line.starts_with("*** in database "));
-        lines.extend(complaints.map(str::to_owned));
+        // What is said of pages comes in one piece, under a heading. Any other line break is one
+        // of a name.
+        if told.starts_with("*** in database ") {
+            lines.extend(told.lines().skip(1).map(str::to_owned));
+        } else if told != "ok" {
+            lines.push(told.into_owned());
+        }
         Ok(())
     })
 }

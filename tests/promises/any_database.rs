@@ -129,6 +129,18 @@ fn generated_columns_of_utf_16_databases_come_back() {
     }
 }
 
+/// A complaint about a value was cut at the line break of the table's name, and its rest taken for
+/// damage: the restore was given up.
+#[test]
+fn a_table_with_a_line_break_in_its_name_may_break_its_checks() {
+    let sql = "PRAGMA ignore_check_constraints=ON;
+               CREATE TABLE \"a\nb\"(\"c\nd\" CHECK(\"c\nd\" > 0)); INSERT INTO \"a\nb\" VALUES(-1)";
+    let steps = [Step::Sql(sql.to_owned()), Step::Reopen, Step::Backup];
+    if let Err(failure) = play(&steps, true) {
+        panic!("{failure}");
+    }
+}
+
 /// SQLite's check takes the default of a STRICT column for its value: no reason not to restore it.
 #[test]
 fn a_table_of_which_sqlite_complains_comes_back() {
