@@ -17,7 +17,7 @@ mod trial;
 mod writer;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
-pub use check::{CheckLevel, Expected, of_values};
+pub use check::{CheckLevel, Expected, of_module, of_values};
 pub use columns::{ColumnMap, Key, Mapped, Slot};
 pub use copies::Copies;
 pub use database::{Completed, NewDatabase, Restored};

@@ -5,7 +5,7 @@ use crate::format::manifest::{FullTextVerdict, Integrity, IntegrityCheck};
 use crate::model::schema::Table;
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Capture, Gap, Scanned};
-use crate::target::of_values;
+use crate::target::{of_module, of_values};
 
 /// Complaints of SQLite's check that are told one by one.
 const LINES_TOLD: u64 = 12;
@@ -108,11 +108,6 @@ fn full_text(capture: &Capture) -> Result<Vec<FullTextVerdict>, Error> {
 fn page_tree(line: &str) -> Option<(i64, &str)> {
     let (root, rest) = line.strip_prefix("Tree ")?.split_once(' ')?;
     Some((root.parse().ok()?, rest))
-}
-
-/// True if a virtual table says that its index does not fit its content: both are kept.
-fn of_module(line: &str) -> bool {
-    line.contains("inverted index for FTS") || line.starts_with("In RTree ")
 }
 
 /// The finding for what a scan passed over.
