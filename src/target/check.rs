@@ -61,7 +61,8 @@ pub fn of_module(line: &str) -> bool {
 }
 
 /// Runs SQLite's check. Damage is an error; values that break a constraint, indexes of virtual tables
-/// that do not fit, and whatever the source had too, are findings: most sources are not checked. So is a check that cannot run for want of a collation or a function.
+/// that do not fit, and whatever the source had too, are findings: most sources are not checked. So
+/// is a check that cannot run for want of a collation or a function.
 pub(super) fn integrity(
     db: &Connection,
     path: &Path,
