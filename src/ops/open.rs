@@ -164,6 +164,10 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     if listed.iter().all(|found| found.path.as_os_str() == "tmp") {
         return Ok(PathKind::EmptyFolder);
     }
+    // Another first backup may have made it between the two looks.
+    if is_store(path).map_err(failed)? {
+        return Ok(PathKind::Store);
+    }
     let mut stores = Vec::new();
     for found in &listed {
         if found.kind == EntryKind::Folder {
