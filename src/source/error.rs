@@ -119,7 +119,10 @@ pub enum SourceError {
         cause: String,
     },
     /// Not everything can be read, or carried as records, and less was not wanted.
-    #[error("not all of {path} can be carried as records; nothing was stored\n{}", what.join("\n"))]
+    #[error(
+        "not all of {path} can be carried as records, nothing was stored: {}",
+        some_of(what)
+    )]
     NotAllCarried {
         /// The database.
         path: PathBuf,
@@ -152,6 +155,17 @@ pub enum SourceError {
         /// What the system said.
         cause: std::io::Error,
     },
+}
+
+/// The first of them, in one line.
+fn some_of(what: &[String]) -> String {
+    const NAMED_MAX: usize = 3;
+    let named = what.iter().take(NAMED_MAX).map(String::as_str);
+    let mut line = named.collect::<Vec<_>>().join("; ");
+    if what.len() > NAMED_MAX {
+        line.push_str(&format!("; and {} more", what.len() - NAMED_MAX));
+    }
+    line
 }
 
 fn in_table(table: Option<&str>) -> String {

@@ -88,7 +88,7 @@ impl Content {
         Ok(())
     }
 
-    /// The first difference, for people; `None` if there is none.
+    /// The first difference of `other`, made from this one, for people; `None` if there is none.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let names = self.0.keys().chain(other.0.keys());
         for name in names {
@@ -100,6 +100,11 @@ impl Content {
                 };
                 return Some(format!("{name}: only in the {side}"));
             };
+            if name == "whole" && *b == [fine()] && a.iter().all(|line| is_of_index(line)) {
+                // SQLite itself can lose the entries of an index on an expression, as lower() of a
+                // blob in UTF-16: it is made anew.
+                continue;
+            }
             if a != b {
                 let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
                 return Some(format!(
@@ -113,6 +118,15 @@ impl Content {
         }
         None
     }
+}
+
+/// What `integrity_check` says of a database that it finds nothing wrong with.
+fn fine() -> String {
+    " ok".to_owned()
+}
+
+fn is_of_index(line: &str) -> bool {
+    line.contains(" missing from index ") || line.contains("wrong # of entries in index ")
 }
 
 /// Every row in the order of a scan: rowid, storage class and bytes of each value.

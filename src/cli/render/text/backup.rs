@@ -70,10 +70,11 @@ pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> St
     );
     if let Some(pages) = outcome.pages {
         let pages = figures::counted(pages, "page");
-        let _ = writeln!(
-            out,
-            "  and the database's {pages}, from which it is restored"
-        );
+        let use_of = match outcome.damaged {
+            true => "as they are",
+            false => "from which it is restored",
+        };
+        let _ = writeln!(out, "  and the database's {pages}, {use_of}");
     }
     if outcome.damaged {
         out.push_str("  the database is damaged: this is what could be read of it\n");
