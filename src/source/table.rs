@@ -27,7 +27,7 @@ pub trait RowSink {
     /// Why it may refuse.
     type Error;
 
-    /// Takes a value over [`SPILL_BYTES_OVER`] bytes, before the row in which what is returned
+    /// Takes a value over [`SPILL_BYTES_OVER`](crate::model::value::SPILL_BYTES_OVER) bytes, before the row in which what is returned
     /// stands for it. `content` gives exactly `value.bytes` bytes.
     fn large(&mut self, value: LargeValue, content: &mut dyn Read) -> Result<Spilled, Self::Error>;
 
