@@ -139,8 +139,13 @@ impl Capture {
     /// of [`Reading`].
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
         let mut tries = Tries::begin(options);
+        let mut looks = 1;
         loop {
             match Self::attempt(path, options) {
+                // Not hot when the journal mode was told: a writer has begun since.
+                Err(SourceError::NeedsRecovery { .. }) if looks < opening::LOOKS_AT_JOURNAL => {
+                    looks += 1;
+                }
                 Err(SourceError::Busy { path, cause, .. }) => {
                     if options.stop.is_set() {
                         return Err(SourceError::Cancelled { path });

@@ -4,6 +4,7 @@ mod capture;
 mod error;
 mod file_system;
 mod files;
+mod long_values;
 mod opening;
 mod order;
 mod pages;

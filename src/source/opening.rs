@@ -25,6 +25,9 @@ use crate::vfs::{Vfs, VfsError, folder_of, write_all};
 /// Bytes of a file that are copied at a time.
 const PIECE_BYTES: u64 = 8 << 20;
 
+/// How often a journal is looked at before it is taken for that of a crash.
+pub(super) const LOOKS_AT_JOURNAL: usize = 6;
+
 /// An open source.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -98,12 +101,7 @@ fn open_in_use(
         let from = ReadFrom::Copy(Blocks::Everybody);
         return connect(looked, SourceProfile::Alone, from, options);
     }
-    let probed = Connection::probe(
-        &looked.path,
-        patience::watch(options),
-        options.reading.tolerant,
-    );
-    match probed.map_err(|cause| SourceError::of(&looked.path, None, cause)) {
+    match probe(looked, options) {
         Ok(Probed::Rollback) => {
             let from = ReadFrom::Copy(Blocks::Writers);
             connect(looked, SourceProfile::ReadOnly, from, options)
@@ -122,6 +120,25 @@ fn open_in_use(
             roll_back(looked, options)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Tells the journal mode of a database without a `-wal`.
+///
+/// A writer that begins between two looks of SQLite's seems to have crashed, to a connection that
+/// may not write: only a journal that is hot at each of several looks is taken for one.
+fn probe(looked: &Looked, options: &CaptureOptions) -> Result<Probed, SourceError> {
+    let mut looks = 1;
+    loop {
+        let watch = patience::watch(options);
+        let probed = Connection::probe(&looked.path, watch, options.reading.tolerant);
+        match probed.map_err(|cause| SourceError::of(&looked.path, None, cause)) {
+            Err(SourceError::NeedsRecovery { .. }) if looks < LOOKS_AT_JOURNAL => {
+                options.env.sleep(patience::wait_before(looks));
+                looks += 1;
+            }
+            done => return done,
+        }
     }
 }
 

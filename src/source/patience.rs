@@ -9,7 +9,7 @@ use crate::sqlite::source::Watch;
 const WAITS_MS: [u64; 8] = [1, 2, 5, 10, 15, 25, 50, 100];
 
 /// How long to wait before the try of this number, counted from 0.
-fn wait_before(attempt: usize) -> Duration {
+pub(super) fn wait_before(attempt: usize) -> Duration {
     let at = attempt.min(WAITS_MS.len() - 1);
     Duration::from_millis(WAITS_MS[at])
 }

@@ -6,8 +6,6 @@
 //! and such values piece by piece, and the fast scan goes on behind it. SQLite refuses piecewise
 //! reading for WITHOUT ROWID tables and tables with generated columns: there it loads the value.
 
-use std::io::{self, Read};
-
 use super::capture::Capture;
 use super::error::SourceError;
 use super::order::KeyOrder;
@@ -15,10 +13,10 @@ use super::salvage::Rest;
 use super::table::{Gap, LargeValue, RowSink, Scanned};
 use crate::model::row::RowRef;
 use crate::model::schema::{Table, TableKind};
-use crate::model::value::{LongClass, SPILL_BYTES_OVER, Spilled, Value, ValueRef};
+use crate::model::value::{LongClass, SPILL_BYTES_OVER, Value, ValueRef};
 use crate::sqlite::quote::{NameError, ident};
 use crate::sqlite::schema::primary_key_index;
-use crate::sqlite::texts::{Texts, as_text};
+use crate::sqlite::texts::Texts;
 use crate::sqlite::{Connection, ErrorKind, Rows, SqliteError};
 
 /// The longest value that the fast scan loads.
@@ -29,9 +27,6 @@ const ROWS_A_LOOK: u64 = 4096;
 
 /// Columns that a result of SQLite has at most, as it is built by default.
 pub(super) const RESULT_COLUMNS_MAX: usize = 2_000;
-
-/// Columns of which one statement asks class, length and value: three columns of its result each.
-const SLOW_COLUMNS_MAX: usize = 500;
 
 /// Gaps that are told one by one.
 const GAPS_TOLD: usize = 100;
@@ -100,14 +95,14 @@ pub(super) fn columns_sql(texts: Texts, columns: &[&str]) -> Result<Vec<String>,
 
 /// A table being read.
 pub(super) struct Scan<'a, S> {
-    capture: &'a Capture,
+    pub(super) capture: &'a Capture,
     pub(super) db: &'a Connection,
     pub(super) table: &'a Table,
     pub(super) columns: Vec<&'a str>,
     pub(super) texts: Texts,
-    sink: &'a mut S,
+    pub(super) sink: &'a mut S,
     /// The first rowid that was not read yet.
-    next: i64,
+    pub(super) next: i64,
     /// The order of the keys, where there is one that is known.
     order: Option<KeyOrder>,
     scanned: Scanned,
@@ -146,7 +141,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
         };
         match done {
             // SQLite cannot make a statement of it: no row was given.
-            Err(Stop::Sqlite(error)) if error.kind == ErrorKind::Other => {
+            Err(Stop::Sqlite(error)) if error.is_of_text() && self.scanned.rows == 0 => {
                 self.gap(None, None, error);
             }
             done => done?,
@@ -337,7 +332,11 @@ impl<'a, S: RowSink> Scan<'a, S> {
         }
     }
 
-    fn pass(&mut self, rowid: Option<i64>, values: &[ValueRef<'_>]) -> Result<(), Stop<S::Error>> {
+    pub(super) fn pass(
+        &mut self,
+        rowid: Option<i64>,
+        values: &[ValueRef<'_>],
+    ) -> Result<(), Stop<S::Error>> {
         self.scanned.rows += 1;
         if self.scanned.rows.is_multiple_of(ROWS_A_LOOK) {
             self.capture.check_wal().map_err(Stop::Source)?;
@@ -372,112 +371,6 @@ impl<'a, S: RowSink> Scan<'a, S> {
             .map(ValueRef::Spilled)
             .map_err(Stop::Sink)
     }
-
-    /// Reads the first row at or behind `from` without loading its long values. Returns its rowid.
-    fn slow_row(&mut self, rowid: &str, from: i64) -> Result<Option<i64>, Stop<S::Error>> {
-        let (key, table) = (ident(rowid)?, ident(&self.table.name)?);
-        let sql = format!(
-            "SELECT {key} FROM main.{table} NOT INDEXED WHERE {key} >= {from} ORDER BY {key} LIMIT 1"
-        );
-        let Some(found) = self.db.integer(&sql)? else {
-            return Ok(None);
-        };
-        if found < from {
-            return Err(Stop::Sqlite(SqliteError::vanished(found)));
-        }
-        self.next = found;
-        let columns = self.columns.clone();
-        let mut values: Vec<Value> = Vec::with_capacity(columns.len());
-        for part in columns.chunks(SLOW_COLUMNS_MAX) {
-            self.slow_values(
-                part,
-                &format!("main.{table} NOT INDEXED WHERE {key} = ?1"),
-                found,
-                &mut values,
-            )?;
-        }
-        let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-        self.pass(Some(found), &values)?;
-        Ok(Some(found))
-    }
-
-    /// Class, length and, if it is short, the value of each column of one row.
-    fn slow_values(
-        &mut self,
-        columns: &[&str],
-        place: &str,
-        rowid: i64,
-        values: &mut Vec<Value>,
-    ) -> Result<(), Stop<S::Error>> {
-        let mut asked = Vec::with_capacity(columns.len());
-        for column in columns {
-            let c = ident(column)?;
-            asked.push(format!(
-                "typeof({c}), octet_length({c}), CASE WHEN typeof({c}) IN ('text', 'blob') \
-                 AND octet_length({c}) > {SPILL_BYTES_OVER} THEN NULL ELSE {} END",
-                self.texts.value_sql(&c)
-            ));
-        }
-        let sql = format!("SELECT {} FROM {place}", asked.join(", "));
-        let mut statement = self.db.prepare(&sql)?;
-        statement.bind(1, ValueRef::Integer(rowid))?;
-        let mut rows = statement.rows();
-        let Some(row) = rows.next()? else {
-            return Err(Stop::Sqlite(SqliteError::vanished(rowid)));
-        };
-        for (at, column) in columns.iter().enumerate() {
-            let class = match row.bytes(3 * at)? {
-                Some(b"text") => Some(LongClass::Text),
-                Some(b"blob") => Some(LongClass::Blob),
-                _ => None,
-            };
-            let value = match (class, row.value(3 * at + 1)?) {
-                (Some(class), ValueRef::Integer(bytes)) if bytes > SPILL_BYTES_OVER as i64 => {
-                    let value = LargeValue {
-                        rowid: Some(rowid),
-                        column: values.len(),
-                        class,
-                        bytes: bytes.unsigned_abs(),
-                    };
-                    Value::Spilled(self.stream(column, rowid, value, place)?)
-                }
-                (Some(LongClass::Text), _) => as_text(row.value(3 * at + 2)?).to_owned(),
-                _ => row.value(3 * at + 2)?.to_owned(),
-            };
-            values.push(value);
-        }
-        Ok(())
-    }
-
-    /// Gives one long value to the sink piece by piece; whole where SQLite has no other way.
-    fn stream(
-        &mut self,
-        column: &str,
-        rowid: i64,
-        value: LargeValue,
-        place: &str,
-    ) -> Result<Spilled, Stop<S::Error>> {
-        self.capture.check_wal().map_err(Stop::Source)?;
-        if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
-            let mut content = Watched {
-                inner: blob,
-                failed: None,
-            };
-            let taken = self.sink.large(value, &mut content);
-            return match content.failed {
-                // The sink saw only what the database could not give.
-                Some(text) => Err(Stop::Sqlite(SqliteError::unreadable(column, rowid, &text))),
-                None => taken.map_err(Stop::Sink),
-            };
-        }
-        let column = self.texts.value_sql(&ident(column)?);
-        let mut statement = self.db.prepare(&format!("SELECT {column} FROM {place}"))?;
-        statement.bind(1, ValueRef::Integer(rowid))?;
-        let mut rows = statement.rows();
-        let row = rows.next()?.ok_or_else(|| SqliteError::vanished(rowid))?;
-        let mut content = row.bytes(0)?.unwrap_or_default();
-        self.sink.large(value, &mut content).map_err(Stop::Sink)
-    }
 }
 
 /// The vector without its values, ready for those of the next row. Collecting in place keeps the
@@ -485,22 +378,6 @@ impl<'a, S: RowSink> Scan<'a, S> {
 fn emptied(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'static>> {
     values.clear();
     values.into_iter().map(|_| ValueRef::Null).collect()
-}
-
-/// Remembers that reading failed, so that the failure is not taken for the sink's.
-struct Watched<R> {
-    inner: R,
-    failed: Option<String>,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(out);
-        if let Err(error) = &read {
-            self.failed = Some(error.to_string());
-        }
-        read
-    }
 }
 
 #[cfg(test)]

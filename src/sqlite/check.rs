@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::open::Connection;
 use super::quote::ident;
-use super::statement::{ErrorKind, SqliteError};
+use super::statement::SqliteError;
 
 /// What `foreign_key_check` says of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, Sql
     match done {
         Ok(()) => Ok(check),
         // "foreign key mismatch", an unknown collation: a plain SQLITE_ERROR. Or damage.
-        Err(error) if error.kind == ErrorKind::Other || error.is_damage() => Ok(ForeignKeyCheck {
+        Err(error) if error.is_of_text() || error.is_damage() => Ok(ForeignKeyCheck {
             violations: BTreeMap::new(),
             defect: Some(error.message),
         }),
@@ -64,7 +64,7 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
             answer.lines.push(stopped(&error));
             return Ok(answer);
         }
-        Err(error) if error.kind == ErrorKind::Other => {}
+        Err(error) if error.is_of_text() => {}
         done => return done.map(|()| answer),
     }
     answer.lines.clear();
@@ -78,7 +78,7 @@ pub fn integrity(db: &Connection, full: bool) -> Result<IntegrityAnswer, SqliteE
     for table in tables {
         let sql = format!("PRAGMA main.{pragma}({})", ident(&table)?);
         match lines_of(db, &sql, &mut answer.lines) {
-            Err(error) if error.kind == ErrorKind::Other => {
+            Err(error) if error.is_of_text() => {
                 answer.unchecked.push((table, error.message));
             }
             Err(error) if error.is_damage() => answer.lines.push(stopped(&error)),
@@ -142,7 +142,7 @@ fn full_text(
     match db.execute(&sql) {
         Ok(()) => Ok(Some(None)),
         Err(error) if error.is_damage() => Ok(Some(Some(error.message))),
-        Err(error) if error.kind == ErrorKind::Other => Ok(None),
+        Err(error) if error.is_of_text() => Ok(None),
         Err(error) => Err(error),
     }
 }

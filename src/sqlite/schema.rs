@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::open::Connection;
 use super::quote::ident;
-use super::statement::{ErrorKind, Row, SqliteError};
+use super::statement::{Row, SqliteError};
 use super::table::read_table;
 use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, TableKind};
 use crate::model::text::TextEncoding;
@@ -65,7 +65,7 @@ pub fn read_schema(db: &Connection) -> Result<ReadSchema, SqliteError> {
             }
             Ok(table) => tables.push(table),
             // A name that is not UTF-8, a text that this SQLite does not parse.
-            Err(error) if error.kind == ErrorKind::Other || error.is_damage() => {
+            Err(error) if error.is_of_text() || error.is_damage() => {
                 read.unreadable.push(Unreadable {
                     name: object.name.clone(),
                     reason: format!("its columns cannot be read: {}", error.message),

@@ -91,6 +91,12 @@ impl SqliteError {
         self.kind == ErrorKind::Corrupt || (self.kind == ErrorKind::Io && of_reading)
     }
 
+    /// True if SQLite can make nothing of a text here: it does not parse, or names what is not known.
+    /// (SQLITE_ERROR with its extended codes, and what larder itself says of a text.)
+    pub fn is_of_text(&self) -> bool {
+        self.kind == ErrorKind::Other && matches!(self.code & 0xff, 0 | 1)
+    }
+
     /// A WITHOUT ROWID table whose primary key is not listed.
     pub fn without_key(table: &str) -> Self {
         Self::other(format!(
@@ -272,6 +278,26 @@ mod tests {
             let cause = rusqlite::ffi::Error::new(code);
             let error = SqliteError::from(rusqlite::Error::SqliteFailure(cause, None));
             assert_eq!((error.kind, error.code), (ErrorKind::Busy, code));
+        }
+    }
+
+    /// What fails for want of memory, or is refused, says nothing of the text that was run.
+    #[test]
+    fn only_an_answer_about_a_text_is_of_the_text() {
+        // SQLITE_ERROR, ERROR_MISSING_COLLSEQ, ERROR_RETRY; INTERNAL, NOMEM, AUTH, CORRUPT, IOERR.
+        for (code, of_text) in [
+            (1, true),
+            (257, true),
+            (513, true),
+            (2, false),
+            (7, false),
+            (23, false),
+            (11, false),
+            (10, false),
+        ] {
+            let cause = rusqlite::ffi::Error::new(code);
+            let error = SqliteError::from(rusqlite::Error::SqliteFailure(cause, None));
+            assert_eq!(error.is_of_text(), of_text, "{code}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::schema::Schema;
 use crate::progress::Finding;
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
-use crate::sqlite::{Connection, ErrorKind, SqliteError};
+use crate::sqlite::{Connection, SqliteError};
 
 /// How thoroughly SQLite itself checks the new database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +114,7 @@ pub(super) fn counts(
             Ok(db.integer(&sql)?.unwrap_or(0))
         };
         let found = match count() {
-            Err(error) if error.kind == ErrorKind::Other => {
+            Err(error) if error.is_of_text() => {
                 let text = format!("its records cannot be counted here: {}", error.message);
                 findings.push(Finding::note(format!("table {table}"), text));
                 continue;
