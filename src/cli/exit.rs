@@ -157,6 +157,9 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
 fn target_code(error: &TargetError) -> Code {
     match error {
         TargetError::Busy { .. } | TargetError::Changed { .. } => Code::Busy,
+        TargetError::BadExpression { .. }
+        | TargetError::BadDecision { .. }
+        | TargetError::NoColumn { .. } => Code::Usage,
         TargetError::NotADatabase { .. }
         | TargetError::OtherApplication { .. }
         | TargetError::PlanDiffers { .. }

@@ -1,6 +1,7 @@
 //! One promise a file: options in, outcome out, nothing printed. Joins source, tree, store and target.
 
 pub mod backup;
+mod content;
 pub mod export;
 mod grow;
 pub mod list;
@@ -8,6 +9,7 @@ pub mod open;
 pub mod restore;
 pub mod select;
 pub mod show;
+mod side_by_side;
 pub mod stats;
 pub mod stored;
 pub mod validate;

@@ -12,7 +12,7 @@ use rusqlite::limits::Limit;
 use super::authorize::{self, SchemaOnly};
 use super::statement::{BlobIo, Row, SqliteError, Statement};
 use super::value::Bound;
-use crate::model::value::ValueRef;
+use crate::model::value::{Value, ValueRef};
 
 /// The longest value SQLite can hold in this build.
 const LENGTH_MAX: i32 = 1_000_000_000;
@@ -254,6 +254,16 @@ impl Connection {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.rows();
         rows.next()?.map(|row| row.integer(0)).transpose()
+    }
+
+    /// The first column of the first row; NULL without a row.
+    pub fn value(&self, sql: &str) -> Result<Value, SqliteError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.rows();
+        Ok(match rows.next()? {
+            Some(row) => row.value(0)?.to_owned(),
+            None => Value::Null,
+        })
     }
 
     /// The first column of the first row as text; `None` without a row or for NULL.

@@ -5,7 +5,7 @@
 
 use crate::model::row::{Collation, RowRef};
 use crate::model::schema::{ColumnKind, KeyColumn, Table, TableKind};
-use crate::model::value::{LongClass, ValueRef};
+use crate::model::value::{LongClass, Value, ValueRef};
 use crate::sqlite::SqliteError;
 use crate::sqlite::quote::{NameError, ident};
 
@@ -25,6 +25,32 @@ impl Slot {
             Self::Rowid => row.rowid.map_or(ValueRef::Null, ValueRef::Integer),
             Self::Leaf(at) => row.values.get(at).copied().unwrap_or(ValueRef::Null),
         }
+    }
+}
+
+/// A record as the live table would hold it.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Its rowid where that is no column; `None` where it is one, or is not carried over.
+    pub rowid: Option<i64>,
+    /// One value for each of [`ColumnMap::columns`].
+    pub values: &'a [ValueRef<'a>],
+}
+
+impl<'a> Record<'a> {
+    /// The value of a mapped column.
+    pub fn value(&self, at: usize) -> ValueRef<'a> {
+        self.values.get(at).copied().unwrap_or(ValueRef::Null)
+    }
+
+    /// The values of a key or reference; `None` if one is NULL, for then it refers to nothing, or too
+    /// long to be one.
+    pub fn whole(&self, columns: &[usize]) -> Option<Vec<Value>> {
+        let value = |at: &usize| match self.value(*at) {
+            ValueRef::Null | ValueRef::Spilled(_) => None,
+            value => Some(value.to_owned()),
+        };
+        columns.iter().map(value).collect()
     }
 }
 
@@ -52,10 +78,14 @@ pub struct Key {
 
 impl Key {
     /// True if the record has no NULL in it: with one it matches nothing.
-    pub fn is_whole(&self, map: &ColumnMap, row: RowRef<'_>) -> bool {
-        let is_null =
-            |(at, _): &(usize, Collation)| map.columns[*at].slot.of(row) == ValueRef::Null;
+    pub fn is_whole(&self, record: Record<'_>) -> bool {
+        let is_null = |(at, _): &(usize, Collation)| record.value(*at) == ValueRef::Null;
         !self.columns.iter().any(is_null)
+    }
+
+    /// Its columns' positions among the mapped ones.
+    pub fn positions(&self) -> Vec<usize> {
+        self.columns.iter().map(|(at, _)| *at).collect()
     }
 }
 
@@ -74,12 +104,23 @@ pub struct ColumnMap {
     pub primary: Option<Key>,
     /// The UNIQUE keys of which the record has all columns.
     pub unique: Vec<Key>,
+    /// The key that was declared for this restore; it need not be unique.
+    pub declared: Option<Key>,
+}
+
+/// What somebody says of a table beyond its schema.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// Columns that have another name now: name in the snapshot, name in the database.
+    pub renames: Vec<(String, String)>,
+    /// Columns of the live table that tell its rows apart.
+    pub key: Vec<String>,
 }
 
 impl ColumnMap {
     /// Maps a stored table to the live one of its name.
-    pub fn of(stored: &Table, live: &Table) -> Self {
-        let fields = fields(stored);
+    pub fn of(stored: &Table, live: &Table, declared: &Declared) -> Self {
+        let fields = fields(stored, &declared.renames);
         let slot_of = |name: &str| {
             let named = |(field, _): &&(String, Slot)| field.eq_ignore_ascii_case(name);
             fields.iter().find(named).map(|(_, slot)| *slot)
@@ -109,6 +150,23 @@ impl ColumnMap {
             .filter(|(name, _)| live.column_at(name).is_none())
             .cloned()
             .collect();
+        let declared: Option<Vec<_>> = declared
+            .key
+            .iter()
+            .map(|name| {
+                let is_it = |column: &Mapped| column.name.eq_ignore_ascii_case(name);
+                Some((columns.iter().position(is_it)?, Collation::Binary))
+            })
+            .collect();
+        let declared = declared.map(|parts| named_key(parts, &columns));
+        let in_declared = |at: &usize| {
+            let key = declared.iter().flatten();
+            key.flat_map(|key| &key.columns).any(|(c, _)| c == at)
+        };
+        let keyed: Vec<usize> = (0..columns.len()).filter(in_declared).collect();
+        for at in keyed {
+            columns[at].in_key = true;
+        }
         let key = |key: &[KeyColumn]| mapped_key(key, &columns);
         let (primary, unique) = (
             key(&live.primary_key),
@@ -124,12 +182,23 @@ impl ColumnMap {
             keeps_rowid: has_free_rowid(stored) && has_free_rowid(live),
             primary,
             unique,
+            declared: declared.flatten(),
         }
+    }
+
+    /// A record's values, in the order of the mapped columns.
+    pub fn values<'a>(&'a self, row: RowRef<'a>) -> impl Iterator<Item = ValueRef<'a>> {
+        self.columns.iter().map(move |column| column.slot.of(row))
+    }
+
+    /// The rowid that a record carries over, where it is no column.
+    pub fn rowid(&self, row: RowRef<'_>) -> Option<i64> {
+        row.rowid.filter(|_| self.keeps_rowid)
     }
 
     /// True if no key can tell one record from another: the rows are a multiset.
     pub fn is_keyless(&self) -> bool {
-        self.primary.is_none() && self.unique.is_empty()
+        self.primary.is_none() && self.unique.is_empty() && self.declared.is_none()
     }
 
     /// Position among the mapped columns of a live column's name.
@@ -139,22 +208,29 @@ impl ColumnMap {
             .position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// A record's values for people: `column value`, cut short.
+    pub fn describe(&self, record: Record<'_>) -> Vec<String> {
+        let named = self.columns.iter().zip(record.values);
+        let shown = named.map(|(column, value)| format!("{} {}", column.name, shown(*value)));
+        shown.collect()
+    }
+
     /// A record's name for people: its key's columns and values.
-    pub fn name_of(&self, row: RowRef<'_>) -> String {
-        let whole = |key: &&Key| key.is_whole(self, row);
+    pub fn name_of(&self, record: Record<'_>) -> String {
+        let whole = |key: &&Key| key.is_whole(record);
         let key = self.primary.iter().chain(&self.unique).find(whole);
-        match (key, row.rowid) {
+        match (key, record.rowid) {
             (Some(key), _) => {
                 let part = |(at, _): &(usize, Collation)| {
                     let column = &self.columns[*at];
-                    format!("{} {}", column.name, shown(column.slot.of(row)))
+                    format!("{} {}", column.name, shown(record.value(*at)))
                 };
                 let parts: Vec<String> = key.columns.iter().map(part).collect();
                 parts.join(", ")
             }
             (None, Some(rowid)) => format!("row {rowid}"),
             (None, None) => {
-                let values = row.values.iter().take(4).map(|value| shown(*value));
+                let values = record.values.iter().take(4).map(|value| shown(*value));
                 format!("({})", values.collect::<Vec<_>>().join(", "))
             }
         }
@@ -162,14 +238,19 @@ impl ColumnMap {
 }
 
 /// Names and places of what a record holds, stored generated columns left out.
-fn fields(stored: &Table) -> Vec<(String, Slot)> {
+fn fields(stored: &Table, renames: &[(String, String)]) -> Vec<(String, Slot)> {
+    let renamed = |name: &str| {
+        let is_it = |(old, _): &&(String, String)| old.eq_ignore_ascii_case(name);
+        let found = renames.iter().find(is_it);
+        found.map_or_else(|| name.to_owned(), |(_, new)| new.clone())
+    };
     let alias = stored.rowid_alias().map(|at| (at, Slot::Rowid));
     let leaf = stored.leaf_columns().enumerate();
     alias
         .into_iter()
         .chain(leaf.map(|(at, column)| (column, Slot::Leaf(at))))
         .filter(|(column, _)| stored.columns[*column].kind == ColumnKind::Ordinary)
-        .map(|(column, slot)| (stored.columns[column].name.clone(), slot))
+        .map(|(column, slot)| (renamed(&stored.columns[column].name), slot))
         .collect()
 }
 
@@ -181,7 +262,13 @@ fn mapped_key(key: &[KeyColumn], columns: &[Mapped]) -> Option<Key> {
         Some((at, key.collation.clone()))
     };
     let parts: Option<Vec<_>> = key.iter().map(part).collect();
-    let parts = parts.filter(|parts| !parts.is_empty())?;
+    named_key(parts?, columns)
+}
+
+fn named_key(parts: Vec<(usize, Collation)>, columns: &[Mapped]) -> Option<Key> {
+    if parts.is_empty() {
+        return None;
+    }
     let names: Vec<&str> = parts
         .iter()
         .map(|(at, _)| columns[*at].name.as_str())
@@ -260,7 +347,7 @@ impl Identity {
 }
 
 /// A value for people, cut short.
-pub(super) fn shown(value: ValueRef<'_>) -> String {
+pub fn shown(value: ValueRef<'_>) -> String {
     const CHARS_MAX: usize = 40;
     match value {
         ValueRef::Null => "NULL".to_owned(),

@@ -6,12 +6,12 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 
-use super::columns::ColumnMap;
+use super::columns::{ColumnMap, Record};
+use super::compare::filled;
 use super::error::TargetError;
 use super::live::LiveDatabase;
-use super::lookup::{Stop, filled};
+use super::lookup::Stop;
 use super::writer::SpilledContent;
-use crate::model::row::RowRef;
 use crate::model::schema::Table;
 use crate::model::value::{LongClass, SPILL_BYTES_OVER, ValueRef};
 use crate::sqlite::quote::{ident, idents};
@@ -78,17 +78,17 @@ impl Copies {
         live: &LiveDatabase,
         table: &Table,
         map: &ColumnMap,
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<bool, TargetError> {
         self.key.clear();
-        for column in &map.columns {
-            match column.slot.of(row) {
+        for value in record.values {
+            match *value {
                 ValueRef::Spilled(s) => {
                     let hashed = content
                         .open(&s)
                         .and_then(|mut input| self.hash(&mut *input))
-                        .map_err(|e| Stop::Content(e).named(live, table, map, row))?;
+                        .map_err(|e| Stop::Content(e).named(live, table, map, record))?;
                     self.add_long(s.class, s.bytes, hashed);
                 }
                 value => self.add(value),
@@ -100,7 +100,7 @@ impl Copies {
                 &[ValueRef::Blob(&self.key)],
                 |_| Ok(()),
             )
-            .map_err(|e| Stop::Sqlite(e).named(live, table, map, row))?;
+            .map_err(|e| Stop::Sqlite(e).named(live, table, map, record))?;
         Ok(self.rows.changes() == 1)
     }
 

@@ -86,6 +86,36 @@ pub enum TargetError {
         /// What it is.
         what: String,
     },
+    /// An expression that SQLite cannot evaluate.
+    #[error("SQLite cannot evaluate {expression:?} over table {table}: {reason}")]
+    BadExpression {
+        /// The expression.
+        expression: String,
+        /// The table.
+        table: String,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// A decision about a missing reference that cannot be carried out.
+    #[error("the decision about a reference of {table} cannot be carried out: {reason}")]
+    BadDecision {
+        /// The table that refers.
+        table: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A column, key or table that is named and does not exist.
+    #[error("{named}: {table} has no column {column:?}")]
+    NoColumn {
+        /// The option or line that names it.
+        named: String,
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
     /// A row that its table refuses.
     #[error("table {table} refuses {row}: {cause}")]
     Constraint {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::error::TargetError;
 use super::schema::kind_name;
 use crate::model::schema::{Schema, SchemaObject, Settings, Table, TableKind};
+use crate::model::value::{Value, ValueRef};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::{read_schema, read_settings};
@@ -38,7 +39,12 @@ impl LiveDatabase {
     /// Opens a database that exists; to plan only, without the right to write.
     ///
     /// Errors: `NotADatabase`, `Denied`, `Busy`, `Damaged`; `Unsupported` for UTF-16.
-    pub fn open(path: &Path, busy: Duration, plan_only: bool) -> Result<Self, TargetError> {
+    pub fn open(
+        path: &Path,
+        busy: Duration,
+        plan_only: bool,
+        fire_triggers: bool,
+    ) -> Result<Self, TargetError> {
         if path.is_dir() {
             let path = path.to_owned();
             return Err(TargetError::NotADatabase { path });
@@ -47,7 +53,7 @@ impl LiveDatabase {
         let db = if plan_only {
             Connection::open_live(path, busy).map_err(at)?
         } else {
-            Connection::open_target(path, busy, false).map_err(at)?
+            Connection::open_target(path, busy, fire_triggers).map_err(at)?
         };
         // The file is opened lazily: the first read says what it is.
         db.integer("PRAGMA main.schema_version").map_err(at)?;
@@ -160,6 +166,49 @@ impl LiveDatabase {
         Ok(count.unsigned_abs())
     }
 
+    /// True if a table has rows.
+    pub fn has_rows(&self, table: &str) -> Result<bool, TargetError> {
+        let has = || -> Result<bool, SqliteError> {
+            let sql = format!("SELECT EXISTS(SELECT 1 FROM main.{})", ident(table)?);
+            Ok(self.db.integer(&sql)? == Some(1))
+        };
+        has().map_err(|e| self.at(&format!("table {table}"), e))
+    }
+
+    /// The largest rowid of a table, or the largest that AUTOINCREMENT gave out; 0 without rows.
+    pub fn last_id(&self, table: &Table) -> Result<i64, TargetError> {
+        let Some(rowid) = table.rowid_column() else {
+            return Ok(0);
+        };
+        let last = || -> Result<i64, SqliteError> {
+            let (rowid, name) = (ident(rowid)?, ident(&table.name)?);
+            let sql = format!("SELECT max({rowid}) FROM main.{name}");
+            let largest = match self.db.value(&sql)? {
+                Value::Integer(id) => id,
+                _ => 0,
+            };
+            let given = match table.autoincrement {
+                true => self.sequence(&table.name)?,
+                false => 0,
+            };
+            Ok(largest.max(given))
+        };
+        last().map_err(|e| self.at(&format!("table {}", table.name), e))
+    }
+
+    fn sequence(&self, table: &str) -> Result<i64, SqliteError> {
+        let name = [ValueRef::Text(table.as_bytes())];
+        let mut last = 0;
+        let sql = "SELECT seq FROM main.sqlite_sequence WHERE name = ?1";
+        self.db.for_each(sql, &name, |row| {
+            if let ValueRef::Integer(seq) = row.value(0)? {
+                last = seq;
+            }
+            Ok(())
+        })?;
+        Ok(last)
+    }
+
     /// Deletes all rows of a table; returns how many there were.
     pub fn empty(&self, table: &str) -> Result<u64, TargetError> {
         let delete = || -> Result<(), SqliteError> {
@@ -213,7 +262,6 @@ impl LiveDatabase {
 
     /// Raises the last id that an AUTOINCREMENT table gave out; never lowers it.
     pub fn raise_sequence(&self, table: &str, saved: i64) -> Result<(), TargetError> {
-        use crate::model::value::ValueRef;
         let parameters = [ValueRef::Text(table.as_bytes()), ValueRef::Integer(saved)];
         let run = |sql: &str| self.db.for_each(sql, &parameters, |_| Ok(()));
         run("UPDATE main.sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1")

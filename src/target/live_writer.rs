@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::columns::{ColumnMap, Identity};
+use super::columns::{ColumnMap, Identity, Record, shown};
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::lookup::{RowId, Stop};
 use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly, load};
-use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table, TableKind};
-use crate::model::value::{LongClass, Spilled, ValueRef};
+use crate::model::value::{LongClass, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
 
@@ -113,21 +112,21 @@ impl<'d> LiveWriter<'d> {
     /// Errors: `Constraint` if the table refuses it, `Content` if a long value cannot be had.
     pub fn insert(
         &mut self,
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
-        self.insert_row(row, content)
-            .map_err(|stop| self.refused(row, stop))
+        self.insert_row(record, content)
+            .map_err(|stop| self.refused(record, stop))
     }
 
     fn insert_row(
         &mut self,
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), Stop> {
         let mut first = 1;
         let mut statement = &mut self.insert;
-        if let (Some(elsewhere), Some(wanted)) = (&mut self.elsewhere, row.rowid) {
+        if let (Some(elsewhere), Some(wanted)) = (&mut self.elsewhere, record.rowid) {
             elsewhere.taken.bind(1, ValueRef::Integer(wanted))?;
             let is_taken = elsewhere.taken.rows().next()?.is_some();
             let rowid = if is_taken {
@@ -149,7 +148,7 @@ impl<'d> LiveWriter<'d> {
         let mut streamed = None;
         for (at, column) in self.map.columns.iter().enumerate() {
             let parameter = first + at;
-            match column.slot.of(row) {
+            match record.value(at) {
                 ValueRef::Spilled(s)
                     if self.streamed == Some(at)
                         && s.class == LongClass::Blob
@@ -176,18 +175,18 @@ impl<'d> LiveWriter<'d> {
         &mut self,
         id: &RowId,
         columns: &[usize],
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
-        self.fill_row(id, columns, row, content)
-            .map_err(|stop| self.refused(row, stop))
+        self.fill_row(id, columns, record, content)
+            .map_err(|stop| self.refused(record, stop))
     }
 
     fn fill_row(
         &mut self,
         id: &RowId,
         columns: &[usize],
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), Stop> {
         if !self.updates.contains_key(columns) {
@@ -202,7 +201,7 @@ impl<'d> LiveWriter<'d> {
             return Ok(());
         };
         for (n, at) in columns.iter().enumerate() {
-            match self.map.columns[*at].slot.of(row) {
+            match record.value(*at) {
                 ValueRef::Spilled(s) => update.bind(n + 1, load(&s, content)?.as_ref())?,
                 value => update.bind(n + 1, value)?,
             }
@@ -214,8 +213,8 @@ impl<'d> LiveWriter<'d> {
         Ok(())
     }
 
-    fn refused(&self, row: RowRef<'_>, stop: Stop) -> TargetError {
-        let (table, name) = (self.table.name.clone(), self.map.name_of(row));
+    fn refused(&self, record: Record<'_>, stop: Stop) -> TargetError {
+        let (table, name) = (self.table.name.clone(), self.map.name_of(record));
         match stop {
             Stop::Content(cause) => TargetError::Content {
                 table,
@@ -234,6 +233,71 @@ impl<'d> LiveWriter<'d> {
                 _ => TargetError::of(self.path, &format!("table {table}"), cause),
             },
         }
+    }
+}
+
+/// Deletes rows of one table.
+pub struct Deleter<'d> {
+    live: &'d LiveDatabase,
+    table: &'d Table,
+    delete: Statement<'d>,
+}
+
+impl LiveDatabase {
+    /// Prepares to delete rows of a table.
+    pub fn deleter<'d>(&'d self, table: &'d Table) -> Result<Deleter<'d>, TargetError> {
+        let place = Identity::of(table).place(table);
+        let delete = place.and_then(|place| self.db.prepare(&format!("DELETE FROM {place}")));
+        Ok(Deleter {
+            live: self,
+            table,
+            delete: delete.map_err(|e| self.at(&format!("table {}", table.name), e))?,
+        })
+    }
+
+    /// Inserts a row of given values; the other columns get their defaults.
+    ///
+    /// Errors: `Constraint` if the table refuses it.
+    pub fn insert_given(&self, table: &str, values: &[(String, Value)]) -> Result<(), TargetError> {
+        let insert = || -> Result<(), SqliteError> {
+            let columns = idents(values.iter().map(|(column, _)| column.as_str()))?;
+            let marks: Vec<String> = (1..=values.len()).map(|n| format!("?{n}")).collect();
+            let name = ident(table)?;
+            let sql = format!(
+                "INSERT INTO main.{name}({columns}) VALUES({})",
+                marks.join(", ")
+            );
+            let mut statement = self.db.prepare(&sql)?;
+            for (at, (_, value)) in values.iter().enumerate() {
+                statement.bind(at + 1, value.as_ref())?;
+            }
+            statement.run()
+        };
+        insert().map_err(|cause| match cause.kind {
+            ErrorKind::Constraint | ErrorKind::Other => {
+                let named = values.iter().take(2);
+                let named = named.map(|(c, v)| format!("{c} {}", shown(v.as_ref())));
+                TargetError::Constraint {
+                    table: table.to_owned(),
+                    row: named.collect::<Vec<_>>().join(", "),
+                    cause,
+                }
+            }
+            _ => self.at(&format!("table {table}"), cause),
+        })
+    }
+}
+
+impl Deleter<'_> {
+    /// Deletes a row. No cascade runs.
+    pub fn delete(&mut self, id: &RowId) -> Result<(), TargetError> {
+        let mut delete = || -> Result<(), SqliteError> {
+            for (at, value) in id.0.iter().enumerate() {
+                self.delete.bind(at + 1, value.as_ref())?;
+            }
+            self.delete.run()
+        };
+        delete().map_err(|e| self.live.at(&format!("table {}", self.table.name), e))
     }
 }
 

@@ -141,6 +141,27 @@ impl PlacedLeaf {
     }
 }
 
+/// The rowid of a tree's last row; `None` in trees without rowids. Reads one node a level.
+pub fn last_rowid(source: &dyn BlobSource, root: &Root) -> Result<Option<i64>, BlobError> {
+    let mut place = Place::root(root);
+    loop {
+        if let Some(Span::Rowids { last, .. }) = &place.span {
+            return Ok(Some(*last));
+        }
+        if place.level == 0 {
+            let leaf = source.get(BlobKind::Leaf, &place.id)?;
+            let wrong = |cause| misfit(BlobKind::Leaf, place.id, cause);
+            let leaf = Leaf::parse(leaf).map_err(wrong)?;
+            let last = leaf.rows().checked_sub(1);
+            return Ok(last.and_then(|last| leaf.rowid(last, place.first_rowid)));
+        }
+        match place.children(source)?.pop() {
+            Some(last) => place = last,
+            None => return Ok(None),
+        }
+    }
+}
+
 /// Goes through a tree's leaves in order.
 pub struct Cursor<'a> {
     source: &'a dyn BlobSource,

@@ -1,5 +1,6 @@
 //! References: a restore leaves none without a target that had one, and cycles are no obstacle.
 
+use larder::model::value::Value;
 use larder::ops::restore::Mode;
 use larder::progress::NoProgress;
 
@@ -27,7 +28,7 @@ fn cycles_and_self_references_are_restored_in_every_mode() {
 const SHOP: &str = "CREATE TABLE tag(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
     CREATE TABLE item(id INTEGER PRIMARY KEY, tag REFERENCES tag);";
 
-/// A record that the database has under another id is that row, unless something new refers to it.
+/// A record that the database has under another id is that row, and what refers to it follows.
 #[test]
 fn the_same_thing_under_another_id_is_not_added_twice() {
     let mut stage = Stage::new();
@@ -45,28 +46,25 @@ fn the_same_thing_under_another_id_is_not_added_twice() {
     let done = stage.restore(&snapshot, &to, Mode::Add);
     assert!(done.conflicts.is_empty(), "{:?}", done.conflicts);
     assert_eq!(
-        (table(&done, "tag").skipped, table(&done, "item").inserted),
+        (table(&done, "tag").remapped, table(&done, "item").inserted),
         (1, 1)
     );
+    assert_eq!(table(&done, "tag").same, 2);
     assert_eq!(rows(&to, "item"), ["item(1, 2)", "item(2, 9)"]);
-    // Now the record that refers to it is missing: its reference would have to be changed.
-    stage.make("to.db", "DELETE FROM item WHERE id = 2");
-    let before = content(&to);
+    // The record that refers to it is gone: it comes back with its reference changed.
     for mode in [Mode::Add, Mode::Augment] {
-        let planned = stage
-            .try_restore(&snapshot, &to, mode, true, &mut NoProgress)
-            .unwrap();
-        assert_eq!(planned.conflicts.len(), 1);
-        assert_eq!(planned.conflicts[0].record, "id 2");
-        assert!(planned.conflicts[0].reason.contains("under another key"));
-        stage.restore(&snapshot, &to, mode);
-        assert_eq!(content(&to), before);
+        stage.make("to.db", "DELETE FROM item WHERE id = 2");
+        let done = stage.restore(&snapshot, &to, mode);
+        assert_eq!(done.references_followed, 1);
+        assert_eq!(done.remapped.len(), 1);
+        assert_eq!((&*done.remapped[0].from, &*done.remapped[0].to), ("1", "9"));
+        assert_eq!(rows(&to, "item"), ["item(1, 2)", "item(2, 9)"]);
     }
 }
 
-/// A filled reference must have a target, too; and both of two references to one parent.
+/// A filled reference follows its record, too; and both of two references to one parent.
 #[test]
-fn a_reference_that_would_be_filled_is_checked() {
+fn a_reference_that_is_filled_follows_its_record() {
     let mut stage = Stage::new();
     let schema = "CREATE TABLE tag(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
         CREATE TABLE item(id INTEGER PRIMARY KEY, one REFERENCES tag, two REFERENCES tag);";
@@ -78,17 +76,12 @@ fn a_reference_that_would_be_filled_is_checked() {
         "to.db",
         &format!("{schema} INSERT INTO tag VALUES(2, 'blue'), (9, 'red'); INSERT INTO item VALUES(1, 2, NULL)"),
     );
-    let before = content(&to);
     let snapshot = stage.back_up(&from);
+    let done = stage.restore(&snapshot, &to, Mode::Add);
+    assert_eq!(table(&done, "item").skipped, 1);
     let done = stage.restore(&snapshot, &to, Mode::Augment);
-    assert_eq!(table(&done, "item").conflicts, 1);
-    assert_eq!(content(&to), before);
-    assert!(
-        stage
-            .restore(&snapshot, &to, Mode::Add)
-            .conflicts
-            .is_empty()
-    );
+    assert_eq!(table(&done, "item").filled, 1);
+    assert_eq!(rows(&to, "item"), ["item(1, 2, 9)"]);
 }
 
 /// Rows of a table that the snapshot lacks are not orphaned, and no cascade runs.
@@ -171,11 +164,19 @@ fn only_new_violations_stop_a_restore() {
         let done = stage
             .try_restore(&snapshot, &strict, mode, false, &mut NoProgress)
             .unwrap();
-        assert!(
-            done.conflicts[0].reason.contains("2 rows"),
-            "{:?}",
-            done.conflicts
+        let missing: Vec<_> = done
+            .missing
+            .iter()
+            .map(|m| (&m.values, m.records))
+            .collect();
+        assert_eq!(
+            missing,
+            [
+                (&vec![Value::Integer(40)], 1),
+                (&vec![Value::Integer(41)], 1)
+            ]
         );
+        assert!(done.is_stopped() && done.missing[0].record.is_none());
         assert_eq!(content(&strict), before);
     }
 }

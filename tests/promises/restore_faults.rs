@@ -51,8 +51,16 @@ fn a_restore_met_by_any_fault_leaves_a_complete_file_or_none() {
                     busy_timeout: std::time::Duration::ZERO,
                     check: CheckLevel::Quick,
                     form: Form::Best,
+                    ..RestoreOptions::default()
                 };
-                let done = restore::run(&mut store, &world, &manifest, &options, &mut NoProgress);
+                let done = restore::run(
+                    &mut store,
+                    &world,
+                    &manifest,
+                    &options,
+                    &mut restore::NoDecider,
+                    &mut NoProgress,
+                );
                 let log = faults.log();
                 let Some(hit) = log.get(nth - 1) else { break };
                 let what = format!("{kind:?} at {hit:?}");

@@ -29,7 +29,7 @@ fn add_inserts_what_is_missing_and_leaves_rows_as_they_are() {
     let done = stage.restore(&snapshot, &to, Mode::Add);
     let people = table(&done, "people");
     assert_eq!((people.inserted, people.same, people.skipped), (1, 1, 1));
-    assert!(done.safety_snapshot.is_none() && done.conflicts.is_empty());
+    assert!(done.safety_snapshot.is_some() && done.conflicts.is_empty());
     assert_eq!(
         rows(&to, "people"),
         [
@@ -121,15 +121,15 @@ fn replace_makes_tables_equal_to_the_snapshot_and_can_be_taken_back() {
     assert_eq!(content(&to), before);
 }
 
-/// Nothing is deleted from an empty database, so nothing is saved first.
+/// An empty database has nothing that could be lost, so nothing is saved first.
 #[test]
-fn replace_of_empty_tables_takes_no_snapshot() {
+fn an_empty_database_is_not_saved_first() {
     let mut stage = Stage::new();
     let from = stage.make(
         "from.db",
         &format!("{PEOPLE} INSERT INTO people(name) VALUES('Ada')"),
     );
-    let to = stage.make("to.db", PEOPLE);
+    let to = stage.make("to.db", "PRAGMA user_version = 3");
     let snapshot = stage.back_up(&from);
     let done = stage.restore(&snapshot, &to, Mode::Replace);
     assert!(done.safety_snapshot.is_none());
@@ -183,7 +183,7 @@ fn an_id_that_was_given_to_another_thing_is_not_filled() {
     let before = content(&to);
     let snapshot = stage.back_up(&from);
     let done = stage.restore(&snapshot, &to, Mode::Add);
-    assert_eq!(table(&done, "people").doubtful, 1);
+    assert_eq!(table(&done, "people").left_out.doubtful, 1);
     let done = stage.restore(&snapshot, &to, Mode::Augment);
     assert!(done.conflicts[0].reason.contains("mail"));
     assert_eq!(content(&to), before);
@@ -316,6 +316,10 @@ fn a_record_that_a_constraint_refuses_is_a_conflict() {
         let before = content(&to);
         let snapshot = stage.back_up(&from);
         for mode in [Mode::Add, Mode::Augment, Mode::Replace] {
+            // Elsewhere, a second record of a key means the first one's row.
+            if reason == "UNIQUE" && mode != Mode::Replace {
+                continue;
+            }
             let planned = stage
                 .try_restore(&snapshot, &to, mode, true, &mut NoProgress)
                 .unwrap();
@@ -738,7 +742,7 @@ fn real_versions_are_restored_over_each_other_or_not_at_all() {
                 sum(|t| t.filled),
                 sum(|t| t.same),
                 sum(|t| t.skipped),
-                sum(|t| t.doubtful),
+                sum(|t| t.left_out.doubtful),
                 sum(|t| t.conflicts),
                 done.conflicts.first(),
                 done.findings.len(),

@@ -116,8 +116,16 @@ impl Sandbox {
             busy_timeout: Duration::from_millis(200),
             check: CheckLevel::Quick,
             form: Form::Best,
+            ..RestoreOptions::default()
         };
-        let restored = restore::run(store, &self.world(), &manifest, &options, &mut NoProgress);
+        let restored = restore::run(
+            store,
+            &self.world(),
+            &manifest,
+            &options,
+            &mut restore::NoDecider,
+            &mut NoProgress,
+        );
         let bytes = std::fs::read(&target);
         match restored {
             Ok(_) => {

@@ -64,8 +64,16 @@ impl Workshop {
             busy_timeout: Duration::from_millis(100),
             check: CheckLevel::Full,
             form: Form::Best,
+            ..RestoreOptions::default()
         };
-        restore::run(&mut self.store, &self.world, manifest, &options, progress)
+        restore::run(
+            &mut self.store,
+            &self.world,
+            manifest,
+            &options,
+            &mut restore::NoDecider,
+            progress,
+        )
     }
 
     /// Plans, then restores: what was done is what was planned, and planning writes nothing.

@@ -94,7 +94,14 @@ impl Workshop {
     ) -> Result<RestoreOutcome, Error> {
         let options = restore_options(target);
         let world = &self.world;
-        restore::run(&mut self.store, world, manifest, &options, &mut NoProgress)
+        restore::run(
+            &mut self.store,
+            world,
+            manifest,
+            &options,
+            &mut restore::NoDecider,
+            &mut NoProgress,
+        )
     }
 
     pub fn try_restore_form(
@@ -109,7 +116,14 @@ impl Workshop {
             ..restore_options(target)
         };
         let world = &self.world;
-        restore::run(&mut self.store, world, &manifest, &options, &mut NoProgress)
+        restore::run(
+            &mut self.store,
+            world,
+            &manifest,
+            &options,
+            &mut restore::NoDecider,
+            &mut NoProgress,
+        )
     }
 
     pub fn validate(&self) -> ValidateOutcome {
@@ -126,6 +140,7 @@ pub fn restore_options(target: &Path) -> RestoreOptions {
         busy_timeout: Duration::from_millis(200),
         check: CheckLevel::Quick,
         form: Form::Best,
+        ..RestoreOptions::default()
     }
 }
 

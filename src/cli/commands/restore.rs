@@ -127,6 +127,7 @@ impl RestoreArgs {
                 FormWord::Records => Form::Records,
                 FormWord::Pages => Form::Pages,
             },
+            ..RestoreOptions::default()
         }
     }
 }
@@ -155,6 +156,7 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         &world,
         &selected.manifest,
         &options,
+        &mut ops::restore::NoDecider,
         &mut reporter,
     )?;
     reporter.finish(&outcome.findings);

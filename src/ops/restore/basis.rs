@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Conflict, Mode};
-use crate::format::manifest::{Entity, Manifest};
-use crate::model::schema::{Schema, Table};
+use super::options::{Mode, RestoreOptions};
+use super::records;
+use super::report::Conflict;
+use crate::error::Error;
+use crate::format::manifest::Manifest;
+use crate::model::schema::Schema;
+use crate::model::value::ValueRef;
+use crate::progress::NoProgress;
 use crate::store::StoreReader;
 use crate::target::{LiveDatabase, LiveView};
 use crate::tree::TreeShape;
@@ -23,15 +28,32 @@ pub(super) struct Conflicts {
 
 impl Conflicts {
     /// Adds one.
-    pub(super) fn add(&mut self, table: &str, record: String, reason: String) {
-        *self.counts.entry(table.to_owned()).or_default() += 1;
+    pub(super) fn add(&mut self, conflict: Conflict) {
+        *self.counts.entry(conflict.table.clone()).or_default() += 1;
         if self.first.len() < NAMED_MAX {
-            self.first.push(Conflict {
-                table: table.to_owned(),
-                record,
-                reason,
-            });
+            self.first.push(conflict);
         }
+    }
+
+    /// Adds one of which no row is to be shown.
+    pub(super) fn note(&mut self, table: &str, record: String, reason: String) {
+        self.add(Conflict {
+            table: table.to_owned(),
+            record,
+            reason,
+            values: Vec::new(),
+            rows: Vec::new(),
+        });
+    }
+
+    /// True if the next one is named.
+    pub(super) fn has_room(&self) -> bool {
+        self.first.len() < NAMED_MAX
+    }
+
+    /// True if there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
     }
 }
 
@@ -42,17 +64,43 @@ pub(super) struct Basis<'a> {
     pub schema: &'a Schema,
     pub live: &'a LiveDatabase,
     pub view: &'a LiveView,
-    pub mode: Mode,
+    pub options: &'a RestoreOptions,
+    /// The last ids that AUTOINCREMENT gave out in the snapshot, by table.
+    pub sequences: BTreeMap<String, i64>,
 }
 
 impl Basis<'_> {
-    /// The shape of a stored table's tree.
-    pub(super) fn shape(&self, table: &Table) -> TreeShape {
-        TreeShape::of(table, self.schema.encoding)
+    /// What happens to rows that exist already.
+    pub(super) fn mode(&self) -> Mode {
+        self.options.mode
     }
 
-    /// What the snapshot holds of a table.
-    pub(super) fn entity(&self, table: &Table) -> Option<&Entity> {
-        self.manifest.entity(&table.name)
+    /// The last id that AUTOINCREMENT gave out in a table of the snapshot; 0 if none.
+    pub(super) fn saved_sequence(&self, table: &str) -> i64 {
+        self.sequences.get(table).copied().unwrap_or(0)
     }
+}
+
+/// The last ids that AUTOINCREMENT gave out in a snapshot, by table.
+pub(super) fn sequences(
+    reader: &StoreReader,
+    manifest: &Manifest,
+    schema: &Schema,
+) -> Result<BTreeMap<String, i64>, Error> {
+    let mut sequences = BTreeMap::new();
+    let stored = schema.table("sqlite_sequence");
+    let mut internal = manifest.internal.iter();
+    let entity = internal.find(|e| e.entity.eq_ignore_ascii_case("sqlite_sequence"));
+    if let (Some(stored), Some(entity)) = (stored, entity) {
+        let shape = TreeShape::of(stored, schema.encoding);
+        // There is a row a table: nothing to wait for.
+        records::for_each(reader, &shape, entity, &mut NoProgress, |_, row, _| {
+            if let [ValueRef::Text(name), ValueRef::Integer(saved)] = row.values {
+                let name = String::from_utf8_lossy(name).into_owned();
+                sequences.insert(name, *saved);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(sequences)
 }

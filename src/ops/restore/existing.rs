@@ -1,13 +1,18 @@
-//! Into a database that exists: plan, save what is about to be deleted, write in one transaction.
+//! Into a database that exists: plan, save what is there, write in one transaction.
 //!
 //! The write lock is taken only when the plan is ready. If others wrote meanwhile, the plan is of a
 //! state that is gone: it is made anew, and so is the safety snapshot.
 
 use std::path::Path;
 
-use super::basis::{Basis, Conflicts};
+use super::basis::{Basis, Conflicts, sequences};
+use super::links::Links;
+use super::missing::Decider;
+use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
-use super::{RestoreOptions, RestoreOutcome, TableReport, apply};
+use super::report::{RestoreOutcome, TableReport};
+use super::shape::TableShape;
+use super::{apply, scope, verify};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::Schema;
@@ -16,9 +21,9 @@ use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::ops::select::SAFETY_TAG;
 use crate::ops::stored::read_schema;
-use crate::progress::{Finding, Progress};
+use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreReader;
-use crate::target::{CheckLevel, LiveDatabase, LiveView, TargetError};
+use crate::target::{CheckLevel, LiveDatabase, LiveView, TargetError, Trial, Worksheet};
 
 /// Plans that are made before a database counts as too busy to be written.
 const TRIES: u32 = 3;
@@ -33,6 +38,7 @@ pub(super) fn run(
     world: &World,
     manifest: &Manifest,
     options: &RestoreOptions,
+    decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let ids = store.snapshot_names()?.ids;
@@ -40,57 +46,44 @@ pub(super) fn run(
     let schema = read_schema(&reader, manifest)?;
     // Looked at before SQLite opens it.
     let entry = world.vfs.entry(&options.target).ok().flatten();
-    let live = LiveDatabase::open(&options.target, options.busy_timeout, options.dry_run)?;
-    let mut outcome = RestoreOutcome {
-        snapshot: summary(manifest, &ids),
-        target: options.target.clone(),
-        new_file: false,
-        dry_run: options.dry_run,
-        target_bytes: entry.map(|entry| entry.bytes),
-        target_in_use: None,
-        mode: options.mode,
-        tables: Vec::new(),
-        conflicts: Vec::new(),
-        safety_snapshot: None,
-        findings: Vec::new(),
-        checked: Vec::new(),
-        elapsed_ms: 0,
+    let (busy, plan_only) = (options.busy_timeout, options.dry_run);
+    let live = LiveDatabase::open(&options.target, busy, plan_only, options.fire_triggers)?;
+    let mut job = Job {
+        world,
+        options,
+        reader: &reader,
+        manifest,
+        schema: &schema,
+        live: &live,
+        outcome: RestoreOutcome {
+            snapshot: summary(manifest, &ids),
+            target: options.target.clone(),
+            new_file: false,
+            dry_run: options.dry_run,
+            target_bytes: entry.map(|entry| entry.bytes),
+            target_in_use: None,
+            mode: options.mode,
+            tables: Vec::new(),
+            conflicts: Vec::new(),
+            missing: Vec::new(),
+            decisions: Vec::new(),
+            remapped: Vec::new(),
+            references_followed: 0,
+            safety_snapshot: None,
+            after_snapshot: None,
+            findings: Vec::new(),
+            checked: Vec::new(),
+            elapsed_ms: 0,
+        },
     };
     for _ in 0..TRIES {
-        let view = live.begin_view()?;
-        let planned = plan(&reader, manifest, &schema, &live, &view, options, progress);
-        let (plan, is_one_state) = match planned {
-            Ok(plan) => (plan, live.end_view(&view)?),
-            Err(error) => {
-                live.roll_back();
-                return Err(error);
-            }
-        };
-        if !is_one_state {
-            continue;
-        }
-        let basis = Basis {
-            reader: &reader,
-            manifest,
-            schema: &schema,
-            live: &live,
-            view: &view,
-            mode: options.mode,
-        };
-        if options.dry_run || !plan.conflicts.counts.is_empty() {
-            outcome.dry_run = options.dry_run;
-            report(&mut outcome, &plan, Conflicts::default());
-            return told(outcome, progress);
-        }
-        if plan.deleted() > 0 {
-            outcome.safety_snapshot = Some(save(store, world, options, &plan, progress)?);
-        }
-        if let Some(done) = write(&basis, &plan, options, progress)? {
-            report(&mut outcome, &plan, done.conflicts);
-            outcome.findings.extend(done.findings);
-            outcome.checked = checked(options.check);
+        if job.attempt(store, decider, progress)? {
+            let outcome = job.outcome;
             live.close()?;
-            return told(outcome, progress);
+            for finding in &outcome.findings {
+                progress.found(finding);
+            }
+            return Ok(outcome);
         }
     }
     Err(TargetError::Changed {
@@ -100,32 +93,114 @@ pub(super) fn run(
     .into())
 }
 
-fn plan(
-    reader: &StoreReader,
-    manifest: &Manifest,
-    schema: &Schema,
-    live: &LiveDatabase,
-    view: &LiveView,
-    options: &RestoreOptions,
-    progress: &mut dyn Progress,
-) -> Result<Plan, Error> {
-    ensure_same_application(manifest, view, &options.target)?;
-    let basis = Basis {
-        reader,
-        manifest,
-        schema,
-        live,
-        view,
-        mode: options.mode,
-    };
-    let mut plan = plan::make(&basis, progress)?;
-    let (now, saved) = (view.settings.user_version, manifest.settings.user_version);
-    if now != saved && !view.schema.tables.is_empty() {
-        let text = format!("its user_version is {now}, the snapshot's is {saved}: it stays");
-        let subject = options.target.display().to_string();
-        plan.findings.push(Finding::note(subject, text));
+/// A restore, and what came of it so far.
+struct Job<'j> {
+    world: &'j World,
+    options: &'j RestoreOptions,
+    reader: &'j StoreReader,
+    manifest: &'j Manifest,
+    schema: &'j Schema,
+    live: &'j LiveDatabase,
+    outcome: RestoreOutcome,
+}
+
+impl Job<'_> {
+    /// Plans, and carries the plan out. False if others wrote to the database meanwhile.
+    fn attempt(
+        &mut self,
+        store: &mut Store,
+        decider: &mut dyn Decider,
+        progress: &mut dyn Progress,
+    ) -> Result<bool, Error> {
+        let (live, options) = (self.live, self.options);
+        let view = live.begin_view()?;
+        let begun = ensure_same_application(self.manifest, &view, &options.target)
+            .map_err(Error::from)
+            .and_then(|()| sequences(self.reader, self.manifest, self.schema));
+        let basis = Basis {
+            reader: self.reader,
+            manifest: self.manifest,
+            schema: self.schema,
+            live,
+            view: &view,
+            options,
+            sequences: begun.inspect_err(|_| live.roll_back())?,
+        };
+        let (mut conflicts, mut findings) = (Conflicts::default(), Vec::new());
+        let tables = scope::tables(&basis, &mut conflicts, &mut findings);
+        let tables = tables.inspect_err(|_| live.roll_back())?;
+        let links = Links::of(&basis, &tables.shapes);
+        let (sheet, trial) = (Worksheet::new(live)?, Trial::new(live)?);
+        let planned = plan::make(&basis, &tables, &links, &sheet, &trial, decider, progress);
+        let mut plan = planned.inspect_err(|_| live.roll_back())?;
+        if !live.end_view(&view)? {
+            return Ok(false);
+        }
+        for conflict in conflicts.first {
+            plan.conflicts.add(conflict);
+        }
+        findings.append(&mut plan.findings);
+        findings.extend(version(self.manifest, &view, options));
+        if options.dry_run || is_stopped(&plan, options) {
+            self.report(&plan, findings, Conflicts::default());
+            return Ok(true);
+        }
+        if plan.tables.iter().any(plan::TablePlan::is_touched) && !options.no_safety_snapshot {
+            self.outcome.safety_snapshot = save(store, self.world, &basis, progress)?;
+        }
+        match write(&basis, &tables.shapes, &plan, progress)? {
+            None => Ok(false),
+            Some(done) => {
+                findings.extend(done.findings);
+                if done.conflicts.is_empty() {
+                    self.outcome.checked = checked(options.check);
+                }
+                self.report(&plan, findings, done.conflicts);
+                Ok(true)
+            }
+        }
     }
-    Ok(plan)
+
+    /// Fills the outcome from the plan, and from the conflicts that showed later.
+    fn report(&mut self, plan: &Plan<'_>, findings: Vec<Finding>, later: Conflicts) {
+        let outcome = &mut self.outcome;
+        let reported = plan.tables.iter().map(|table| &table.tally.report);
+        let reported = reported.filter(|report| !report.table.is_empty());
+        outcome.tables = reported.cloned().collect();
+        outcome.conflicts.clear();
+        for table in &plan.tables {
+            let first = table.tally.conflicts.first.iter();
+            outcome.conflicts.extend(first.cloned());
+        }
+        for more in [&plan.conflicts, &later] {
+            outcome.conflicts.extend(more.first.iter().cloned());
+            for (name, count) in &more.counts {
+                let mut tables = outcome.tables.iter_mut();
+                match tables.find(|table| table.table == *name) {
+                    Some(table) => table.conflicts += count,
+                    None => outcome.tables.push(TableReport {
+                        table: name.clone(),
+                        conflicts: *count,
+                        ..TableReport::default()
+                    }),
+                }
+            }
+        }
+        outcome.missing.clone_from(&plan.missing);
+        outcome.decisions.clone_from(&plan.decisions);
+        outcome.remapped.clone_from(&plan.remapped);
+        outcome.references_followed = plan.followed;
+        outcome.findings = findings;
+    }
+}
+
+/// True if the plan may not be carried out.
+fn is_stopped(plan: &Plan<'_>, options: &RestoreOptions) -> bool {
+    let mut tables = plan.tables.iter();
+    let conflicting = tables.any(|table| !table.tally.conflicts.is_empty());
+    !plan.missing.is_empty()
+        || !plan.conflicts.is_empty()
+        || (conflicting && options.on_conflict == OnConflict::Stop)
 }
 
 fn ensure_same_application(
@@ -147,14 +222,26 @@ fn ensure_same_application(
     })
 }
 
-/// Takes a snapshot of the target, which must hold every table that is about to be emptied.
+fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Option<Finding> {
+    let (now, saved) = (view.settings.user_version, manifest.settings.user_version);
+    if now == saved || view.schema.tables.is_empty() {
+        return None;
+    }
+    let text = format!("its user_version is {now}, the snapshot's is {saved}: it stays");
+    Some(Finding::note(options.target.display().to_string(), text))
+}
+
+/// Takes a snapshot of the target; `None` if it has nothing that could be lost.
 fn save(
     store: &mut Store,
     world: &World,
-    options: &RestoreOptions,
-    plan: &Plan,
+    basis: &Basis<'_>,
     progress: &mut dyn Progress,
-) -> Result<SnapshotSummary, Error> {
+) -> Result<Option<SnapshotSummary>, Error> {
+    if basis.view.schema.objects.is_empty() {
+        return Ok(None);
+    }
+    let options = basis.options;
     let saved = backup::run(
         store,
         world,
@@ -171,22 +258,11 @@ fn save(
         },
         progress,
     )?;
-    let is_saved = |name: &str| saved.entities.iter().any(|entity| entity.entity == name);
-    let lost = plan
-        .tables
-        .iter()
-        .find(|table| table.report.deleted > 0 && !is_saved(&table.live.name));
-    match lost {
-        None => Ok(saved.snapshot),
-        Some(table) => Err(TargetError::Unsupported {
-            path: options.target.clone(),
-            what: format!("table {} cannot be saved first", table.live.name),
-        }
-        .into()),
-    }
+    Ok(Some(saved.snapshot))
 }
 
 /// What came of a transaction that was begun.
+#[derive(Default)]
 struct Done {
     conflicts: Conflicts,
     findings: Vec<Finding>,
@@ -196,8 +272,8 @@ struct Done {
 /// that only showed when it was written, or after an error, everything is taken back.
 fn write(
     basis: &Basis<'_>,
-    plan: &Plan,
-    options: &RestoreOptions,
+    shapes: &[TableShape],
+    plan: &Plan<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Option<Done>, Error> {
     let live = basis.live;
@@ -207,28 +283,21 @@ fn write(
     if !live.begin_write(basis.view)? {
         return Ok(None);
     }
-    let mut conflicts = Conflicts::default();
-    match apply::run(basis, plan, options.check, &mut conflicts, progress) {
-        Ok(findings) => {
-            if conflicts.counts.is_empty() {
-                live.commit().inspect_err(|_| live.roll_back())?;
-            } else {
-                live.roll_back();
-            }
-            Ok(Some(Done {
-                conflicts,
-                findings,
-            }))
+    let mut done = Done::default();
+    match carry_out(basis, shapes, plan, &mut done, progress) {
+        Ok(()) if done.conflicts.is_empty() => {
+            live.commit().inspect_err(|_| live.roll_back())?;
+            Ok(Some(done))
+        }
+        Ok(()) => {
+            live.roll_back();
+            Ok(Some(done))
         }
         // A record that the database refuses contradicts it, though the plan could not see that.
         Err(Error::Target(TargetError::Constraint { table, row, cause })) => {
             live.roll_back();
-            conflicts.add(&table, row, cause.message);
-            let findings = Vec::new();
-            Ok(Some(Done {
-                conflicts,
-                findings,
-            }))
+            done.conflicts.note(&table, row, cause.message);
+            Ok(Some(done))
         }
         Err(error) => {
             live.roll_back();
@@ -237,26 +306,20 @@ fn write(
     }
 }
 
-/// Fills the outcome from the plan, and from the conflicts that showed later.
-fn report(outcome: &mut RestoreOutcome, plan: &Plan, later: Conflicts) {
-    outcome.tables = plan
-        .tables
-        .iter()
-        .map(|table| table.report.clone())
-        .collect();
-    for (name, count) in plan.conflicts.counts.iter().chain(&later.counts) {
-        match outcome.tables.iter_mut().find(|t| t.table == *name) {
-            Some(table) => table.conflicts = table.conflicts.max(*count),
-            None => outcome.tables.push(TableReport {
-                table: name.clone(),
-                conflicts: *count,
-                ..TableReport::default()
-            }),
-        }
-    }
-    outcome.conflicts.clone_from(&plan.conflicts.first);
-    outcome.conflicts.extend(later.first);
-    outcome.findings.extend(plan.findings.iter().cloned());
+fn carry_out(
+    basis: &Basis<'_>,
+    shapes: &[TableShape],
+    plan: &Plan<'_>,
+    done: &mut Done,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let before = verify::Before::of(basis, shapes, plan)?;
+    done.findings = apply::run(basis, shapes, plan, progress)?;
+    progress.phase("Checking", 0, Unit::Records);
+    let (conflicts, findings) = (&mut done.conflicts, &mut done.findings);
+    before.compare(basis, shapes, plan, conflicts, findings)?;
+    verify::integrity(basis, basis.options.check, findings)?;
+    Ok(())
 }
 
 fn checked(level: CheckLevel) -> Vec<&'static str> {
@@ -265,11 +328,4 @@ fn checked(level: CheckLevel) -> Vec<&'static str> {
         CheckLevel::Quick => vec!["quick_check", "counts", "foreign keys"],
         CheckLevel::Full => vec!["integrity_check", "counts", "foreign keys"],
     }
-}
-
-fn told(outcome: RestoreOutcome, progress: &mut dyn Progress) -> Result<RestoreOutcome, Error> {
-    for finding in &outcome.findings {
-        progress.found(finding);
-    }
-    Ok(outcome)
 }

@@ -1,114 +1,292 @@
-//! The decisions for the records of one table: looks up what each means in the live table, and
-//! decides. Used to plan, and again to carry the plan out.
+//! Looks up which row each record of one table means. The rules: docs/restore.md §2.
 
-use super::Mode;
-use super::decide::{Identity, RowAction, decide, identify};
-use crate::model::row::RowRef;
-use crate::model::schema::Table;
+use super::basis::Basis;
+use super::decide::{Found, Identity, Row, contradicts, identify};
+use super::shape::TableShape;
+use crate::model::value::{Value, ValueRef};
 use crate::target::{
-    ColumnMap, Copies, Field, LiveDatabase, Lookup, RowId, SpilledContent, TargetError,
+    Comparer, Copies, Field, KeyMap, KeyName, Lookup, Record, RowId, SpilledContent, TargetError,
+    Worksheet,
 };
 
-/// A decision with what it was made from.
-pub(super) struct Decision {
-    /// What happens.
-    pub action: RowAction,
-    /// The row that the record means.
-    pub id: Option<RowId>,
+/// What a record means.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Verdict {
+    /// No row.
+    New,
+    /// This row; [`Matcher::fields`] compares it.
+    Row {
+        /// The row.
+        row: Row,
+        /// True if its primary key is another than the record's.
+        other_id: bool,
+    },
+    /// The row with its primary key may be another thing.
+    Doubtful {
+        /// The row.
+        row: Row,
+        /// The keys that find no row.
+        missing: Vec<KeyName>,
+    },
+    /// Several rows.
+    Several {
+        /// The rows.
+        rows: Vec<Row>,
+        /// The keys that find them.
+        keys: Vec<KeyName>,
+    },
+    /// A row that is equal as a whole.
+    Copy,
 }
 
-/// Decides for the records of one table.
+/// Finds the rows that the records of one table mean.
 pub(super) struct Matcher<'d> {
-    live: &'d LiveDatabase,
-    table: &'d Table,
-    map: &'d ColumnMap,
-    mode: Mode,
-    lookup: Lookup<'d>,
+    basis: &'d Basis<'d>,
+    shape: &'d TableShape,
+    asked: (Vec<KeyName>, Vec<KeyName>),
+    /// `None`: the table has no rows.
+    live: Option<(Lookup<'d>, Comparer<'d>)>,
+    /// Keys of records that are inserted; `None`: they cannot collide.
+    planned: Option<Vec<(KeyName, KeyMap<'d>)>>,
     /// Rows without a key, counted when the first such record comes.
     copies: Option<Copies>,
     fields: Vec<Field>,
 }
 
 impl<'d> Matcher<'d> {
-    /// For one live table. `count_copies`: rows without a key are counted now, before any is
-    /// written.
+    /// For one table. `has_rows`: the live table is there and not empty. `may_collide`: records may
+    /// have keys of each other.
     pub(super) fn new(
-        live: &'d LiveDatabase,
-        table: &'d Table,
-        map: &'d ColumnMap,
-        mode: Mode,
-        count_copies: bool,
+        basis: &'d Basis<'d>,
+        sheet: &'d Worksheet,
+        shape: &'d TableShape,
+        has_rows: bool,
+        may_collide: bool,
     ) -> Result<Self, TargetError> {
-        let copies = match count_copies {
-            true => Some(Copies::of(live, table, map)?),
+        let (table, map) = (&shape.live, &shape.map);
+        let live = match has_rows {
+            true => Some((
+                Lookup::new(basis.live, table, map)?,
+                Comparer::new(basis.live, table, map)?,
+            )),
+            false => None,
+        };
+        let planned = match may_collide {
+            true => {
+                let mut planned = Vec::new();
+                for name in map.keys() {
+                    if let Some(key) = map.key(name) {
+                        let columns = key.columns.iter();
+                        let columns: Vec<_> = columns
+                            .map(|(at, c)| (map.columns[*at].column, c.clone()))
+                            .collect();
+                        planned.push((name, sheet.key_map(table, &columns)?));
+                    }
+                }
+                Some(planned)
+            }
             false => None,
         };
         Ok(Self {
+            basis,
+            shape,
+            asked: shape.asked(basis.options.matching),
             live,
-            table,
-            map,
-            mode,
-            lookup: Lookup::new(live, table, map)?,
-            copies,
+            planned,
+            copies: None,
             fields: Vec::new(),
         })
     }
 
-    /// Decides for the next record.
-    pub(super) fn decide(
+    /// Which row a record means.
+    pub(super) fn find(
         &mut self,
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
-    ) -> Result<Decision, TargetError> {
+    ) -> Result<Verdict, TargetError> {
         self.fields.clear();
-        let matches = self.lookup.find(row, content)?;
-        if matches.without_key() {
-            return self.whole_row(row, content);
+        let mut found = self.ask(0, record, content)?;
+        if found.is_empty() {
+            found = self.ask(1, record, content)?;
         }
-        let decided = |action, id| Ok(Decision { action, id });
-        match identify(&matches, self.map) {
-            Identity::New => decided(RowAction::Insert, None),
-            Identity::Several(why) => decided(RowAction::Conflict(why), None),
-            Identity::Row {
-                id,
-                other_id,
-                missing,
-            } => {
-                self.lookup.compare(&id, row, content, &mut self.fields)?;
-                let action = decide(self.map, &self.fields, other_id, &missing, self.mode);
-                decided(action, Some(id))
+        if found.is_empty() {
+            return self.whole_row(record, content);
+        }
+        Ok(match identify(&found) {
+            Identity::New => Verdict::New,
+            Identity::Several { rows, keys } => Verdict::Several { rows, keys },
+            Identity::Same { row, other_id } => {
+                self.compare(&row, record, content)?;
+                Verdict::Row { row, other_id }
+            }
+            Identity::Doubtful { row, missing } => {
+                self.compare(&row, record, content)?;
+                match contradicts(&self.shape.map, &missing, &self.fields) {
+                    true => Verdict::Doubtful { row, missing },
+                    false => Verdict::Row {
+                        row,
+                        other_id: false,
+                    },
+                }
+            }
+        })
+    }
+
+    fn ask(
+        &mut self,
+        list: usize,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Vec<Found>, TargetError> {
+        let names = match list {
+            0 => self.asked.0.clone(),
+            _ => self.asked.1.clone(),
+        };
+        let mut found = Vec::new();
+        for name in names {
+            let key = self.shape.map.key(name);
+            if key.is_some_and(|key| key.is_whole(record)) {
+                let rows = self.rows(name, record, content)?;
+                found.push(Found { key: name, rows });
             }
         }
+        Ok(found)
+    }
+
+    /// The rows that one key of a record finds, those that the plan inserts with them.
+    pub(super) fn rows(
+        &mut self,
+        name: KeyName,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Vec<Row>, TargetError> {
+        let mut rows: Vec<Row> = match &mut self.live {
+            Some((lookup, _)) => {
+                let ids = lookup.find(name, record, content)?;
+                ids.into_iter().map(Row::Live).collect()
+            }
+            None => Vec::new(),
+        };
+        let planned = self.planned.iter_mut().flatten();
+        for (_, keys) in planned.filter(|(key, _)| *key == name) {
+            let at = self.shape.map.key(name).map(crate::target::Key::positions);
+            if let Some(key) = record.whole(&at.unwrap_or_default())
+                && let Some(entry) = keys.get(&key)?
+            {
+                rows.push(Row::Planned(entry.mark.unsigned_abs()));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn compare(
+        &mut self,
+        row: &Row,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        match row {
+            Row::Live(id) => match &mut self.live {
+                Some((_, comparer)) => comparer.compare(id, record, content, &mut self.fields),
+                None => Ok(()),
+            },
+            Row::Planned(ordinal) => {
+                let values = self.planned_values(*ordinal, record)?;
+                self.fields.clear();
+                for (at, planned) in values.iter().enumerate() {
+                    let value = record.value(at);
+                    self.fields.push(match planned {
+                        _ if planned.as_ref().identical(value) => Field::Equal,
+                        Value::Null => Field::Empty,
+                        _ => Field::Differs,
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The values of a record that the plan inserts and that a key of this one finds.
+    pub(super) fn planned_values(
+        &mut self,
+        ordinal: u64,
+        record: Record<'_>,
+    ) -> Result<Vec<Value>, TargetError> {
+        for (name, keys) in self.planned.iter_mut().flatten() {
+            let at = self.shape.map.key(*name).map(crate::target::Key::positions);
+            if let Some(key) = record.whole(&at.unwrap_or_default())
+                && let Some(entry) = keys.get(&key)?
+                && entry.mark.unsigned_abs() == ordinal
+            {
+                return Ok(entry.values);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Notes that a record is inserted with these values.
+    pub(super) fn inserts(&mut self, ordinal: u64, record: Record<'_>) -> Result<(), TargetError> {
+        let Some(planned) = &mut self.planned else {
+            return Ok(());
+        };
+        let mark = i64::try_from(ordinal).unwrap_or(i64::MAX);
+        let values: Vec<Value> = record
+            .values
+            .iter()
+            .map(|v| ValueRef::to_owned(*v))
+            .collect();
+        for (name, keys) in planned {
+            let at = self.shape.map.key(*name).map(crate::target::Key::positions);
+            if let Some(key) = record.whole(&at.unwrap_or_default()) {
+                keys.put(&key, mark, &values)?;
+            }
+        }
+        Ok(())
     }
 
     /// A record that no key tells from others: it is there if a copy is left that no other claimed.
     fn whole_row(
         &mut self,
-        row: RowRef<'_>,
+        record: Record<'_>,
         content: &mut dyn SpilledContent,
-    ) -> Result<Decision, TargetError> {
+    ) -> Result<Verdict, TargetError> {
+        if self.live.is_none() {
+            return Ok(Verdict::New);
+        }
+        let (live, table, map) = (self.basis.live, &self.shape.live, &self.shape.map);
         let copies = match &mut self.copies {
             Some(copies) => copies,
-            empty => empty.insert(Copies::of(self.live, self.table, self.map)?),
+            empty => empty.insert(Copies::of(live, table, map)?),
         };
-        let is_there = copies.take(self.live, self.table, self.map, row, content)?;
-        Ok(Decision {
-            action: if is_there {
-                RowAction::Same
-            } else {
-                RowAction::Insert
-            },
-            id: None,
+        Ok(match copies.take(live, table, map, record, content)? {
+            true => Verdict::Copy,
+            false => Verdict::New,
         })
     }
 
-    /// What the row of the last decision has beside the record; empty if there was none.
+    /// What the row of the last verdict has beside the record: one for each mapped column.
     pub(super) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// True once a record without a key came.
-    pub(super) fn counted_copies(&self) -> bool {
-        self.copies.is_some()
+    /// Values of a row of the database.
+    pub(super) fn values(&self, id: &RowId, columns: &[usize]) -> Result<Vec<Value>, TargetError> {
+        match &self.live {
+            Some((_, comparer)) => comparer.values(id, columns),
+            None => Ok(vec![Value::Null; columns.len()]),
+        }
+    }
+
+    /// Rows for people, each as its columns and values.
+    pub(super) fn describe(&self, rows: &[Row]) -> Result<Vec<Vec<String>>, TargetError> {
+        let describe = |row: &Row| match (row, &self.live) {
+            (Row::Live(id), Some((lookup, _))) => lookup.describe(id),
+            (Row::Live(_), None) => Ok(Vec::new()),
+            (Row::Planned(ordinal), _) => Ok(vec![format!(
+                "record {} of the snapshot, which is inserted",
+                ordinal + 1
+            )]),
+        };
+        rows.iter().map(describe).collect()
     }
 }

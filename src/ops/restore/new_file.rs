@@ -38,7 +38,12 @@ pub(super) fn run(
         mode: Mode::Add,
         tables: manifest.entities.iter().map(report).collect(),
         conflicts: Vec::new(),
+        missing: Vec::new(),
+        decisions: Vec::new(),
+        remapped: Vec::new(),
+        references_followed: 0,
         safety_snapshot: None,
+        after_snapshot: None,
         findings: Vec::new(),
         checked: Vec::new(),
         elapsed_ms: 0,
@@ -178,7 +183,7 @@ fn fill(
     writer: &mut TableWriter<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    records::for_each(reader, shape, entity, progress, |row, content| {
+    records::for_each(reader, shape, entity, progress, |_, row, content| {
         writer.row(row, content)
     })?;
     match writer.generated_differ() {

@@ -72,7 +72,10 @@ pub struct Scope {
 impl Scope {
     /// True if rows of tables are chosen, not whole tables.
     pub fn chooses_rows(&self) -> bool {
-        self.filter.is_some() || !self.key_values.is_empty() || self.with_parents || self.with_children
+        self.filter.is_some()
+            || !self.key_values.is_empty()
+            || self.with_parents
+            || self.with_children
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<C
     if let Some(pages) = &manifest.pages {
         progress.phase("Restoring pages", pages.records, Unit::Records);
         let shape = TreeShape::pages();
-        records::for_each(reader, &shape, pages, progress, |row, content| {
+        records::for_each(reader, &shape, pages, progress, |_, row, content| {
             image.page(row, content)
         })?;
     }

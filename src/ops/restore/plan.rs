@@ -1,214 +1,363 @@
 //! What a restore into an existing database will do: one value, made from reads alone, shown by a
-//! dry run and carried out by `apply`. Per table only counts are kept, never rows.
+//! dry run and carried out by `apply`. The steps stand on the worksheet; here are counts.
 
+use super::answers::{Answers, Given};
 use super::basis::{Basis, Conflicts};
-use super::decide::RowAction;
-use super::matcher::Matcher;
-use super::references::References;
-use super::scope::{self, TablePlan};
-use super::{Mode, records};
+use super::closure;
+use super::gaps::{Found, Gaps};
+use super::keys::Keys;
+use super::links::Links;
+use super::missing::{Decider, Decision, Missing};
+use super::pass::{Pass, Tally};
+use super::report::Remapped;
+use super::scope::{Chosen, Group, Tables};
+use super::shape::{Role, TableShape};
+use super::{candidates, findings, objects, orphans, replacement};
 use crate::error::Error;
-use crate::model::row::RowRef;
-use crate::model::schema::{ObjectKind, SchemaObject};
+use crate::model::schema::SchemaObject;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{KeySet, LiveWriter, RowId, SpilledContent, TargetError, Trial};
+use crate::target::{RowList, Steps, Trial, Worksheet};
+
+/// What is done with the records of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing, or the steps on the worksheet.
+    Steps,
+    /// All records are inserted as they are.
+    All,
+}
+
+/// What happens to one table.
+pub(super) struct TablePlan<'w> {
+    /// Counts, and the first of what is worth naming.
+    pub tally: Tally,
+    /// Records.
+    pub work: Work,
+    /// Its steps.
+    pub steps: Steps<'w>,
+    /// Rows that are deleted first.
+    pub deletions: RowList<'w>,
+    /// All its rows are deleted first.
+    pub is_emptied: bool,
+}
+
+impl TablePlan<'_> {
+    /// True if records are written.
+    pub(super) fn writes(&self) -> bool {
+        let report = &self.tally.report;
+        report.inserted + report.filled + report.updated > 0
+    }
+
+    /// True if rows of it change.
+    pub(super) fn is_touched(&self) -> bool {
+        self.writes() || self.tally.report.deleted > 0
+    }
+}
 
 /// What a restore will do.
-#[derive(Debug)]
-pub(super) struct Plan {
-    /// The tables, in import order.
-    pub tables: Vec<TablePlan>,
+pub(super) struct Plan<'w> {
+    /// By position of the table's shape.
+    pub tables: Vec<TablePlan<'w>>,
+    /// Rows that are inserted beside the snapshot's records.
+    pub given: Vec<Given>,
     /// Indexes, views and triggers of tables that are made.
     pub objects: Vec<SchemaObject>,
-    /// Contradictions; with any, nothing is written.
+    /// Contradictions that do not belong to a record.
     pub conflicts: Conflicts,
+    /// Missing references that nothing is decided about.
+    pub missing: Vec<Missing>,
+    /// What was decided.
+    pub decisions: Vec<Decision>,
+    /// The first records that have another key.
+    pub remapped: Vec<Remapped>,
+    /// References that follow them.
+    pub followed: u64,
     /// What is worth knowing beforehand.
     pub findings: Vec<Finding>,
 }
 
-impl Plan {
-    /// Rows that are deleted.
-    pub(super) fn deleted(&self) -> u64 {
-        self.tables.iter().map(|table| table.report.deleted).sum()
-    }
-}
-
-/// Makes the plan. Errors: `Store`, `Target`, `Cancelled`.
-pub(super) fn make(basis: &Basis<'_>, progress: &mut dyn Progress) -> Result<Plan, Error> {
-    let mut conflicts = Conflicts::default();
-    let mut findings = Vec::new();
-    let mut tables = scope::tables(basis, &mut conflicts, &mut findings)?;
-    let total = tables
-        .iter()
-        .filter_map(|t| basis.entity(&t.stored))
-        .map(|e| e.records);
+/// Makes the plan. Errors: `Store`, `Target`, `Select`, `Cancelled`.
+pub(super) fn make<'p>(
+    basis: &'p Basis<'p>,
+    tables: &'p Tables,
+    links: &'p Links,
+    sheet: &'p Worksheet,
+    trial: &'p Trial,
+    decider: &mut dyn Decider,
+    progress: &mut dyn Progress,
+) -> Result<Plan<'p>, Error> {
+    let shapes = &tables.shapes;
+    let total = shapes.iter().map(|shape| shape.records(basis));
     progress.phase("Planning", total.sum(), Unit::Records);
-    let trial = Trial::new(basis.live)?;
-    // Its keys are looked up while the tables' counts change.
-    let shapes = tables.clone();
-    let mut references = References::of(basis, &shapes, &trial)?;
-    for (at, table) in tables.iter_mut().enumerate() {
-        if table.made {
-            table.report.inserted = basis.entity(&table.stored).map_or(0, |e| e.records);
+    let mut planner = Planner {
+        basis,
+        shapes,
+        groups: &tables.groups,
+        links,
+        sheet,
+        trial,
+        chosen: closure::choose(basis, shapes, links, sheet, progress)?,
+        keys: Keys::new(sheet, shapes, links)?,
+        answers: Answers::new(basis, sheet, shapes, links)?,
+        tables: shapes
+            .iter()
+            .map(|_| empty(sheet))
+            .collect::<Result<_, _>>()?,
+    };
+    let missing = loop {
+        planner.go_through(progress)?;
+        let found = planner.look_for_gaps(progress)?;
+        if found.created {
             continue;
         }
-        plan_table(
-            basis,
-            (at, table),
-            &trial,
-            &mut references,
-            &mut conflicts,
-            progress,
-        )?;
-    }
-    references.check(&mut tables, &mut conflicts, progress)?;
-    for table in &mut tables {
-        let counted = conflicts.counts.get(&table.report.table);
-        table.report.conflicts = counted.copied().unwrap_or(0);
-        table.findings(basis, &mut findings);
-    }
-    let objects = objects(basis, &tables);
-    Ok(Plan {
-        tables,
-        objects,
-        conflicts,
-        findings,
+        if planner.answers.aborted || !planner.ask(&found.missing, decider)? {
+            break found;
+        }
+    };
+    planner.finish(missing, progress)
+}
+
+fn empty<'w>(sheet: &'w Worksheet) -> Result<TablePlan<'w>, Error> {
+    Ok(TablePlan {
+        tally: Tally::default(),
+        work: Work::Steps,
+        steps: sheet.steps()?,
+        deletions: sheet.row_list()?,
+        is_emptied: false,
     })
 }
 
-/// Decides for every record of a table that exists, and counts.
-fn plan_table(
-    basis: &Basis<'_>,
-    (at, table): (usize, &mut TablePlan),
-    trial: &Trial,
-    references: &mut References<'_>,
-    conflicts: &mut Conflicts,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let Some(entity) = basis.entity(&table.stored) else {
-        return Ok(());
-    };
-    let (stored, live, map) = (table.stored.clone(), table.live.clone(), table.map.clone());
-    let ignore_checks = table.keeps_checks_broken;
-    let mut tried = trial.writer(&basis.view.schema, &live, &map, basis.schema, ignore_checks)?;
-    let whole = basis.mode == Mode::Replace;
-    if whole {
-        table.report.deleted = basis.live.count(&live.name)?;
-        if tried.is_none() && table.map.dropped.is_empty() {
-            // Every record is inserted, as it was: nothing is to be decided.
-            table.report.inserted = entity.records;
+struct Planner<'p> {
+    basis: &'p Basis<'p>,
+    shapes: &'p [TableShape],
+    groups: &'p [Group],
+    links: &'p Links,
+    sheet: &'p Worksheet,
+    trial: &'p Trial,
+    chosen: Vec<Chosen<'p>>,
+    keys: Keys<'p>,
+    answers: Answers<'p>,
+    tables: Vec<TablePlan<'p>>,
+}
+
+impl<'p> Planner<'p> {
+    /// Goes through all records, parents first.
+    fn go_through(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
+        self.answers.begin()?;
+        for group in self.groups {
+            for table in &group.tables {
+                self.table(*table, progress)?;
+            }
+            // On a cycle, a record may come before the one that it refers to.
+            while group.is_cycle && !self.keys.is_settled(self.links, &group.tables)? {
+                let (sheet, shapes) = (self.sheet, self.shapes);
+                self.keys
+                    .next_round(sheet, shapes, self.links, &group.tables)?;
+                for table in &group.tables {
+                    self.table(*table, progress)?;
+                }
+            }
+            self.keys.end_rounds();
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, at: usize, progress: &mut dyn Progress) -> Result<(), Error> {
+        let (basis, shape) = (self.basis, &self.shapes[at]);
+        if shape.is_replaced(basis.mode()) {
+            let plan = replacement::plan(basis, self.sheet, self.trial, shape, progress)?;
+            self.tables[at] = plan;
             return Ok(());
         }
+        if shape.role == Role::Known && !self.must_be_known(at) {
+            return Ok(());
+        }
+        if self.is_inserted_whole(at)? {
+            let plan = &mut self.tables[at];
+            plan.work = Work::All;
+            plan.tally = Tally::default();
+            let report = &mut plan.tally.report;
+            report.table.clone_from(&shape.live.name);
+            report.inserted = shape.records(basis);
+            report.bytes = shape.entity(basis).map_or(0, |entity| entity.bytes);
+            return Ok(());
+        }
+        self.pass(at, progress)
     }
-    let mut matcher = match whole {
-        true => None,
-        false => Some(Matcher::new(
-            basis.live,
-            &live,
-            &map,
-            basis.mode,
-            map.is_keyless(),
-        )?),
-    };
-    // Where a table has several keys, two records may mean one row: only one can fill it.
-    let has_keys = usize::from(map.primary.is_some()) + map.unique.len() > 1;
-    let mut filled = match has_keys && basis.mode == Mode::Augment {
-        true => Some(trial.row_set(&live)?),
-        false => None,
-    };
-    records::for_each(
-        basis.reader,
-        &basis.shape(&stored),
-        entity,
-        progress,
-        |row, content| {
-            let decision = matcher
-                .as_mut()
-                .map(|m| m.decide(row, content))
-                .transpose()?;
-            let (action, id) = decision.map_or((RowAction::Insert, None), |d| (d.action, d.id));
-            if let Some(matcher) = &matcher {
-                references.note(at, row, matcher.fields())?;
-            }
-            let refused = match (&action, &mut filled, id) {
-                (RowAction::Insert, _, _) => refusal(tried.as_mut(), row, content)?,
-                (RowAction::Fill(_), Some(filled), Some(id)) => filled_twice(filled, &id)?,
-                _ => None,
+
+    fn pass(&mut self, at: usize, progress: &mut dyn Progress) -> Result<(), Error> {
+        let plan = &mut self.tables[at];
+        plan.work = Work::Steps;
+        let tally = Pass {
+            basis: self.basis,
+            shapes: self.shapes,
+            links: self.links,
+            sheet: self.sheet,
+            table: at,
+            chosen: &mut self.chosen[at],
+            keys: &mut self.keys,
+            steps: &mut plan.steps,
+        }
+        .run(self.trial, progress)?;
+        plan.tally = tally;
+        Ok(())
+    }
+
+    /// True if it matters which rows the records of a table mean that is not restored: some may have
+    /// another key there, or are created.
+    fn must_be_known(&self, at: usize) -> bool {
+        let keys = self.shapes[at].map.keys().len();
+        let moves = self.keys.may_translate(self.links, at);
+        !self.chosen[at].is_empty() || (!self.shapes[at].made && (keys > 1 || moves))
+    }
+
+    /// True if all records of a table are inserted as they are: there is no row that any could mean, and
+    /// nothing that they refer to has another key.
+    fn is_inserted_whole(&self, at: usize) -> Result<bool, Error> {
+        let (basis, shape) = (self.basis, &self.shapes[at]);
+        let is_plain = shape.role == Role::Whole
+            && shape.map.dropped.is_empty()
+            && shape.map.declared.is_none()
+            && shape.same_keys
+            && !self.keys.may_translate(self.links, at);
+        if !is_plain || (!shape.made && basis.live.has_rows(&shape.live.name)?) {
+            return Ok(false);
+        }
+        let mode = basis.mode();
+        let is_tried = !shape.made
+            && self
+                .trial
+                .writer(
+                    &basis.view.schema,
+                    &shape.live,
+                    &shape.map,
+                    basis.schema,
+                    shape.keeps_checks_broken(mode),
+                )?
+                .is_some();
+        Ok(!is_tried)
+    }
+
+    /// Looks for references without a target until nothing more is left out.
+    fn look_for_gaps(&mut self, progress: &mut dyn Progress) -> Result<Found, Error> {
+        loop {
+            self.put_into_steps(progress)?;
+            let mut round = Found::default();
+            let mut gaps = Gaps {
+                basis: self.basis,
+                shapes: self.shapes,
+                links: self.links,
+                sheet: self.sheet,
+                tables: &mut self.tables,
+                keys: &mut self.keys,
+                chosen: &mut self.chosen,
+                answers: &mut self.answers,
+                planned: self.links.all.iter().map(|_| None).collect(),
             };
-            match refused {
-                Some(why) => conflicts.add(&live.name, map.name_of(row), why),
-                None => table.count(action, row, conflicts),
+            for table in 0..self.shapes.len() {
+                let found = gaps.check(table, progress)?;
+                round.dropped |= found.dropped;
+                round.created |= found.created;
+                round.more += found.more;
+                round.missing.extend(found.missing);
             }
-            Ok(())
-        },
-    )?;
-    table.counts_copies = matcher.is_some_and(|matcher| matcher.counted_copies());
-    Ok(())
-}
-
-/// Why a row is not filled by a second record.
-fn filled_twice(filled: &mut KeySet<'_>, id: &RowId) -> Result<Option<String>, TargetError> {
-    if filled.has(&id.0)? {
-        return Ok(Some(
-            "its row is filled by another record already: its keys name the same row".to_owned(),
-        ));
+            let again = round.dropped && !round.created;
+            if !again {
+                return Ok(round);
+            }
+        }
     }
-    filled.add(&id.0)?;
-    Ok(None)
-}
 
-/// Why the live table would refuse a record; `None` if it would not, or that was not to be tried.
-fn refusal(
-    tried: Option<&mut LiveWriter<'_>>,
-    row: RowRef<'_>,
-    content: &mut dyn SpilledContent,
-) -> Result<Option<String>, TargetError> {
-    match tried.map(|writer| writer.insert(row, content)) {
-        None | Some(Ok(())) => Ok(None),
-        Some(Err(TargetError::Constraint { cause, .. })) => Ok(Some(cause.message)),
-        Some(Err(error)) => Err(error),
+    /// Tables that are inserted whole need steps once some of their references may have no target.
+    fn put_into_steps(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
+        for at in 0..self.shapes.len() {
+            if self.tables[at].work != Work::All {
+                continue;
+            }
+            let gaps = Gaps {
+                basis: self.basis,
+                shapes: self.shapes,
+                links: self.links,
+                sheet: self.sheet,
+                tables: &mut self.tables,
+                keys: &mut self.keys,
+                chosen: &mut self.chosen,
+                answers: &mut self.answers,
+                planned: Vec::new(),
+            };
+            let mut links = self.links.of_child(at);
+            if !links.any(|(_, link)| gaps.is_due(link)) {
+                continue;
+            }
+            match self.shapes[at].is_replaced(self.basis.mode()) {
+                true => replacement::into_steps(
+                    self.basis,
+                    &self.shapes[at],
+                    &mut self.tables[at],
+                    progress,
+                )?,
+                false => self.pass(at, progress)?,
+            }
+        }
+        Ok(())
     }
-}
 
-/// What belongs to tables that are made: their indexes and triggers, and the views that name one of
-/// them. What the database has under the same name stays.
-fn objects(basis: &Basis<'_>, tables: &[TablePlan]) -> Vec<SchemaObject> {
-    let made: Vec<String> = tables
-        .iter()
-        .filter(|table| table.made)
-        .map(|table| table.stored.name.to_ascii_lowercase())
-        .collect();
-    let is_new = basis.view.schema.tables.is_empty();
-    let of_made = |object: &SchemaObject| {
-        let mut made = made.iter();
-        made.any(|name| object.table.eq_ignore_ascii_case(name))
-    };
-    let is_view_wanted = |view: &SchemaObject| {
-        let text = view.sql.as_deref().unwrap_or_default().to_ascii_lowercase();
-        is_new || made.iter().any(|name| text.contains(name))
-    };
-    let of_views = |trigger: &SchemaObject| {
-        basis
-            .schema
-            .objects_of(ObjectKind::View)
-            .any(|view| view.name.eq_ignore_ascii_case(&trigger.table) && is_view_wanted(view))
-    };
-    let wanted = |object: &&SchemaObject| match object.kind {
-        ObjectKind::Table => false,
-        ObjectKind::Index => of_made(object),
-        ObjectKind::Trigger => of_made(object) || of_views(object),
-        ObjectKind::View => is_view_wanted(object),
-    };
-    let there = |object: &&SchemaObject| {
-        let mut objects = basis.view.schema.objects.iter();
-        objects.any(|o| o.name.eq_ignore_ascii_case(&object.name))
-    };
-    basis
-        .schema
-        .objects
-        .iter()
-        .filter(|object| object.sql.is_some())
-        .filter(|object| wanted(object) && !there(object))
-        .cloned()
-        .collect()
+    /// Asks about missing values; true if something was answered.
+    fn ask(&mut self, missing: &[Missing], decider: &mut dyn Decider) -> Result<bool, Error> {
+        let mut answered = false;
+        for one in missing {
+            let mut rows = candidates::of(self.basis, one);
+            let Some(choice) = decider.decide(one, &mut rows)? else {
+                continue;
+            };
+            answered = true;
+            let decision = Decision {
+                table: one.table.clone(),
+                columns: one.columns.clone(),
+                parent: one.parent.clone(),
+                values: one.values.clone(),
+                choice,
+            };
+            let (basis, shapes, links) = (self.basis, self.shapes, self.links);
+            self.answers.add(basis, shapes, links, decision)?;
+            if self.answers.aborted {
+                return Ok(false);
+            }
+        }
+        Ok(answered)
+    }
+
+    fn finish(self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
+        let (basis, shapes) = (self.basis, self.shapes);
+        let mut conflicts = Conflicts::default();
+        orphans::find(
+            basis,
+            shapes,
+            &self.tables,
+            self.sheet,
+            &mut conflicts,
+            progress,
+        )?;
+        let mut plan = Plan {
+            objects: objects::of_made(basis, shapes, &self.tables),
+            tables: self.tables,
+            given: self.answers.given,
+            conflicts,
+            missing: found.missing,
+            decisions: self.answers.decisions,
+            remapped: Vec::new(),
+            followed: 0,
+            findings: Vec::new(),
+        };
+        if found.more > 0 {
+            let text = format!("{} more missing values are not listed", found.more);
+            plan.findings.push(Finding::note("references", text));
+        }
+        for (shape, table) in shapes.iter().zip(&mut plan.tables) {
+            plan.followed += table.tally.followed;
+            plan.remapped.append(&mut table.tally.remapped);
+            findings::of_table(basis, shapes, shape, table, &mut plan.findings);
+        }
+        Ok(plan)
+    }
 }

@@ -1,10 +1,10 @@
 //! The records of a snapshot's table, in order, with a look at Ctrl-C now and then.
 
-use super::content::StoredContent;
 use crate::error::Error;
 use crate::format::blob::BlobError;
 use crate::format::manifest::Entity;
 use crate::model::row::RowRef;
+use crate::ops::content::StoredContent;
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
@@ -28,19 +28,20 @@ impl From<BlobError> for Stop {
     }
 }
 
-/// Calls `each` for every record. Memory: one leaf of the tree.
+/// Calls `each` for every record with its place, from 0. Memory: one leaf of the tree.
 pub(super) fn for_each(
     reader: &StoreReader,
     shape: &TreeShape,
     entity: &Entity,
     progress: &mut dyn Progress,
-    mut each: impl FnMut(RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+    mut each: impl FnMut(u64, RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
 ) -> Result<(), Error> {
     let root = root_of(entity);
     let mut content = StoredContent::new(reader);
-    let mut untold = 0;
+    let (mut untold, mut place) = (0, 0);
     let done = Cursor::new(reader, shape, root.as_ref()).for_each(|row| {
-        each(row, &mut content).map_err(Stop::Target)?;
+        each(place, row, &mut content).map_err(Stop::Target)?;
+        place += 1;
         untold += 1;
         if untold == RECORDS_A_STEP {
             progress.advance(std::mem::take(&mut untold));

@@ -1,80 +1,331 @@
-//! Which tables a restore writes, how each stored table lies over the live one, and what about that
-//! is worth saying.
+//! Which tables and records a restore is about, and in which order they are gone through.
 
-use super::TableReport;
 use super::basis::{Basis, Conflicts};
-use super::decide::{RowAction, Skip};
-use super::{Mode, new_file};
-use crate::error::Error;
-use crate::model::row::RowRef;
+use super::links::{Links, references};
+use super::new_file;
+use super::options::Scope;
+use super::shape::{Role, TableShape};
+use crate::error::{Error, SelectError};
+use crate::model::import_order::import_order;
 use crate::model::schema::{ObjectKind, Schema, Table, TableKind};
-use crate::model::value::ValueRef;
+use crate::ops::select::nearest;
 use crate::progress::Finding;
-use crate::target::{ColumnMap, is_ordinary};
+use crate::target::{KeyMap, Ordinals, Record, TargetError, is_ordinary};
 
-/// What happens to one table.
-#[derive(Debug, Clone)]
-pub(super) struct TablePlan {
-    /// Counts.
-    pub report: TableReport,
-    /// The table in the snapshot.
-    pub stored: Table,
-    /// The table in the database; that of the snapshot if it is made.
-    pub live: Table,
-    /// One over the other.
-    pub map: ColumnMap,
-    /// True if the database lacks it.
-    pub made: bool,
-    /// True if its text is the snapshot's and it is filled whole: rows may break a CHECK as they
-    /// did in the source.
-    pub keeps_checks_broken: bool,
-    /// True if records without a key came: they are counted before the first one is written.
-    pub counts_copies: bool,
-    /// The largest rowid among the records that were looked at.
-    pub rowid_max: i64,
-    /// For each column of `map.dropped` the values that cannot be restored.
-    pub lost: Vec<u64>,
+/// The records of one table that are restored.
+pub(super) struct Chosen<'w> {
+    /// `Role::Rows`: these.
+    pub rows: Option<Ordinals<'w>>,
+    /// Parents that are created for records which refer to them: a key of the table, by the columns'
+    /// places among the mapped ones, and its values.
+    pub created: Vec<(Vec<usize>, KeyMap<'w>)>,
 }
 
-/// The tables that are written, in import order, with nothing counted yet.
+impl Chosen<'_> {
+    /// True if the record is restored.
+    pub(super) fn has(
+        &mut self,
+        shape: &TableShape,
+        ordinal: u64,
+        record: Record<'_>,
+    ) -> Result<bool, TargetError> {
+        if shape.role == Role::Whole {
+            return Ok(true);
+        }
+        if let Some(rows) = &mut self.rows
+            && rows.has(ordinal)?
+        {
+            return Ok(true);
+        }
+        for (columns, keys) in &mut self.created {
+            if !keys.is_empty()
+                && let Some(key) = record.whole(columns)
+                && keys.has(&key)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// True if no record can be in it.
+    pub(super) fn is_empty(&self) -> bool {
+        let rows = self.rows.as_ref().is_none_or(|rows| rows.count() == 0);
+        rows && self.created.iter().all(|(_, keys)| keys.is_empty())
+    }
+}
+
+/// The tables of a restore.
+pub(super) struct Tables {
+    /// Parents first.
+    pub shapes: Vec<TableShape>,
+    /// Tables that are gone through together: a circle of references, or one table alone. Positions, in
+    /// order.
+    pub groups: Vec<Group>,
+}
+
+/// Tables that are gone through together.
+pub(super) struct Group {
+    pub tables: Vec<usize>,
+    /// True if they refer to themselves or to each other.
+    pub is_cycle: bool,
+}
+
+/// The tables of a restore over the live ones. What stands in the way is added to `conflicts`.
+///
+/// Errors: `Select` for a name that the snapshot does not have.
 pub(super) fn tables(
     basis: &Basis<'_>,
     conflicts: &mut Conflicts,
     findings: &mut Vec<Finding>,
-) -> Result<Vec<TablePlan>, Error> {
-    findings.extend(new_file::left_out(basis.manifest));
-    findings.extend(virtual_tables(basis));
+) -> Result<Tables, Error> {
+    let scope = &basis.options.scope;
+    for name in scope.tables.iter().chain(&scope.excluded) {
+        ensure_entity(basis, name)?;
+    }
+    for named in &scope.key_values {
+        ensure_entity(basis, &named.table)?;
+    }
+    let mut shapes = Vec::new();
+    for stored in carried(basis) {
+        let role = role(scope, &stored.name);
+        if let Some(there) = place(basis, stored, role, conflicts, findings) {
+            let role = role.unwrap_or(Role::Known);
+            shapes.push((role, stored, there));
+        }
+    }
+    follow(basis, scope, &mut shapes);
+    keep_parents(basis, &mut shapes);
+    let shapes = shapes
+        .into_iter()
+        .map(|(role, stored, there)| TableShape::of(basis, stored, there, role))
+        .collect();
+    let tables = ordered(basis, shapes);
+    declared_columns(basis, &tables.shapes)?;
+    if scope.tables.is_empty() && !scope.chooses_rows() {
+        findings.extend(new_file::left_out(basis.manifest));
+        findings.extend(virtual_tables(basis));
+    }
+    Ok(tables)
+}
+
+/// The snapshot's tables that hold records.
+fn carried<'b>(basis: &Basis<'b>) -> impl Iterator<Item = &'b Table> {
+    let (manifest, schema) = (basis.manifest, basis.schema);
+    let entities = manifest.entities.iter();
+    entities.filter_map(move |entity| schema.table(&entity.entity))
+}
+
+fn ensure_entity(basis: &Basis<'_>, name: &str) -> Result<(), SelectError> {
+    let names: Vec<&str> = carried(basis).map(|table| table.name.as_str()).collect();
+    match names.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+        true => Ok(()),
+        false => Err(SelectError::NoEntity {
+            entity: name.to_owned(),
+            snapshot: basis.manifest.name.clone(),
+            nearest: nearest(name, names.into_iter()),
+        }),
+    }
+}
+
+/// The part of a table by its name alone; `None`: it is not asked for.
+fn role(scope: &Scope, name: &str) -> Option<Role> {
+    let is_it = |other: &String| other.eq_ignore_ascii_case(name);
+    let mut keys = scope.key_values.iter();
+    let by_key = keys.any(|named| is_it(&named.table));
+    let is_named = scope.tables.iter().any(is_it);
+    let all = scope.tables.is_empty() && scope.key_values.is_empty();
+    if scope.excluded.iter().any(is_it) || !(is_named || by_key || all) {
+        return None;
+    }
+    match by_key || (is_named && scope.filter.is_some()) {
+        true => Some(Role::Rows),
+        false => Some(Role::Whole),
+    }
+}
+
+/// The live table of a stored one: `Some(None)` if there is none, `None` if it is left alone.
+fn place<'b>(
+    basis: &Basis<'b>,
+    stored: &Table,
+    role: Option<Role>,
+    conflicts: &mut Conflicts,
+    findings: &mut Vec<Finding>,
+) -> Option<Option<&'b Table>> {
     let live = &basis.view.schema;
-    let mut tables = Vec::new();
-    for entity in &basis.manifest.entities {
-        let Some(stored) = basis.schema.table(&entity.entity) else {
-            continue;
-        };
-        let there = live.table(&stored.name);
-        if let Some(other) = there.filter(|table| !is_ordinary(table)) {
+    let there = live.table(&stored.name);
+    if let Some(other) = there.filter(|table| !is_ordinary(table)) {
+        if role.is_some() {
             let kind = match other.kind {
                 TableKind::Virtual => "a virtual table",
                 _ => "a table of a virtual table",
             };
             let text = format!("it is {kind} in the database: left as it is");
             findings.push(Finding::warning(stored.name.clone(), text));
+        }
+        return None;
+    }
+    let mut objects = live.objects.iter();
+    let in_the_way =
+        objects.find(|o| o.kind != ObjectKind::Table && o.name.eq_ignore_ascii_case(&stored.name));
+    if let (None, Some(object), Some(_)) = (there, in_the_way, role) {
+        let kind = match object.kind {
+            ObjectKind::View => "a view",
+            _ => "an index",
+        };
+        let reason = format!("the database has {kind} of this name");
+        conflicts.note(&stored.name, "the table".to_owned(), reason);
+    }
+    Some(there)
+}
+
+type Placed<'b> = (Role, &'b Table, Option<&'b Table>);
+
+/// Tables that are reached by `--with-parents` and `--with-children`: some of their rows may be.
+fn follow(basis: &Basis<'_>, scope: &Scope, shapes: &mut [Placed<'_>]) {
+    let excluded = |name: &str| {
+        let mut names = scope.excluded.iter();
+        names.any(|other| other.eq_ignore_ascii_case(name))
+    };
+    loop {
+        let mut reached = Vec::new();
+        for (at, (role, stored, there)) in shapes.iter().enumerate() {
+            for reference in references(basis, there.unwrap_or(stored)) {
+                let parent = &reference.key.parent;
+                let parent = shapes
+                    .iter()
+                    .position(|(_, table, _)| table.name.eq_ignore_ascii_case(parent));
+                let Some(parent) = parent else { continue };
+                if scope.with_parents && role.is_written() {
+                    reached.push(parent);
+                }
+                if scope.with_children && shapes[parent].0.is_written() {
+                    reached.push(at);
+                }
+            }
+        }
+        reached.retain(|at| shapes[*at].0 == Role::Known && !excluded(&shapes[*at].1.name));
+        if reached.is_empty() {
+            return;
+        }
+        for at in reached {
+            shapes[at].0 = Role::Rows;
+        }
+    }
+}
+
+/// Of the tables that are not restored, keeps those that restored ones refer to, directly or through
+/// others.
+fn keep_parents(basis: &Basis<'_>, shapes: &mut Vec<Placed<'_>>) {
+    let mut kept: Vec<bool> = shapes.iter().map(|(role, ..)| role.is_written()).collect();
+    loop {
+        let before = kept.clone();
+        for (at, (_, stored, there)) in shapes.iter().enumerate() {
+            if !before[at] {
+                continue;
+            }
+            for reference in references(basis, there.unwrap_or(stored)) {
+                for (parent, (_, table, _)) in shapes.iter().enumerate() {
+                    kept[parent] |= table.name.eq_ignore_ascii_case(&reference.key.parent);
+                }
+            }
+        }
+        if kept == before {
+            break;
+        }
+    }
+    let mut kept = kept.into_iter();
+    shapes.retain(|_| kept.next().unwrap_or(true));
+}
+
+/// Puts parents before those that refer to them.
+fn ordered(basis: &Basis<'_>, shapes: Vec<TableShape>) -> Tables {
+    let tables = shapes.iter().map(|shape| {
+        let references = references(basis, &shape.live);
+        Table {
+            foreign_keys: references.into_iter().map(|r| r.key).collect(),
+            ..shape.live.clone()
+        }
+    });
+    let order = import_order(&Schema {
+        tables: tables.collect(),
+        ..Schema::default()
+    });
+    let place = |table: usize| order.tables.iter().position(|o| o.table == table);
+    let mut groups: Vec<Group> = Vec::new();
+    let mut seen = vec![false; order.tables.len()];
+    for (at, table) in order.tables.iter().enumerate() {
+        if seen[at] {
             continue;
         }
-        let in_the_way = live
-            .objects
-            .iter()
-            .find(|o| o.kind != ObjectKind::Table && o.name.eq_ignore_ascii_case(&stored.name));
-        if let (None, Some(object)) = (there, in_the_way) {
-            let kind = match object.kind {
-                ObjectKind::View => "a view",
-                _ => "an index",
-            };
-            let reason = format!("the database has {kind} of this name");
-            conflicts.add(&stored.name, "the table".to_owned(), reason);
+        let cycle = order.cycles.iter().find(|c| c.contains(&table.table));
+        let mut tables: Vec<usize> = match cycle {
+            Some(cycle) => cycle.iter().filter_map(|t| place(*t)).collect(),
+            None => vec![at],
+        };
+        tables.sort_unstable();
+        for at in &tables {
+            seen[*at] = true;
         }
-        tables.push(table_plan(basis, stored, there));
+        groups.push(Group {
+            is_cycle: tables.len() > 1 || table.refers_to_itself,
+            tables,
+        });
     }
-    Ok(tables)
+    let mut slots: Vec<Option<TableShape>> = shapes.into_iter().map(Some).collect();
+    let shapes = order.tables.iter();
+    let shapes = shapes.filter_map(|o| slots.get_mut(o.table).and_then(Option::take));
+    Tables {
+        shapes: shapes.collect(),
+        groups,
+    }
+}
+
+/// What was declared or renamed must name columns that exist.
+fn declared_columns(basis: &Basis<'_>, shapes: &[TableShape]) -> Result<(), Error> {
+    let ensure = |named: &str, table: &Table, column: &str| match table.column_at(column) {
+        Some(_) => Ok(()),
+        None => Err(Error::from(TargetError::NoColumn {
+            named: named.to_owned(),
+            table: table.name.clone(),
+            column: column.to_owned(),
+            columns: table.columns.iter().map(|c| c.name.clone()).collect(),
+        })),
+    };
+    let live = |name: &str| {
+        let mut shapes = shapes.iter();
+        shapes.find(|shape| shape.live.name.eq_ignore_ascii_case(name))
+    };
+    for key in &basis.options.keys {
+        ensure_entity(basis, &key.table)?;
+        for column in live(&key.table).map_or(&[][..], |_| &key.columns) {
+            if let Some(shape) = live(&key.table) {
+                ensure("a declared key", &shape.live, column)?;
+            }
+        }
+    }
+    for reference in &basis.options.references {
+        ensure_entity(basis, &reference.table)?;
+        ensure_entity(basis, &reference.parent)?;
+        if let Some(shape) = live(&reference.table) {
+            ensure("a declared reference", &shape.live, &reference.column)?;
+        }
+        if let Some(shape) = live(&reference.parent) {
+            ensure(
+                "a declared reference",
+                &shape.live,
+                &reference.parent_column,
+            )?;
+        }
+    }
+    for rename in &basis.options.renames {
+        ensure_entity(basis, &rename.table)?;
+        if let Some(shape) = live(&rename.table) {
+            ensure("a renamed column", &shape.stored, &rename.old)?;
+            ensure("a renamed column", &shape.live, &rename.new)?;
+        }
+    }
+    Ok(())
 }
 
 /// Virtual tables, which only a new file gets back: here their modules would have to be asked.
@@ -87,102 +338,8 @@ fn virtual_tables(basis: &Basis<'_>) -> impl Iterator<Item = Finding> {
     })
 }
 
-fn table_plan(basis: &Basis<'_>, stored: &Table, there: Option<&Table>) -> TablePlan {
-    let live = there.unwrap_or(stored);
-    let map = ColumnMap::of(stored, live);
-    let same_text = text(basis.schema, &stored.name) == text(&basis.view.schema, &live.name);
-    TablePlan {
-        report: TableReport {
-            table: live.name.clone(),
-            ..TableReport::default()
-        },
-        lost: vec![0; map.dropped.len()],
-        made: there.is_none(),
-        keeps_checks_broken: there.is_none() || (basis.mode == Mode::Replace && same_text),
-        counts_copies: false,
-        rowid_max: 0,
-        stored: stored.clone(),
-        live: live.clone(),
-        map,
-    }
-}
-
-fn text<'s>(schema: &'s Schema, table: &str) -> Option<&'s str> {
-    schema
-        .objects_of(ObjectKind::Table)
-        .find(|object| object.name.eq_ignore_ascii_case(table))
-        .and_then(|object| object.sql.as_deref())
-}
-
-impl TablePlan {
-    /// True if rows of it are written.
-    pub(super) fn is_touched(&self) -> bool {
-        let report = &self.report;
-        self.made || report.inserted + report.filled + report.deleted > 0
-    }
-
-    /// Counts what happens to a record.
-    pub(super) fn count(&mut self, action: RowAction, row: RowRef<'_>, conflicts: &mut Conflicts) {
-        self.rowid_max = self.rowid_max.max(row.rowid.unwrap_or(0));
-        let report = &mut self.report;
-        match action {
-            RowAction::Insert => {
-                report.inserted += 1;
-                for (lost, (_, slot)) in self.lost.iter_mut().zip(&self.map.dropped) {
-                    *lost += u64::from(slot.of(row) != ValueRef::Null);
-                }
-            }
-            RowAction::Fill(_) => report.filled += 1,
-            RowAction::Same => report.same += 1,
-            RowAction::Skip(why) => {
-                report.skipped += 1;
-                report.doubtful += u64::from(why == Skip::Doubtful);
-            }
-            RowAction::Conflict(why) => {
-                conflicts.add(&self.live.name, self.map.name_of(row), why);
-            }
-        }
-    }
-
-    /// What about this table is worth saying, once it is counted.
-    pub(super) fn findings(&self, basis: &Basis<'_>, findings: &mut Vec<Finding>) {
-        let name = &self.report.table;
-        if self.made {
-            findings.push(Finding::note(name, "the database lacks it: it is made"));
-            return;
-        }
-        if self.report.inserted > 0 && !self.map.added.is_empty() {
-            let text = format!(
-                "the snapshot has no {}: new rows get the default",
-                self.map.added.join(", ")
-            );
-            findings.push(Finding::note(name, text));
-        }
-        for ((column, _), lost) in self.map.dropped.iter().zip(&self.lost) {
-            if *lost > 0 {
-                let text =
-                    format!("the database has no column {column}: {lost} values are not restored");
-                findings.push(Finding::warning(name, text));
-            }
-        }
-        if self.report.doubtful > 0 {
-            let text = format!(
-                "{} records have the primary key of a row with another UNIQUE key (renamed, or an id \
-                 given to another thing): the rows stay as they are",
-                self.report.doubtful
-            );
-            findings.push(Finding::note(name, text));
-        }
-        let triggers: Vec<&str> = basis
-            .view
-            .schema
-            .objects_of(ObjectKind::Trigger)
-            .filter(|trigger| trigger.table.eq_ignore_ascii_case(name))
-            .map(|trigger| trigger.name.as_str())
-            .collect();
-        if self.is_touched() && !triggers.is_empty() {
-            let text = format!("triggers do not fire: {}", triggers.join(", "));
-            findings.push(Finding::note(name, text));
-        }
-    }
+/// The keys of a table by which parents may be created.
+pub(super) fn created_keys(links: &Links, table: usize) -> Vec<(usize, Vec<usize>)> {
+    let of = links.of_parent(table);
+    of.map(|(at, wanted)| (at, wanted.mapped.clone())).collect()
 }

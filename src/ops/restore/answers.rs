@@ -1,0 +1,240 @@
+//! What is decided about missing references: the answers that were given, and what they add to the
+//! scope of the restore. They hold for all rounds of planning.
+
+use super::basis::Basis;
+use super::links::{Link, Links, Parent};
+use super::missing::{Choice, Decision, OnMissing};
+use super::shape::TableShape;
+use crate::error::Error;
+use crate::model::value::Value;
+use crate::target::{KeyMap, TargetError, Targets, Worksheet};
+
+/// What is done with the records of one missing value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    /// Nothing is decided.
+    None,
+    /// The snapshot's record of the parent is inserted.
+    Create,
+    /// A row of given values is inserted.
+    Give,
+    /// They refer to this key.
+    Map(Vec<Value>),
+    /// They refer to nothing.
+    Null,
+    /// They are left out.
+    Skip,
+}
+
+/// A row that is inserted beside the snapshot's records.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Given {
+    /// The live table.
+    pub table: String,
+    /// Columns and values.
+    pub values: Vec<(String, Value)>,
+}
+
+/// All answers.
+pub(super) struct Answers<'w> {
+    /// Those for single values.
+    pub decisions: Vec<Decision>,
+    others: Option<OnMissing>,
+    /// By link: the places of the decisions.
+    by_link: Vec<KeyMap<'w>>,
+    /// By wanted key: parents that were put in the scope since planning began anew.
+    fresh: Vec<KeyMap<'w>>,
+    /// Rows of given values that are needed.
+    pub given: Vec<Given>,
+    /// Somebody decided that nothing is to be written.
+    pub aborted: bool,
+}
+
+impl<'w> Answers<'w> {
+    /// Those of the options.
+    ///
+    /// Errors: `BadDecision` for one that maps to a row which is not there.
+    pub(super) fn new(
+        basis: &Basis<'_>,
+        sheet: &'w Worksheet,
+        shapes: &[TableShape],
+        links: &Links,
+    ) -> Result<Self, Error> {
+        let (mut by_link, mut fresh) = (Vec::new(), Vec::new());
+        for link in &links.all {
+            let table = parent_table(basis, shapes, link);
+            by_link.push(sheet.key_map(table, &link.parent_columns)?);
+        }
+        for wanted in &links.wanted {
+            fresh.push(sheet.key_map(&shapes[wanted.table].live, &wanted.columns)?);
+        }
+        let mut answers = Self {
+            decisions: Vec::new(),
+            others: basis.options.decisions.others,
+            by_link,
+            fresh,
+            given: Vec::new(),
+            aborted: false,
+        };
+        for decision in &basis.options.decisions.single {
+            answers.add(basis, shapes, links, decision.clone())?;
+        }
+        Ok(answers)
+    }
+
+    /// Adds a decision.
+    pub(super) fn add(
+        &mut self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        links: &Links,
+        decision: Decision,
+    ) -> Result<(), Error> {
+        let place = i64::try_from(self.decisions.len()).unwrap_or(i64::MAX);
+        for (at, link) in links.all.iter().enumerate() {
+            let parent = parent_table(basis, shapes, link);
+            let child = &shapes[link.child];
+            let mut columns = link.columns.iter().map(|at| &child.map.columns[*at].name);
+            let is_it = child.live.name.eq_ignore_ascii_case(&decision.table)
+                && parent.name.eq_ignore_ascii_case(&decision.parent)
+                && link.columns.len() == decision.columns.len()
+                && decision.columns.iter().all(|name| {
+                    columns
+                        .next()
+                        .is_some_and(|other| other.eq_ignore_ascii_case(name))
+                });
+            if !is_it || decision.values.len() != link.columns.len() {
+                continue;
+            }
+            if let Choice::Map(to) = &decision.choice {
+                let mut targets = Targets::new(basis.live, parent, &link.parent_columns)?;
+                if to.len() != link.columns.len() || !targets.has(to)? {
+                    return Err(TargetError::BadDecision {
+                        table: decision.table.clone(),
+                        reason: format!(
+                            "it maps to a row of {} that does not exist: {}",
+                            parent.name,
+                            named(to)
+                        ),
+                    }
+                    .into());
+                }
+            }
+            self.by_link[at].add(&decision.values, place)?;
+        }
+        self.aborted |= decision.choice == Choice::Abort;
+        self.decisions.push(decision);
+        Ok(())
+    }
+
+    /// What is decided about a value of a link.
+    pub(super) fn of(
+        &mut self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        links: &Links,
+        link_at: usize,
+        key: &[Value],
+        in_snapshot: bool,
+    ) -> Result<Answer, TargetError> {
+        let place = self.by_link[link_at].get(key)?;
+        let decision = place.and_then(|entry| {
+            let at = usize::try_from(entry.mark).ok()?;
+            self.decisions.get(at)
+        });
+        let Some(decision) = decision else {
+            return Ok(match self.others {
+                Some(OnMissing::Create) if in_snapshot => Answer::Create,
+                Some(OnMissing::Skip) => Answer::Skip,
+                Some(OnMissing::Null) => Answer::Null,
+                Some(OnMissing::Create) | None => Answer::None,
+            });
+        };
+        Ok(match &decision.choice {
+            Choice::Create(values) if values.is_empty() && in_snapshot => Answer::Create,
+            Choice::Create(values) if values.is_empty() => Answer::None,
+            Choice::Create(values) => {
+                let link = &links.all[link_at];
+                let parent = parent_table(basis, shapes, link);
+                let name = |(at, _): &(usize, _)| parent.columns[*at].name.clone();
+                let keyed = link
+                    .parent_columns
+                    .iter()
+                    .map(name)
+                    .zip(key.iter().cloned());
+                let given = Given {
+                    table: parent.name.clone(),
+                    values: keyed.chain(values.iter().cloned()).collect(),
+                };
+                if self.given.contains(&given) {
+                    return Ok(Answer::None);
+                }
+                self.given.push(given);
+                Answer::Give
+            }
+            Choice::Map(values) => Answer::Map(values.clone()),
+            Choice::Skip => Answer::Skip,
+            Choice::Null => Answer::Null,
+            Choice::Abort => Answer::None,
+        })
+    }
+
+    /// True if a row of given values has this key.
+    pub(super) fn gives(
+        &self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        link: &Link,
+        key: &[Value],
+    ) -> bool {
+        let parent = parent_table(basis, shapes, link);
+        let columns = link.parent_columns.iter();
+        let names: Vec<&String> = columns.map(|(at, _)| &parent.columns[*at].name).collect();
+        self.given.iter().any(|given| {
+            let value = |name: &str| {
+                let mut values = given.values.iter();
+                values.find(|(column, _)| column == name).map(|(_, v)| v)
+            };
+            given.table == parent.name
+                && names
+                    .iter()
+                    .zip(key)
+                    .all(|(name, wanted)| value(name) == Some(wanted))
+        })
+    }
+
+    /// True if a parent was put in the scope since planning began anew.
+    pub(super) fn is_new(&mut self, wanted: usize, key: &[Value]) -> Result<bool, TargetError> {
+        self.fresh[wanted].has(key)
+    }
+
+    /// Notes that a parent was put in the scope.
+    pub(super) fn note_new(&mut self, wanted: usize, key: &[Value]) -> Result<(), TargetError> {
+        self.fresh[wanted].add(key, 0)
+    }
+
+    /// Planning begins anew.
+    pub(super) fn begin(&mut self) -> Result<(), TargetError> {
+        self.fresh.iter_mut().try_for_each(KeyMap::clear)
+    }
+}
+
+/// The live table that a link refers to.
+pub(super) fn parent_table<'t>(
+    basis: &Basis<'t>,
+    shapes: &'t [TableShape],
+    link: &Link,
+) -> &'t crate::model::schema::Table {
+    match link.parent {
+        Parent::Planned(at) => &shapes[at].live,
+        Parent::Live(at) => &basis.view.schema.tables[at],
+    }
+}
+
+/// A key for people.
+pub(super) fn named(values: &[Value]) -> String {
+    let shown = values
+        .iter()
+        .map(|value| crate::target::shown(value.as_ref()));
+    shown.collect::<Vec<_>>().join(", ")
+}

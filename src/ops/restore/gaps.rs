@@ -1,0 +1,450 @@
+//! References of the records to be written whose target is missing: found, decided about, and carried
+//! through to what refers to records that are left out. The rules: docs/restore.md §4.
+
+use super::answers::{Answer, Answers};
+use super::basis::Basis;
+use super::keys::{Fate, Keys, changed};
+use super::links::{Link, Links, Parent};
+use super::missing::Missing;
+use super::plan::{TablePlan, Work};
+use super::scope::Chosen;
+use super::shape::{Role, TableShape};
+use super::suspects::Suspects;
+use super::{closure, records};
+use crate::error::Error;
+use crate::model::value::{Value, ValueRef};
+use crate::progress::Progress;
+use crate::target::{Doing, KeyMap, Record, Step, Targets, Worksheet};
+
+/// Looks for gaps in one plan.
+pub(super) struct Gaps<'p, 's> {
+    pub basis: &'p Basis<'p>,
+    pub shapes: &'p [TableShape],
+    pub links: &'p Links,
+    pub sheet: &'p Worksheet,
+    pub tables: &'s mut [TablePlan<'p>],
+    pub keys: &'s mut Keys<'p>,
+    pub chosen: &'s mut [Chosen<'p>],
+    pub answers: &'s mut Answers<'p>,
+    /// Keys of the records that are inserted, by link; `None`: not gathered yet.
+    pub planned: Vec<Option<KeyMap<'p>>>,
+}
+
+/// What one look at a table came to.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Missing values that nothing is decided about.
+    pub missing: Vec<Missing>,
+    /// How many more of them there are.
+    pub more: u64,
+    /// True if records were left out: what refers to them must be looked at.
+    pub dropped: bool,
+    /// True if parents are to be created: all is to be planned anew.
+    pub created: bool,
+}
+
+impl<'p> Gaps<'p, '_> {
+    /// True if references by this link may have no target.
+    pub(super) fn is_due(&self, link: &Link) -> bool {
+        let table = &self.tables[link.child];
+        if !self.shapes[link.child].role.is_written() || !table.writes() {
+            return false;
+        }
+        let Parent::Planned(parent) = link.parent else {
+            return true;
+        };
+        let whole = self.shapes[parent].role == Role::Whole;
+        let gaps = link.wanted.is_none_or(|at| self.keys.has_gaps(at));
+        !whole || !link.in_snapshot || gaps
+    }
+
+    /// Looks at the references of one table. Its records must be on the worksheet, step by step.
+    pub(super) fn check(
+        &mut self,
+        table: usize,
+        progress: &mut dyn Progress,
+    ) -> Result<Found, Error> {
+        let due: Vec<usize> = self
+            .links
+            .of_child(table)
+            .filter(|(_, link)| self.is_due(link))
+            .map(|(at, _)| at)
+            .collect();
+        let mut found = Found::default();
+        self.tables[table].tally.report.carried = 0;
+        if due.is_empty() {
+            return Ok(found);
+        }
+        for at in &due {
+            self.gather(*at, progress)?;
+        }
+        let mut suspects = self.suspects(table, &due, progress)?;
+        if suspects.iter().all(Suspects::is_empty) {
+            return Ok(found);
+        }
+        for one in &mut suspects {
+            one.look_in_snapshot(self.basis, self.shapes, self.links, progress)?;
+        }
+        self.settle(table, &mut suspects, &mut found, progress)?;
+        for one in suspects {
+            found.more += one.more();
+            found
+                .missing
+                .extend(one.missing(self.basis, self.shapes, self.links));
+        }
+        Ok(found)
+    }
+
+    /// Gathers the keys that a link's parent gets, if it gets any.
+    fn gather(&mut self, link_at: usize, progress: &mut dyn Progress) -> Result<(), Error> {
+        let link = &self.links.all[link_at];
+        let (Parent::Planned(parent), Some(wanted)) = (link.parent, link.wanted) else {
+            return Ok(());
+        };
+        if self.planned[link_at].is_some() || !self.tables[parent].writes() {
+            return Ok(());
+        }
+        let (shape, mapped) = (&self.shapes[parent], &self.links.wanted[wanted].mapped);
+        let mut keys = self.sheet.key_map(&shape.live, &link.parent_columns)?;
+        let plan = &self.tables[parent];
+        let is_replaced = shape.is_replaced(self.basis.mode());
+        let mut steps = plan.steps.read()?;
+        let all = plan.work == Work::All;
+        closure::each_record(self.basis, shape, progress, |ordinal, record| {
+            let step = match all {
+                true => None,
+                false => steps.of(ordinal)?,
+            };
+            let writes = all || step.is_some() || is_replaced;
+            let changes = step.map(|step| step.changes).unwrap_or_default();
+            let values = changed(record.values, &changes);
+            let now = Record {
+                rowid: record.rowid,
+                values: &values,
+            };
+            match now.whole(mapped).filter(|_| writes) {
+                Some(key) => keys.add(&key, 0),
+                None => Ok(()),
+            }
+        })?;
+        self.planned[link_at] = Some(keys);
+        Ok(())
+    }
+
+    /// The values of references that have no target.
+    fn suspects(
+        &mut self,
+        table: usize,
+        due: &[usize],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Suspects<'p>>, Error> {
+        let mut suspects = Vec::new();
+        for at in due {
+            suspects.push(Suspects::new(
+                self.sheet,
+                self.shapes,
+                self.links,
+                self.basis,
+                *at,
+            )?);
+        }
+        let mut looks = Vec::new();
+        for at in due {
+            looks.push(self.targets(&self.links.all[*at])?);
+        }
+        self.each_step(table, progress, |gaps, one| {
+            for (n, at) in due.iter().enumerate() {
+                let Some(key) = gaps.reference(*at, one) else {
+                    continue;
+                };
+                if !gaps.is_present(*at, &key, looks[n].as_mut())? {
+                    let shape = &gaps.shapes[table];
+                    suspects[n].add(&key.was, || shape.map.name_of(one.was))?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(suspects)
+    }
+
+    /// Looks up the rows that a link's parent keeps; `None` if it keeps none.
+    fn targets(&self, link: &Link) -> Result<Option<Targets<'p>>, Error> {
+        let live = self.basis.live;
+        let table = match link.parent {
+            Parent::Live(at) => &self.basis.view.schema.tables[at],
+            Parent::Planned(at) => {
+                let shape = &self.shapes[at];
+                if shape.made || shape.is_replaced(self.basis.mode()) {
+                    return Ok(None);
+                }
+                &shape.live
+            }
+        };
+        Ok(Some(Targets::new(live, table, &link.parent_columns)?))
+    }
+
+    /// The value by which a record to be written refers to something; `None` if it does not.
+    fn reference(&self, link_at: usize, one: &One<'_>) -> Option<Reference> {
+        let link = &self.links.all[link_at];
+        let step = one.step?;
+        let writes = match step.doing {
+            Doing::Insert | Doing::Rewrite => true,
+            Doing::Fill | Doing::Update => link.columns.iter().any(|at| step.columns.contains(at)),
+        };
+        let values = changed(one.was.values, &step.changes);
+        let now = Record {
+            rowid: one.was.rowid,
+            values: &values,
+        };
+        let now = now.whole(&link.columns).filter(|_| writes)?;
+        Some(Reference {
+            was: one.was.whole(&link.columns).unwrap_or_else(|| now.clone()),
+            now,
+        })
+    }
+
+    fn is_present(
+        &mut self,
+        link_at: usize,
+        key: &Reference,
+        targets: Option<&mut Targets<'p>>,
+    ) -> Result<bool, crate::target::TargetError> {
+        let link = &self.links.all[link_at];
+        let fate = match link.wanted {
+            Some(wanted) => self.keys.fate(wanted, &key.was)?,
+            None => None,
+        };
+        let was_moved = key.was != key.now;
+        if !was_moved && matches!(fate, Some(Fate::Absent | Fate::Dropped)) {
+            return Ok(false);
+        }
+        if let Some(targets) = targets
+            && targets.has(&key.now)?
+        {
+            return Ok(true);
+        }
+        if let Some(planned) = &mut self.planned[link_at]
+            && planned.has(&key.now)?
+        {
+            return Ok(true);
+        }
+        Ok(self.answers.gives(self.basis, self.shapes, link, &key.now))
+    }
+
+    /// Carries out what is decided about the suspects of a table.
+    fn settle(
+        &mut self,
+        table: usize,
+        suspects: &mut [Suspects<'p>],
+        found: &mut Found,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        self.each_step(table, progress, |gaps, one| {
+            let Some(step) = one.step else { return Ok(()) };
+            let mut step = step.clone();
+            let (mut drop, mut altered) = (false, false);
+            for suspect in suspects.iter_mut() {
+                let Some(key) = gaps.reference(suspect.link, one) else {
+                    continue;
+                };
+                if !suspect.has(&key.was)? || key.was != key.now {
+                    continue;
+                }
+                let link = &gaps.links.all[suspect.link];
+                let fate = match link.wanted {
+                    Some(wanted) => gaps.keys.fate(wanted, &key.was)?,
+                    None => None,
+                };
+                if fate == Some(Fate::Dropped) {
+                    drop |= !release(&mut step, link);
+                    altered = true;
+                    continue;
+                }
+                if link.in_snapshot && fate.is_none() && !suspect.is_in_snapshot(&key.was)? {
+                    gaps.tables[table].tally.report.carried += 1;
+                    continue;
+                }
+                let in_snapshot = suspect.is_in_snapshot(&key.was)?;
+                let (basis, shapes, links) = (gaps.basis, gaps.shapes, gaps.links);
+                let answers = &mut gaps.answers;
+                match answers.of(basis, shapes, links, suspect.link, &key.was, in_snapshot)? {
+                    Answer::None => suspect.undecided(&key.was)?,
+                    Answer::Create => match gaps.create(link, &key.was)? {
+                        true => found.created = true,
+                        false => suspect.undecided(&key.was)?,
+                    },
+                    Answer::Give => found.created = true,
+                    Answer::Map(values) => {
+                        set(&mut step, link, &values);
+                        altered = true;
+                    }
+                    Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
+                    Answer::Null => {
+                        let nulls = suspect.nulls.clone();
+                        step.changes.retain(|(at, _)| !nulls.contains(at));
+                        step.columns.retain(|at| !nulls.contains(at));
+                        if step.doing == Doing::Insert || step.doing == Doing::Rewrite {
+                            step.changes
+                                .extend(nulls.iter().map(|at| (*at, Value::Null)));
+                        }
+                        drop |= empty_write(&step);
+                        altered = true;
+                    }
+                    Answer::Skip => {
+                        drop |= !release(&mut step, link);
+                        altered = true;
+                    }
+                }
+            }
+            match (drop, altered) {
+                (true, _) => {
+                    found.dropped = true;
+                    gaps.leave_out(table, one, &step)
+                }
+                (false, true) => gaps.tables[table].steps.put(&step),
+                (false, false) => Ok(()),
+            }
+        })?;
+        if found.dropped {
+            // What the table gets is no longer what was gathered.
+            for (at, link) in self.links.all.iter().enumerate() {
+                if link.parent == Parent::Planned(table) {
+                    self.planned[at] = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a parent in the scope. False if it is there already, and still missing.
+    fn create(&mut self, link: &Link, key: &[Value]) -> Result<bool, crate::target::TargetError> {
+        let (Parent::Planned(parent), Some(wanted)) = (link.parent, link.wanted) else {
+            return Ok(false);
+        };
+        let mapped = &self.links.wanted[wanted].mapped;
+        for (columns, keys) in &mut self.chosen[parent].created {
+            if columns == mapped {
+                if keys.has(key)? {
+                    return Ok(self.answers.is_new(wanted, key)?);
+                }
+                keys.add(key, 0)?;
+                self.answers.note_new(wanted, key)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Leaves a record out that was to be written.
+    fn leave_out(
+        &mut self,
+        table: usize,
+        one: &One<'_>,
+        step: &Step,
+    ) -> Result<(), crate::target::TargetError> {
+        let plan = &mut self.tables[table];
+        plan.steps.remove(one.ordinal)?;
+        let report = &mut plan.tally.report;
+        report.skipped += 1;
+        report.left_out.missing += 1;
+        let size = |at: usize| super::pass::bytes(one.was.value(at));
+        match step.doing {
+            Doing::Insert => {
+                report.inserted -= 1;
+                let all = (0..one.was.values.len()).map(size).sum();
+                report.bytes = report.bytes.saturating_sub(all);
+                self.keys.drop_record(self.links, table, one.was)?;
+            }
+            Doing::Fill => report.filled -= 1,
+            Doing::Update | Doing::Rewrite => {
+                report.updated -= 1;
+                // A replaced table equals the snapshot but for what is left out.
+                if self.shapes[table].is_replaced(self.basis.mode())
+                    && let Some(id) = &step.id
+                {
+                    report.deleted += 1;
+                    plan.deletions.add(id)?;
+                    self.keys.drop_record(self.links, table, one.was)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for every record with its step.
+    fn each_step(
+        &mut self,
+        table: usize,
+        progress: &mut dyn Progress,
+        mut each: impl FnMut(&mut Self, &One<'_>) -> Result<(), crate::target::TargetError>,
+    ) -> Result<(), Error> {
+        let shape = &self.shapes[table];
+        let Some(entity) = shape.entity(self.basis) else {
+            return Ok(());
+        };
+        let mut steps = self.tables[table].steps.read()?;
+        let basis = self.basis;
+        records::for_each(
+            basis.reader,
+            &shape.tree,
+            entity,
+            progress,
+            |ordinal, row, _| {
+                let Some(step) = steps.of(ordinal)? else {
+                    return Ok(());
+                };
+                let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
+                let one = One {
+                    ordinal,
+                    was: Record {
+                        rowid: shape.map.rowid(row),
+                        values: &values,
+                    },
+                    step: Some(&step),
+                };
+                each(self, &one)
+            },
+        )
+    }
+}
+
+/// A record with its step.
+struct One<'r> {
+    ordinal: u64,
+    was: Record<'r>,
+    step: Option<&'r Step>,
+}
+
+/// The value of a reference.
+struct Reference {
+    /// In the snapshot.
+    was: Vec<Value>,
+    /// As it will be written.
+    now: Vec<Value>,
+}
+
+/// Takes the columns of a reference out of what is filled or updated. False if the record itself must be
+/// left out.
+fn release(step: &mut Step, link: &Link) -> bool {
+    match step.doing {
+        Doing::Insert | Doing::Rewrite => false,
+        Doing::Fill | Doing::Update => {
+            step.columns.retain(|at| !link.columns.contains(at));
+            step.changes.retain(|(at, _)| !link.columns.contains(at));
+            !step.columns.is_empty()
+        }
+    }
+}
+
+/// True if nothing is left to be written to a row.
+fn empty_write(step: &Step) -> bool {
+    matches!(step.doing, Doing::Fill | Doing::Update) && step.columns.is_empty()
+}
+
+/// Sets the columns of a reference.
+fn set(step: &mut Step, link: &Link, values: &[Value]) {
+    for (at, value) in link.columns.iter().zip(values) {
+        step.changes.retain(|(other, _)| other != at);
+        step.changes.push((*at, value.clone()));
+    }
+}

@@ -1,0 +1,113 @@
+//! Rows outside a replacement that would lose their parents. No cascade runs: they block, unless that
+//! is forced.
+
+use super::basis::{Basis, Conflicts};
+use super::closure::each_record;
+use super::links::{Reference, references};
+use super::plan::TablePlan;
+use super::report::Conflict;
+use super::shape::TableShape;
+use crate::error::Error;
+use crate::model::schema::Table;
+use crate::progress::Progress;
+use crate::target::{Targets, Worksheet, is_ordinary, parent_columns};
+
+/// Finds them, and adds them as conflicts.
+pub(super) fn find(
+    basis: &Basis<'_>,
+    shapes: &[TableShape],
+    tables: &[TablePlan<'_>],
+    sheet: &Worksheet,
+    conflicts: &mut Conflicts,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    if basis.options.force {
+        return Ok(());
+    }
+    let is_replaced = |name: &str| {
+        let mut shapes = shapes.iter();
+        shapes.any(|s| s.is_replaced(basis.mode()) && s.live.name.eq_ignore_ascii_case(name))
+    };
+    let stays = |table: &&Table| is_ordinary(table) && !is_replaced(&table.name);
+    for child in basis.view.schema.tables.iter().filter(stays) {
+        for reference in references(basis, child) {
+            let parent = &reference.key.parent;
+            let at = shapes.iter().position(|shape| {
+                !shape.made
+                    && shape.is_replaced(basis.mode())
+                    && shape.live.name.eq_ignore_ascii_case(parent)
+            });
+            let Some(at) = at.filter(|at| tables[*at].is_touched()) else {
+                continue;
+            };
+            of_child(
+                basis,
+                child,
+                &reference,
+                (&shapes[at], &tables[at]),
+                sheet,
+                conflicts,
+                progress,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn of_child(
+    basis: &Basis<'_>,
+    child: &Table,
+    reference: &Reference,
+    (parent, plan): (&TableShape, &TablePlan<'_>),
+    sheet: &Worksheet,
+    conflicts: &mut Conflicts,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let Some(columns) = parent_columns(&reference.key, &parent.live, reference.declared) else {
+        return Ok(());
+    };
+    let mapped = columns.iter().map(|(column, _)| {
+        let name = &parent.live.columns.get(*column)?.name;
+        parent.map.position(name)
+    });
+    let mut present = sheet.key_map(&parent.live, &columns)?;
+    if let Some(mapped) = mapped.collect::<Option<Vec<usize>>>() {
+        let mut steps = plan.steps.read()?;
+        // Of a table that is emptied, only what has a step comes back.
+        let by_steps = plan.is_emptied && plan.work == super::plan::Work::Steps;
+        each_record(basis, parent, progress, |ordinal, record| {
+            let step = match by_steps {
+                true => steps.of(ordinal)?,
+                false => None,
+            };
+            match record
+                .whole(&mapped)
+                .filter(|_| !by_steps || step.is_some())
+            {
+                Some(key) => present.add(&key, 0),
+                None => Ok(()),
+            }
+        })?;
+    }
+    let mut targets = Targets::new(basis.live, &parent.live, &columns)?;
+    basis
+        .live
+        .each_reference(child, &reference.key, |name, values| {
+            // What has no parent now loses none.
+            if !present.has(&values)? && targets.has(&values)? {
+                conflicts.add(Conflict {
+                    table: child.name.clone(),
+                    record: name,
+                    reason: format!(
+                        "it refers to a row of {} that the snapshot does not have",
+                        parent.live.name
+                    ),
+                    values: Vec::new(),
+                    rows: Vec::new(),
+                });
+            }
+            Ok(())
+        })?;
+    present.clear()?;
+    Ok(())
+}

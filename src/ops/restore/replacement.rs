@@ -1,0 +1,244 @@
+//! How a table is made equal to the snapshot's: by what differs where records and rows come in one order,
+//! else by emptying and filling it.
+
+use super::basis::Basis;
+use super::closure::each_record;
+use super::options::OnConflict;
+use super::pass::{Tally, bytes};
+use super::plan::{TablePlan, Work};
+use super::records;
+use super::report::Conflict;
+use super::shape::TableShape;
+use crate::error::Error;
+use crate::model::value::ValueRef;
+use crate::ops::side_by_side::{self, Pair};
+use crate::progress::Progress;
+use crate::target::{
+    Doing, Field, LiveRows, LiveWriter, Record, Step, TargetError, Trial, Worksheet,
+};
+
+/// Plans it. Errors: `Store`, `Target`, `Cancelled`.
+pub(super) fn plan<'w>(
+    basis: &Basis<'_>,
+    sheet: &'w Worksheet,
+    trial: &Trial,
+    shape: &TableShape,
+    progress: &mut dyn Progress,
+) -> Result<TablePlan<'w>, Error> {
+    let mut plan = TablePlan {
+        tally: Tally {
+            lost: vec![0; shape.map.dropped.len()],
+            ..Tally::default()
+        },
+        work: Work::All,
+        steps: sheet.steps()?,
+        deletions: sheet.row_list()?,
+        is_emptied: true,
+    };
+    let report = &mut plan.tally.report;
+    report.table.clone_from(&shape.live.name);
+    report.inserted = shape.records(basis);
+    report.bytes = shape.entity(basis).map_or(0, |entity| entity.bytes);
+    if shape.made {
+        plan.is_emptied = false;
+        return Ok(plan);
+    }
+    let tried = trial.writer(
+        &basis.view.schema,
+        &shape.live,
+        &shape.map,
+        basis.schema,
+        shape.keeps_checks_broken(basis.mode()),
+    )?;
+    if let Some(rows) = rows_in_order(basis, shape)? {
+        plan.work = Work::Steps;
+        plan.is_emptied = false;
+        plan.tally.report.inserted = 0;
+        plan.tally.report.bytes = 0;
+        meet_all(basis, shape, &mut plan, tried, &rows, progress)?;
+        return Ok(plan);
+    }
+    plan.tally.report.deleted = basis.live.count(&shape.live.name)?;
+    if tried.is_some() || !shape.map.dropped.is_empty() {
+        try_all(basis, shape, &mut plan, tried, progress)?;
+    }
+    Ok(plan)
+}
+
+/// The live rows, if they come in the order of the records and the table has no columns of its own: those
+/// get their defaults, so that every row is written.
+fn rows_in_order<'s>(
+    basis: &'s Basis<'_>,
+    shape: &'s TableShape,
+) -> Result<Option<LiveRows<'s>>, TargetError> {
+    let (table, map) = (&shape.live, &shape.map);
+    let is_possible = side_by_side::is_possible(&shape.tree, &shape.stored, table, map);
+    if !is_possible || !map.added.is_empty() || !basis.live.has_rows(&table.name)? {
+        return Ok(None);
+    }
+    LiveRows::new(basis.live, table, map)
+}
+
+/// Walks records and rows side by side: only what differs is written.
+fn meet_all(
+    basis: &Basis<'_>,
+    shape: &TableShape,
+    plan: &mut TablePlan<'_>,
+    mut tried: Option<LiveWriter<'_>>,
+    rows: &LiveRows<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let mut fields = Vec::new();
+    side_by_side::walk(
+        basis.reader,
+        &shape.tree,
+        shape.entity(basis),
+        rows,
+        progress,
+        |pair, content| {
+            let (ordinal, row, live) = match pair {
+                Pair::Live(live) => {
+                    plan.tally.report.deleted += 1;
+                    return plan.deletions.add(&rows.id(live)?);
+                }
+                Pair::Stored(ordinal, row) => (ordinal, row, None),
+                Pair::Both(ordinal, row, live) => (ordinal, row, Some(live)),
+            };
+            let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
+            let record = Record {
+                rowid: shape.map.rowid(row),
+                values: &values,
+            };
+            let dropped = shape.map.dropped.iter();
+            for (lost, (_, slot)) in plan.tally.lost.iter_mut().zip(dropped) {
+                *lost += u64::from(slot.of(row) != ValueRef::Null);
+            }
+            if let Some(live) = live {
+                rows.compare(live, record, content, &mut fields)?;
+            }
+            let is_equal = live.is_some() && fields.iter().all(|field| *field == Field::Equal);
+            if is_equal {
+                plan.tally.report.same += 1;
+                return Ok(());
+            }
+            match tried.as_mut().map(|writer| writer.insert(record, content)) {
+                Some(Err(TargetError::Constraint { cause, .. })) => {
+                    refused(basis, shape, &mut plan.tally, record, cause.message);
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(error),
+                None | Some(Ok(())) => {}
+            }
+            let report = &mut plan.tally.report;
+            let Some(live) = live else {
+                report.inserted += 1;
+                report.bytes += values.iter().map(|value| bytes(*value)).sum::<u64>();
+                return plan.steps.put(&insert(ordinal));
+            };
+            report.updated += 1;
+            let differing = |at: &usize| fields.get(*at) != Some(&Field::Equal);
+            let columns: Vec<usize> = (0..values.len()).filter(differing).collect();
+            report.bytes += columns.iter().map(|at| bytes(values[*at])).sum::<u64>();
+            // A key may be that of a row which is written later: the row is taken out of its way first.
+            let in_key = |at: &usize| shape.map.columns[*at].in_key;
+            let doing = match shape.has_other_unique || columns.iter().any(in_key) {
+                true => Doing::Rewrite,
+                false => Doing::Update,
+            };
+            plan.steps.put(&Step {
+                ordinal,
+                doing,
+                id: Some(rows.id(live)?),
+                columns,
+                changes: Vec::new(),
+            })
+        },
+    )
+}
+
+/// Looks at every record: whether the table takes it, and what of it cannot be restored.
+fn try_all(
+    basis: &Basis<'_>,
+    shape: &TableShape,
+    plan: &mut TablePlan<'_>,
+    mut tried: Option<LiveWriter<'_>>,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let Some(entity) = shape.entity(basis) else {
+        return Ok(());
+    };
+    plan.work = Work::Steps;
+    records::for_each(
+        basis.reader,
+        &shape.tree,
+        entity,
+        progress,
+        |ordinal, row, content| {
+            let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
+            let record = Record {
+                rowid: shape.map.rowid(row),
+                values: &values,
+            };
+            match tried.as_mut().map(|writer| writer.insert(record, content)) {
+                Some(Err(TargetError::Constraint { cause, .. })) => {
+                    plan.tally.report.inserted -= 1;
+                    refused(basis, shape, &mut plan.tally, record, cause.message);
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(error),
+                None | Some(Ok(())) => {}
+            }
+            let dropped = shape.map.dropped.iter();
+            for (lost, (_, slot)) in plan.tally.lost.iter_mut().zip(dropped) {
+                *lost += u64::from(slot.of(row) != ValueRef::Null);
+            }
+            plan.steps.put(&insert(ordinal))
+        },
+    )
+}
+
+fn refused(
+    basis: &Basis<'_>,
+    shape: &TableShape,
+    tally: &mut Tally,
+    record: Record<'_>,
+    reason: String,
+) {
+    let report = &mut tally.report;
+    report.conflicts += 1;
+    if basis.options.on_conflict == OnConflict::Skip {
+        report.skipped += 1;
+        report.left_out.conflicting += 1;
+    }
+    tally.conflicts.add(Conflict {
+        table: shape.live.name.clone(),
+        record: shape.map.name_of(record),
+        reason,
+        values: shape.map.describe(record),
+        rows: Vec::new(),
+    });
+}
+
+fn insert(ordinal: u64) -> Step {
+    Step {
+        ordinal,
+        doing: Doing::Insert,
+        id: None,
+        columns: Vec::new(),
+        changes: Vec::new(),
+    }
+}
+
+/// Gives every record of a table that is inserted whole a step of its own.
+pub(super) fn into_steps(
+    basis: &Basis<'_>,
+    shape: &TableShape,
+    plan: &mut TablePlan<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    plan.work = Work::Steps;
+    let steps = &mut plan.steps;
+    each_record(basis, shape, progress, |ordinal, _| {
+        steps.put(&insert(ordinal))
+    })
+}

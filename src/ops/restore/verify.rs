@@ -1,0 +1,185 @@
+//! What must hold before a restore is committed: rows as planned, no reference without a target but
+//! those that were, or that the snapshot carries, and SQLite's own check.
+
+use std::collections::BTreeMap;
+
+use super::apply::ensure_planned;
+use super::basis::{Basis, Conflicts};
+use super::objects::is_made;
+use super::plan::Plan;
+use super::shape::TableShape;
+use crate::error::Error;
+use crate::model::schema::ForeignKey;
+use crate::progress::Finding;
+use crate::target::{CheckLevel, ForeignKeyCheck, TargetError, is_ordinary, of_values};
+
+/// What the database was like before the first write.
+pub(super) struct Before {
+    /// Foreign-key verdicts by table.
+    verdicts: BTreeMap<String, ForeignKeyCheck>,
+    /// Rows by position of the shape.
+    rows: Vec<u64>,
+}
+
+impl Before {
+    /// Looks at it.
+    pub(super) fn of(
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        plan: &Plan<'_>,
+    ) -> Result<Self, TargetError> {
+        let mut verdicts = BTreeMap::new();
+        for name in affected(basis, shapes, plan) {
+            if basis.view.schema.table(&name).is_some() {
+                let verdict = basis.live.foreign_keys(&name)?;
+                verdicts.insert(name, verdict);
+            }
+        }
+        let mut rows = Vec::new();
+        for (shape, table) in shapes.iter().zip(&plan.tables) {
+            rows.push(match shape.made || !table.is_touched() {
+                true => 0,
+                false => basis.live.count(&shape.live.name)?,
+            });
+        }
+        Ok(Self { verdicts, rows })
+    }
+
+    /// Compares. Violations that are new are added to `conflicts`.
+    pub(super) fn compare(
+        &self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        plan: &Plan<'_>,
+        conflicts: &mut Conflicts,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Error> {
+        for (at, (shape, table)) in shapes.iter().zip(&plan.tables).enumerate() {
+            // Triggers may do anything.
+            if !table.is_touched() || basis.options.fire_triggers {
+                continue;
+            }
+            let report = &table.tally.report;
+            let given = plan.given.iter();
+            let given = given.filter(|given| given.table == shape.live.name).count() as u64;
+            let due = self.rows[at] + report.inserted + given - report.deleted;
+            let now = basis.live.count(&shape.live.name)?;
+            ensure_planned(&shape.live.name, "rows", due, now)?;
+        }
+        for name in affected(basis, shapes, plan) {
+            let after = basis.live.foreign_keys(&name)?;
+            self.compare_verdicts(basis, shapes, &name, &after, conflicts, findings);
+        }
+        Ok(())
+    }
+
+    fn compare_verdicts(
+        &self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        name: &str,
+        after: &ForeignKeyCheck,
+        conflicts: &mut Conflicts,
+        findings: &mut Vec<Finding>,
+    ) {
+        let planned = shapes.iter().find(|shape| shape.live.name == name);
+        let table = planned
+            .map(|shape| &shape.live)
+            .or_else(|| basis.view.schema.table(name));
+        let Some(table) = table else { return };
+        let was = self.verdicts.get(name).cloned().unwrap_or_default();
+        for (id, violations) in &after.violations {
+            let Some(key) = table.foreign_keys.iter().find(|key| key.id == *id) else {
+                continue;
+            };
+            let there = was.violations.get(id).copied().unwrap_or(0);
+            let carried = planned.map_or(Some(0), |planned| carried(basis, planned, key));
+            let allowed = match planned {
+                Some(shape) if shape.made => carried,
+                Some(shape) if shape.is_replaced(basis.mode()) => carried,
+                _ => carried.map(|carried| carried + there),
+            };
+            if allowed.is_none_or(|allowed| *violations <= allowed) {
+                continue;
+            }
+            if basis.options.force {
+                let text = format!(
+                    "{violations} rows refer to rows of {} that do not exist ({there} before): forced",
+                    key.parent
+                );
+                findings.push(Finding::warning(name, text));
+                continue;
+            }
+            let reason = format!(
+                "they would refer to rows of {} that do not exist ({violations} rows; {there} now)",
+                key.parent
+            );
+            conflicts.note(name, "rows".to_owned(), reason);
+        }
+    }
+}
+
+/// Tables with foreign keys whose rows, or whose parents' rows, are written.
+fn affected(basis: &Basis<'_>, shapes: &[TableShape], plan: &Plan<'_>) -> Vec<String> {
+    let touched = |name: &str| {
+        let is_touched = shapes
+            .iter()
+            .zip(&plan.tables)
+            .any(|(shape, table)| table.is_touched() && shape.live.name.eq_ignore_ascii_case(name));
+        let mut given = plan.given.iter();
+        is_touched || given.any(|given| given.table.eq_ignore_ascii_case(name))
+    };
+    let made = shapes.iter().zip(&plan.tables);
+    let made = made.filter(|(shape, table)| is_made(shape, table));
+    basis
+        .view
+        .schema
+        .tables
+        .iter()
+        .filter(|table| is_ordinary(table))
+        .chain(made.map(|(shape, _)| &shape.live))
+        .filter(|table| {
+            let mut parents = table.foreign_keys.iter().map(|key| key.parent.as_str());
+            !table.foreign_keys.is_empty() && (touched(&table.name) || parents.any(touched))
+        })
+        .map(|table| table.name.clone())
+        .collect()
+}
+
+/// Violations of a foreign key that the snapshot has itself; `None` if it could not be checked.
+fn carried(basis: &Basis<'_>, shape: &TableShape, key: &ForeignKey) -> Option<u64> {
+    let same = |other: &&ForeignKey| {
+        other.parent.eq_ignore_ascii_case(&key.parent) && other.columns == key.columns
+    };
+    let Some(stored) = shape.stored.foreign_keys.iter().find(same) else {
+        return Some(0);
+    };
+    let verdicts = basis.manifest.foreign_keys.iter();
+    let mut of = verdicts.filter(|verdict| verdict.table == shape.stored.name);
+    if of.clone().any(|verdict| verdict.unchecked.is_some()) {
+        return None;
+    }
+    Some(of.find(|v| v.id == stored.id).map_or(0, |v| v.violations))
+}
+
+/// SQLite's own check, before anything counts.
+pub(super) fn integrity(
+    basis: &Basis<'_>,
+    level: CheckLevel,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    if level == CheckLevel::None {
+        return Ok(());
+    }
+    let lines = basis.live.integrity(level == CheckLevel::Full)?;
+    let (values, lines): (Vec<String>, Vec<String>) =
+        lines.into_iter().partition(|line| of_values(line));
+    findings.extend(values.into_iter().map(|line| Finding::note("check", line)));
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(TargetError::Damaged {
+        path: basis.live.path().to_owned(),
+        lines,
+    })
+}

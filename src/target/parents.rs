@@ -1,0 +1,146 @@
+//! The parents that references of a live database refer to.
+
+use super::columns::equals;
+use super::error::TargetError;
+use super::live::LiveDatabase;
+use crate::model::row::Collation;
+use crate::model::schema::{ForeignKey, Table, TableKind};
+use crate::model::value::{Value, ValueRef};
+use crate::sqlite::quote::{ident, idents};
+use crate::sqlite::{SqliteError, Statement};
+
+/// The columns of the parent that a foreign key names, with the collations that decide; `None` if
+/// they are no key of it: then SQLite cannot check the reference either. `declared`: the reference was
+/// declared for this restore; it may name any columns.
+pub fn parent_columns(
+    key: &ForeignKey,
+    parent: &Table,
+    declared: bool,
+) -> Option<Vec<(usize, Collation)>> {
+    let named: Option<Vec<usize>> = key
+        .columns
+        .iter()
+        .map(|(_, column)| column.as_deref().and_then(|name| parent.column_at(name)))
+        .collect();
+    let columns = match named {
+        Some(columns) => columns,
+        None if key.columns.iter().all(|(_, column)| column.is_none()) => {
+            let primary = parent.primary_key.iter().map(|key| key.column as usize);
+            primary.collect()
+        }
+        None => return None,
+    };
+    if columns.len() != key.columns.len() {
+        return None;
+    }
+    if declared {
+        return Some(
+            columns
+                .into_iter()
+                .map(|c| (c, Collation::Binary))
+                .collect(),
+        );
+    }
+    let unique = parent.unique_keys.iter().map(|key| &key.columns);
+    let keys: Vec<_> = std::iter::once(&parent.primary_key).chain(unique).collect();
+    let matching = keys.into_iter().find(|key| {
+        key.len() == columns.len() && key.iter().all(|k| columns.contains(&(k.column as usize)))
+    })?;
+    let collation = |column: &usize| {
+        let of = matching.iter().find(|k| k.column as usize == *column);
+        of.map_or(Collation::Binary, |k| k.collation.clone())
+    };
+    Some(columns.iter().map(|c| (*c, collation(c))).collect())
+}
+
+/// Looks up the targets of references in a live parent table.
+pub struct Targets<'d> {
+    live: &'d LiveDatabase,
+    find: Statement<'d>,
+}
+
+impl<'d> Targets<'d> {
+    /// Prepares for these columns of a parent.
+    pub fn new(
+        live: &'d LiveDatabase,
+        parent: &Table,
+        columns: &[(usize, Collation)],
+    ) -> Result<Self, TargetError> {
+        let make = || -> Result<Statement<'d>, SqliteError> {
+            let mut terms = Vec::new();
+            for (n, (column, collation)) in columns.iter().enumerate() {
+                let name = &parent.columns[*column].name;
+                terms.push(equals(name, n + 1, collation)?);
+            }
+            live.db.prepare(&format!(
+                "SELECT 1 FROM main.{} WHERE {}",
+                ident(&parent.name)?,
+                terms.join(" AND ")
+            ))
+        };
+        let find = make().map_err(|e| live.at(&format!("table {}", parent.name), e))?;
+        Ok(Self { live, find })
+    }
+
+    /// True if the parent has a row that a reference of these values finds.
+    pub fn has(&mut self, values: &[Value]) -> Result<bool, TargetError> {
+        let mut has = || -> Result<bool, SqliteError> {
+            for (at, value) in values.iter().enumerate() {
+                self.find.bind(at + 1, value.as_ref())?;
+            }
+            Ok(self.find.rows().next()?.is_some())
+        };
+        has().map_err(|e| self.live.at("references", e))
+    }
+}
+
+impl LiveDatabase {
+    /// Calls `each` for every row of a table that refers to something by this foreign key: the
+    /// row's name for people, and the values of the reference.
+    pub fn each_reference(
+        &self,
+        table: &Table,
+        key: &ForeignKey,
+        mut each: impl FnMut(String, Vec<Value>) -> Result<(), TargetError>,
+    ) -> Result<(), TargetError> {
+        let at = |e: SqliteError| self.at(&format!("table {}", table.name), e);
+        let name = match table.rowid_column() {
+            Some(rowid) if table.kind != TableKind::WithoutRowid => Some(rowid),
+            _ => None,
+        };
+        let sql = || -> Result<String, SqliteError> {
+            let children: Vec<&str> = key
+                .columns
+                .iter()
+                .map(|(child, _)| child.as_str())
+                .collect();
+            let mut whole = Vec::new();
+            for child in &children {
+                whole.push(format!("{} IS NOT NULL", ident(child)?));
+            }
+            Ok(format!(
+                "SELECT {} FROM main.{} WHERE {}",
+                idents(children.into_iter().chain(name))?,
+                ident(&table.name)?,
+                whole.join(" AND ")
+            ))
+        };
+        let sql = sql().map_err(at)?;
+        let mut statement = self.db.prepare(&sql).map_err(at)?;
+        let mut rows = statement.rows();
+        while let Some(row) = rows.next().map_err(at)? {
+            let width = key.columns.len();
+            let values: Result<Vec<Value>, SqliteError> =
+                (0..width).map(|n| Ok(row.value(n)?.to_owned())).collect();
+            let named = match name {
+                Some(_) => match row.value(width).map_err(at)? {
+                    ValueRef::Integer(rowid) => format!("row {rowid}"),
+                    _ => "a row".to_owned(),
+                },
+                None => "a row".to_owned(),
+            };
+            each(named, values.map_err(at)?)?;
+        }
+        Ok(())
+    }
+}
