@@ -42,14 +42,14 @@ pub fn put(database: &Path, weights: LeafWeights, sink: &mut dyn BlobSink) {
     };
     let capture = Capture::begin(database, &options).unwrap();
     for table in &capture.schema().tables {
-        if capture.carries(table) {
+        if capture.moment().carries(table) {
             let shape = TreeShape::of(table, capture.schema().encoding);
             let builder = TreeBuilder::with_weights(&shape, StoreHash::unkeyed(), weights);
             let mut taker = Rows {
                 builder,
                 sink: &mut *sink,
             };
-            rows(&capture, table, &mut taker).unwrap();
+            rows(capture.moment(), table, &mut taker).unwrap();
             taker.builder.finish(taker.sink).unwrap();
         }
     }

@@ -30,6 +30,9 @@ pub struct Manifest {
     /// The snapshot it is compared with, for the report and as a source of bases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<SnapshotId>,
+    /// It was taken within a restore, of what the restore made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreMark>,
     /// What was backed up.
     pub source: Source,
     /// Settings of the database.
@@ -74,6 +77,23 @@ pub struct Source {
     pub name: Option<String>,
     /// Length of the database file.
     pub bytes: u64,
+}
+
+/// Says of a snapshot that it is a database as a restore left it, read before that restore counted.
+/// What the restore changed is the difference between `before` and this snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreMark {
+    /// The snapshot of the same database that was taken just before.
+    pub before: SnapshotId,
+    /// The snapshot whose records were restored; absent if a restore was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<SnapshotId>,
+    /// The snapshot after the restore that was undone; absent if one was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<SnapshotId>,
+    /// Tables that were written, or may have been. Others that both snapshots have are the same in both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// A table in a snapshot.
@@ -227,12 +247,19 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Manifest {
-    /// Refuses a manifest that is not `id`'s, of another format, or beyond what a tree can be.
+    /// Refuses a manifest that is not `id`'s, of another format, beyond what a tree can be, or that
+    /// says two things of one restore.
     pub fn check(&self, id: &SnapshotId) -> Result<(), FormatError> {
         self.format.check(&self.features)?;
         if self.id != *id {
             return Err(FormatError::Invalid {
                 what: "the id in a manifest",
+            });
+        }
+        let of_one = |mark: &RestoreMark| mark.of.is_some() != mark.undoes.is_some();
+        if !self.restore.as_ref().is_none_or(of_one) {
+            return Err(FormatError::Invalid {
+                what: "the restore of a manifest",
             });
         }
         let sum = |of: fn(&Entity) -> u64| {

@@ -1,5 +1,6 @@
 //! Takes a snapshot of a database: one consistent read, a tree a table, one commit.
 
+mod conclude;
 mod content;
 mod damage;
 mod misfits;
@@ -8,25 +9,26 @@ mod pages;
 mod parent;
 mod tables;
 mod verdicts;
+mod within;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::format::config::FormatMark;
+use crate::format::blob::BlobKind;
 pub use crate::format::manifest::IntegrityCheck;
-use crate::format::manifest::{Changes, Entity, ForeignKeyVerdict, Manifest, Source};
-use crate::format::{blob::BlobKind, blob::BlobSink, schema};
-use crate::model::id::{BlobId, SnapshotId};
+use crate::format::manifest::{Changes, Entity, Manifest, Source};
+use crate::model::id::SnapshotId;
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress, Severity};
 pub use crate::source::Reading;
 use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
-use content::Content;
+use conclude::{Label, Written, conclude};
 use naming::Lineage;
 use parent::Parent;
+pub use within::{After, Deed, Taken, take_within, withdraw};
 
 /// What to back up, and under which names.
 #[derive(Debug, Clone)]
@@ -142,10 +144,9 @@ fn attempt(
     reading: &Reading,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
-    let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let capture_options = CaptureOptions {
         busy: options.busy_timeout,
-        temp_dir,
+        temp_dir: options.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
         vfs: world.vfs.clone(),
         env: world.env.clone(),
         stop: progress.stop_sign(),
@@ -153,7 +154,7 @@ fn attempt(
     };
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();
-    let lineage = naming::read(store, options, time_ms)?;
+    let lineage = naming::read(store, options.name.as_deref(), time_ms)?;
     let snapshots = lineage.snapshots;
     let capture = Capture::begin(&options.database, &capture_options)?;
     let mut writer = store.writer(time_ms)?;
@@ -169,19 +170,21 @@ fn attempt(
         capture: &capture,
     };
     let written = write(&job, &source, &lineage, &mut writer, progress);
-    let done = written.and_then(|written| {
-        conclude(
-            &job,
-            source,
-            &mut writer,
-            lineage,
-            written,
-            time_ms,
-            progress,
-        )
-    });
+    let label = Label {
+        name: lineage.name,
+        tags: options.tags.clone(),
+        time_ms,
+        host: world.env.host(),
+        source,
+        restore: None,
+    };
+    let done =
+        written.and_then(|written| conclude(store, capture.moment(), label, written, &mut writer));
     let longest_lock_ms = capture.longest_lock().map(whole_ms);
     let done = done.and_then(|(manifest, parent)| {
+        for finding in &manifest.findings {
+            progress.found(finding);
+        }
         if options.strict {
             ensure_all_carried(&capture, &manifest)?;
         }
@@ -193,19 +196,24 @@ fn attempt(
         }
         Ok((manifest, parent, before))
     });
-    let (manifest, parent, before) = match done {
-        Ok(done) => done,
-        Err(error) => {
-            // The first error says what went wrong; a record that stays is fenced by a prune.
-            let _ = writer.abandon();
-            return Err(error);
-        }
-    };
+    let (writer, (manifest, parent, before)) = go_on(writer, done)?;
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
     let mut outcome = outcome(&manifest, parent.as_ref(), before, committed);
     outcome.longest_lock_ms = longest_lock_ms;
     Ok(outcome)
+}
+
+/// Gives the writer up after an error.
+fn go_on<T>(writer: StoreWriter, done: Result<T, Error>) -> Result<(StoreWriter, T), Error> {
+    match done {
+        Ok(done) => Ok((writer, done)),
+        Err(error) => {
+            // The first error says what went wrong; a record that stays is fenced by a prune.
+            let _ = writer.abandon();
+            Err(error)
+        }
+    }
 }
 
 /// What a strict backup asks: no warning.
@@ -224,6 +232,14 @@ fn ensure_all_carried(capture: &Capture, manifest: &Manifest) -> Result<(), Sour
     })
 }
 
+/// The ids of a store's snapshots, and the one that is about to be committed.
+fn ids_with(store: &Store, own: &SnapshotId) -> Result<Vec<SnapshotId>, StoreError> {
+    let mut ids = store.snapshot_names()?.ids;
+    let at = ids.partition_point(|id| id < own);
+    ids.insert(at, own.clone());
+    Ok(ids)
+}
+
 /// What a store is before the commit, for the report.
 struct Before {
     ids: Vec<SnapshotId>,
@@ -234,9 +250,7 @@ struct Before {
 
 impl Before {
     fn read(store: &Store, own: &SnapshotId, snapshots: u64) -> Result<Self, Error> {
-        let mut ids = store.snapshot_names()?.ids;
-        let at = ids.partition_point(|id| id < own);
-        ids.insert(at, own.clone());
+        let ids = ids_with(store, own)?;
         let own_record = crate::format::name::writer(own);
         let objects = store.objects()?;
         let bytes = objects
@@ -260,13 +274,6 @@ struct Job<'a> {
     capture: &'a Capture,
 }
 
-/// What was read and put into packs.
-struct Written {
-    parent: Option<Parent>,
-    schema: BlobId,
-    content: Content,
-}
-
 /// Puts the schema and every carried table, beside the parent's.
 fn write(
     job: &Job<'_>,
@@ -281,25 +288,19 @@ fn write(
         options,
         capture,
     } = job;
-    let canonical = schema::encode(capture.schema()).map_err(|e| StoreError::Encoding {
-        what: format!("the schema: {e}"),
-    })?;
+    let canonical = parent::encode_schema(capture.schema())?;
     let id = writer.hash().blob_id(BlobKind::Schema as u8, &canonical);
-    let tables = capture.schema().tables.iter();
+    let moment = capture.moment();
+    let tables = moment.schema().tables.iter();
     let carried: Vec<&str> = tables
-        .filter(|table| capture.carries(table) && !table.is_internal())
+        .filter(|table| moment.carries(table) && !table.is_internal())
         .map(|table| table.name.as_str())
         .collect();
     let parent = lineage
         .parent(&world.env.host(), source, id, &carried)
         .map(|manifest| Parent::open(store, writer, manifest))
         .transpose()?;
-    let schema = match &parent {
-        Some(parent) => parent.put_schema(&canonical, writer)?,
-        None => writer
-            .put(BlobKind::Schema, &canonical)
-            .map_err(StoreError::from)?,
-    };
+    let schema = parent::put_schema(&canonical, parent.as_ref(), writer)?;
     let asked = options.check_source;
     let content = content::write(capture, asked, parent.as_ref(), writer, progress)?;
     Ok(Written {
@@ -307,64 +308,6 @@ fn write(
         schema,
         content,
     })
-}
-
-/// Completes the manifest: what differs from the parent, and the foreign keys' verdicts.
-fn conclude(
-    job: &Job<'_>,
-    source: Source,
-    writer: &mut StoreWriter,
-    lineage: Lineage,
-    written: Written,
-    time_ms: i64,
-    progress: &mut dyn Progress,
-) -> Result<(Manifest, Option<Manifest>), Error> {
-    let Job {
-        store,
-        world,
-        options,
-        capture,
-    } = job;
-    let mut content = written.content;
-    let new_bytes = writer.flush()?;
-    let host = world.env.host();
-    let schema = capture.schema();
-    if let Some(parent) = &written.parent {
-        // Everything put so far is published: a reader sees it.
-        tables::count_changes(store, schema, parent, &mut content.entities)?;
-    }
-    let parent = written.parent.map(|parent| parent.manifest);
-    let foreign_keys: Vec<ForeignKeyVerdict> =
-        verdicts::read(capture, parent.as_ref(), written.schema, &content.entities)?;
-    content
-        .findings
-        .extend(verdicts::notes(&foreign_keys, parent.as_ref()));
-    for finding in &content.findings {
-        progress.found(finding);
-    }
-    let manifest = Manifest {
-        format: FormatMark::CURRENT,
-        features: Vec::new(),
-        id: writer.snapshot().clone(),
-        name: lineage.name,
-        time: crate::store::rfc3339(time_ms),
-        host,
-        tags: options.tags.clone(),
-        parent: parent.as_ref().map(|parent| parent.id.clone()),
-        source,
-        settings: capture.settings().clone(),
-        schema: written.schema,
-        entities: content.entities,
-        internal: content.internal,
-        pages: content.pages,
-        damaged: content.damaged,
-        integrity: content.integrity,
-        full_text: content.full_text,
-        foreign_keys,
-        findings: content.findings,
-        new_bytes,
-    };
-    Ok((manifest, parent))
 }
 
 fn outcome(

@@ -10,8 +10,11 @@ use crate::ops::open::Store;
 use crate::source::recorded_path;
 use crate::store::StoreError;
 
-/// Tag of the snapshots that a restore takes of its target; `latest` passes over them.
+/// Tag of the snapshots that a restore takes of its target before it writes.
 pub const SAFETY_TAG: &str = "before-restore";
+
+/// Tag of the snapshots that a restore takes of its target when it has written.
+pub const AFTER_TAG: &str = "after-restore";
 
 /// Which source `latest` is about, in a store of several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +28,13 @@ pub enum SourceChoice {
     Of(PathBuf),
     /// The only source there is; else an error that lists them.
     Single,
+}
+
+/// True if a restore took the snapshot, not a person: `latest` passes over it, and it gives no
+/// parent by itself.
+pub fn is_of_restore(manifest: &Manifest) -> bool {
+    let tags = [SAFETY_TAG, AFTER_TAG];
+    manifest.tags.iter().any(|tag| tags.contains(&tag.as_str()))
 }
 
 /// Calls `each` for every visible snapshot, newest first, until it says `false`. The manifests of
@@ -107,7 +117,7 @@ fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result
             let is_wanted = wanted.as_ref().is_none_or(|wanted| {
                 source_label(&manifest) == *wanted || manifest.source.path == *wanted
             });
-            if manifest.tags.iter().any(|tag| tag == SAFETY_TAG) || !is_wanted {
+            if is_of_restore(&manifest) || !is_wanted {
                 return Ok(true);
             }
             if left == 0 {
@@ -165,7 +175,7 @@ fn sources(store: &Store) -> Result<BTreeSet<(String, String)>, Error> {
     newest_first(
         store,
         |manifest| {
-            if !manifest.tags.iter().any(|tag| tag == SAFETY_TAG) {
+            if !is_of_restore(&manifest) {
                 sources.insert((source_label(&manifest), manifest.source.path.clone()));
             }
             Ok(true)

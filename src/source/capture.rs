@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use super::error::SourceError;
 use super::files::{self, Looked};
+use super::moment::Moment;
 use super::opening::{self, Opened, ReadFrom};
 use super::patience::Tries;
 use super::private_copy::{self, Blocks, ensure_in_place};
 use super::wal_growth::WalGrowth;
 use crate::env::{Env, SystemEnv};
-use crate::model::schema::{Schema, Settings, Table, TableKind};
+use crate::model::schema::{Schema, Settings, Table};
 use crate::progress::StopSign;
-use crate::sqlite::check::{self, ForeignKeyCheck, IntegrityAnswer};
+use crate::sqlite::check::{self, IntegrityAnswer};
 use crate::sqlite::schema::{ReadSchema, Unreadable};
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
@@ -85,7 +86,7 @@ impl Default for Reading {
 #[derive(Debug)]
 pub struct Capture {
     // Before `folder`: the connection closes before the files go.
-    pub(super) db: Connection,
+    db: Connection,
     /// Holds the private copy that `db` reads, if it does not read the source.
     folder: Option<tempfile::TempDir>,
     /// The copy, if it is one file that has all pages.
@@ -250,6 +251,17 @@ impl Capture {
         })
     }
 
+    /// What tables are read from.
+    pub fn moment(&self) -> Moment<'_> {
+        Moment {
+            db: &self.db,
+            path: &self.path,
+            schema: &self.schema,
+            settings: &self.settings,
+            growth: self.growth.as_ref(),
+        }
+    }
+
     /// The database: absolute, symbolic links resolved.
     pub fn path(&self) -> &Path {
         &self.path
@@ -280,11 +292,6 @@ impl Capture {
         &self.unreadable
     }
 
-    /// True if the table has rows of its own.
-    pub fn carries(&self, table: &Table) -> bool {
-        table.kind != TableKind::Virtual
-    }
-
     /// Tables whose rowids have no name left, since columns took all three: their rows are carried
     /// in order, the rowids are not.
     pub fn without_rowid_name(&self) -> impl Iterator<Item = &Table> {
@@ -313,22 +320,6 @@ impl Capture {
     /// What SQLite says of a database that it does not open unless damage is passed over.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
-    }
-
-    /// To be asked now and then while rows are read: `WalGrew` once others wrote so much that the
-    /// source should be let go.
-    pub fn check_wal(&self) -> Result<(), SourceError> {
-        self.growth.as_ref().map_or(Ok(()), WalGrowth::check)
-    }
-
-    /// The foreign-key verdict of one table. `WalGrew` as `check_wal` says.
-    pub fn foreign_key_violations(&self, table: &Table) -> Result<ForeignKeyCheck, SourceError> {
-        self.check_wal()?;
-        if table.foreign_keys.is_empty() {
-            return Ok(ForeignKeyCheck::default());
-        }
-        check::foreign_keys(&self.db, &table.name)
-            .map_err(|cause| SourceError::of(&self.path, Some(&table.name), cause))
     }
 
     /// What SQLite finds wrong: the answer of `quick_check`, or of `integrity_check`.

@@ -6,8 +6,8 @@
 //! and such values piece by piece, and the fast scan goes on behind it. SQLite refuses piecewise
 //! reading for WITHOUT ROWID tables and tables with generated columns: there it loads the value.
 
-use super::capture::Capture;
 use super::error::SourceError;
+use super::moment::Moment;
 use super::order::KeyOrder;
 use super::salvage::Rest;
 use super::table::{Gap, LargeValue, RowSink, Scanned};
@@ -95,7 +95,7 @@ pub(super) fn columns_sql(texts: Texts, columns: &[&str]) -> Result<Vec<String>,
 
 /// A table being read.
 pub(super) struct Scan<'a, S> {
-    pub(super) capture: &'a Capture,
+    pub(super) moment: Moment<'a>,
     pub(super) db: &'a Connection,
     pub(super) table: &'a Table,
     pub(super) columns: Vec<&'a str>,
@@ -116,11 +116,11 @@ enum Fast {
 }
 
 impl<'a, S: RowSink> Scan<'a, S> {
-    pub(super) fn of(capture: &'a Capture, table: &'a Table, sink: &'a mut S) -> Self {
-        let encoding = capture.schema().encoding;
+    pub(super) fn of(moment: Moment<'a>, table: &'a Table, sink: &'a mut S) -> Self {
+        let encoding = moment.schema.encoding;
         Self {
-            capture,
-            db: &capture.db,
+            moment,
+            db: moment.db,
             table,
             columns: table
                 .leaf_columns()
@@ -339,7 +339,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
     ) -> Result<(), Stop<S::Error>> {
         self.scanned.rows += 1;
         if self.scanned.rows.is_multiple_of(ROWS_A_LOOK) {
-            self.capture.check_wal().map_err(Stop::Source)?;
+            self.moment.check_wal().map_err(Stop::Source)?;
         }
         self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
     }
@@ -358,7 +358,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
         if bytes.len() <= SPILL_BYTES_OVER {
             return Ok(value);
         }
-        self.capture.check_wal().map_err(Stop::Source)?;
+        self.moment.check_wal().map_err(Stop::Source)?;
         let mut content = bytes;
         let value = LargeValue {
             rowid,

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::capture::Capture;
 use super::error::SourceError;
+use super::moment::Moment;
 use super::scan::{Scan, Stop};
 use crate::model::row::RowRef;
 use crate::model::schema::Table;
@@ -73,20 +73,20 @@ pub struct Scanned {
 /// Gives every row of a table that can be read to the sink: by rowid, or by the primary key of a
 /// WITHOUT ROWID table. Damage is passed over, and told by the gaps.
 pub fn rows<S: RowSink>(
-    capture: &Capture,
+    moment: Moment<'_>,
     table: &Table,
     sink: &mut S,
 ) -> Result<Scanned, RowsError<S::Error>> {
     // Small tables end before the scan looks.
-    capture.check_wal().map_err(RowsError::Source)?;
-    let done = Scan::of(capture, table, sink).run();
-    let lifted = capture.db.limit_length(None);
+    moment.check_wal().map_err(RowsError::Source)?;
+    let done = Scan::of(moment, table, sink).run();
+    let lifted = moment.db.limit_length(None);
     match done.and_then(|scanned| Ok((scanned, lifted?))) {
         Ok((scanned, ())) => Ok(scanned),
         Err(Stop::Sink(error)) => Err(RowsError::Sink(error)),
         Err(Stop::Source(error)) => Err(RowsError::Source(error)),
         Err(Stop::Sqlite(cause)) => {
-            let error = SourceError::of(capture.path(), Some(&table.name), cause);
+            let error = SourceError::of(moment.path, Some(&table.name), cause);
             Err(RowsError::Source(error))
         }
     }

@@ -14,6 +14,7 @@ pub mod source;
 pub mod statement;
 mod table;
 pub mod texts;
+pub mod transaction;
 mod value;
 
 pub use open::Connection;

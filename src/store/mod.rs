@@ -201,6 +201,12 @@ impl Store {
         snapshots::read(&*self.backend, self.hash, id)
     }
 
+    /// Takes a snapshot back that this process has just committed, and that says what did not come to
+    /// be. On return it is gone, durably; what only it needs is garbage.
+    pub fn withdraw(&self, id: &SnapshotId) -> Result<(), StoreError> {
+        snapshots::withdraw(&*self.backend, self.hash, id)
+    }
+
     /// All objects with their lengths.
     pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
         Ok(self.backend.list("")?)

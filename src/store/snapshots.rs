@@ -52,3 +52,15 @@ pub fn read(
         })),
     }
 }
+
+/// W8: deletes a manifest that its own writer has just created, durably. An abort marker stays.
+pub fn withdraw(backend: &dyn Backend, hash: StoreHash, id: &SnapshotId) -> Result<(), StoreError> {
+    if read(backend, hash, id)?.is_none() {
+        return Ok(());
+    }
+    match backend.delete(&name::snapshot(id)) {
+        Err(error) if error.kind == BackendErrorKind::NotFound => {}
+        done => done?,
+    }
+    Ok(backend.barrier()?)
+}

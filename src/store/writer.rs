@@ -108,11 +108,11 @@ impl StoreWriter {
     /// Says which snapshot the blobs given to [`BlobSink::keep`] are known from. They are then
     /// known unasked, if all of the following holds (W3): no clean-up was at work and nothing is
     /// listed as damaged; the manifest stands, now that the packs have been listed; and no pack has
-    /// gone since all of its blobs were last found usable.
-    pub fn follow(&mut self, parent: &SnapshotId) -> Result<(), StoreError> {
+    /// gone since all of its blobs were last found usable. Returns whether they do.
+    pub fn follow(&mut self, parent: &SnapshotId) -> Result<bool, StoreError> {
         self.parent_is_complete = self.index.is_complete(parent)?
             && snapshots::read(&*self.backend, self.hash, parent)?.is_some();
-        Ok(())
+        Ok(self.parent_is_complete)
     }
 
     /// True if the blob need not be stored.

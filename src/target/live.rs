@@ -15,6 +15,7 @@ use crate::model::value::{Value, ValueRef};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::{read_schema, read_settings};
+use crate::sqlite::transaction::InTransaction;
 use crate::sqlite::{Connection, ErrorKind, SqliteError};
 
 /// An open database. Dropped in the middle of a transaction, it rolls back.
@@ -143,6 +144,11 @@ impl LiveDatabase {
                 Err(error)
             }
         }
+    }
+
+    /// Lends what was written since `begin_write` to a reader, before it counts.
+    pub fn in_transaction(&self) -> Result<InTransaction<'_>, TargetError> {
+        InTransaction::of(&self.db, &self.path).map_err(|e| self.at("", e))
     }
 
     /// Makes everything since `begin_write` durable.

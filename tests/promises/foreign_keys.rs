@@ -293,3 +293,30 @@ fn days_of_a_real_application_are_added_to_each_other() {
         }
     }
 }
+
+/// A verdict is taken from the last snapshot only where nothing of it can have changed. What a
+/// virtual generated column holds is in no record, only in the table's text.
+#[test]
+fn a_verdict_is_of_the_tables_as_they_are() {
+    let mut stage = Stage::new();
+    let child = |g: &str| {
+        format!(
+            "CREATE TABLE c(id INTEGER PRIMARY KEY, p, g AS ({g}) REFERENCES p(id));
+             INSERT INTO c(id, p) VALUES(1, 1), (2, 2), (3, 7);"
+        )
+    };
+    let parents = "CREATE TABLE p(id INTEGER PRIMARY KEY); INSERT INTO p VALUES(1), (2);";
+    let path = stage.make("app.db", &format!("{parents} {}", child("p")));
+    let missing = |manifest: larder::format::manifest::Manifest| -> Vec<u64> {
+        let verdicts = manifest.foreign_keys.iter();
+        verdicts.map(|verdict| verdict.violations).collect()
+    };
+    assert_eq!(missing(stage.back_up(&path)), [1]);
+    // Another table is none of its business.
+    stage.make("app.db", "CREATE TABLE other(x)");
+    assert_eq!(missing(stage.back_up(&path)), [1]);
+    stage.make("app.db", &format!("DROP TABLE c; {}", child("p + 10")));
+    assert_eq!(missing(stage.back_up(&path)), [3]);
+    stage.make("app.db", "INSERT INTO p VALUES(11), (12), (17)");
+    assert_eq!(missing(stage.back_up(&path)), Vec::<u64>::new());
+}

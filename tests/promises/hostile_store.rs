@@ -13,7 +13,7 @@ use larder::error::{Error, StoreError};
 use larder::format::blob::{BlobKind, BlobSource, Encoding};
 use larder::format::footer::TRAILER_MAGIC;
 use larder::format::frame::{self, ObjectKind};
-use larder::format::manifest::{Entity, Manifest};
+use larder::format::manifest::{Entity, Manifest, RestoreMark};
 use larder::format::node::{Child, Node, Span};
 use larder::format::{limits, name, pack, schema};
 use larder::model::id::{BlobId, PackId, SnapshotId};
@@ -328,6 +328,8 @@ fn a_manifest_that_lies_is_refused() {
             of(|m| m.settings.encoding = TextEncoding::Utf16be),
         ),
         ("a vacuum mode", of(|m| m.settings.auto_vacuum = 99)),
+        ("two kinds of restore", of(|m| mark(m, true, true))),
+        ("no kind of restore", of(|m| mark(m, false, false))),
     ];
     let scene = Scene::new();
     let honest = scene.try_all(scene.manifest.clone(), "honest").unwrap();
@@ -343,7 +345,18 @@ fn a_manifest_that_lies_is_refused() {
             Err(error) => panic!("{what}: {error}"),
         }
     }
-    assert!(refused > 14, "{refused}");
+    assert!(refused > 16, "{refused}");
+}
+
+/// Marks it as the outcome of a restore, of an undo, or of both.
+fn mark(manifest: &mut Manifest, restored: bool, undone: bool) {
+    let before = SnapshotId::new(1_795_464_930, [9; 16]);
+    manifest.restore = Some(RestoreMark {
+        of: restored.then(|| before.clone()),
+        undoes: undone.then(|| before.clone()),
+        before,
+        changed: vec!["a".to_owned()],
+    });
 }
 
 fn root(manifest: &mut Manifest) -> &mut larder::format::manifest::RootRef {

@@ -10,7 +10,7 @@ use larder::format::blob::{self, BlobKind, BlobSink};
 use larder::format::config::{Config, FormatMark};
 use larder::format::footer::{BlobEntry, Footer, FrameEntry};
 use larder::format::frame::{self, ObjectKind};
-use larder::format::manifest::{Entity, Manifest, RootRef, Source};
+use larder::format::manifest::{Entity, Manifest, RestoreMark, RootRef, Source};
 use larder::format::{name, pack, schema};
 use larder::model::id::{BlobId, SnapshotId, StoreId};
 use larder::model::row::Collation;
@@ -214,6 +214,12 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
         host: "oven".to_owned(),
         tags: Vec::new(),
         parent: None,
+        restore: Some(RestoreMark {
+            before: SnapshotId::new(1_795_464_900, [5; 16]),
+            of: Some(SnapshotId::new(1_795_460_000, [6; 16])),
+            undoes: None,
+            changed: vec!["people".to_owned()],
+        }),
         source: Source {
             path: "/shop.db".to_owned(),
             name: None,

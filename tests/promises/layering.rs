@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[(
     "restore",
     "backup",
-    "a safety snapshot of what is about to be changed",
+    "snapshots of a database before it is changed, and of what is made of it",
 )];
 
 /// What all of them stand on: the open store, which snapshot is meant, how one is summed up, and

@@ -132,7 +132,7 @@ impl RowSink for Texts {
 pub fn texts(capture: &Capture) -> Vec<String> {
     let mut sink = Texts(Vec::new());
     let table = capture.schema().table("t").unwrap();
-    match rows(capture, table, &mut sink) {
+    match rows(capture.moment(), table, &mut sink) {
         Ok(_) => sink.0,
         Err(RowsError::Source(error)) => panic!("{error}"),
         Err(RowsError::Sink(error)) => panic!("{error}"),

@@ -261,12 +261,15 @@ fn growth_is_seen_between_small_tables_and_between_checks() {
     options.reading.max_wal_bytes = 100_000;
     let capture = Capture::begin(&scene.path("app.db"), &options).unwrap();
     let checked = capture.schema().table("c").unwrap();
-    capture.foreign_key_violations(checked).unwrap();
+    capture.moment().foreign_key_violations(checked).unwrap();
     app.execute_batch("INSERT INTO u VALUES(zeroblob(200000))")
         .unwrap();
     for error in [
-        capture.check_wal().unwrap_err(),
-        capture.foreign_key_violations(checked).unwrap_err(),
+        capture.moment().check_wal().unwrap_err(),
+        capture
+            .moment()
+            .foreign_key_violations(checked)
+            .unwrap_err(),
     ] {
         assert!(matches!(error, SourceError::WalGrew { .. }), "{error:?}");
     }

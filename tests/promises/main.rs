@@ -9,6 +9,8 @@
     reason = "tests look at real files from outside the library, fail by panicking, and say what was not run"
 )]
 
+mod after_snapshot_faults;
+mod after_snapshots;
 mod any_database;
 mod backend_contract;
 mod bad_input;
@@ -50,6 +52,7 @@ mod source_target;
 mod stage;
 mod stats;
 mod torture;
+mod transactions;
 mod tree;
 mod tree_damage;
 mod tree_rows;

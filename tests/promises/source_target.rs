@@ -97,12 +97,12 @@ fn copy(from: &Path, to: &Path, temp_dir: &Path) -> Result<Restored, TargetError
     let mut expected = Expected::default();
     let tables: Vec<Table> = target.tables().cloned().collect();
     for table in &tables {
-        assert!(capture.carries(table));
+        assert!(capture.moment().carries(table));
         let mut sink = Copy {
             writer: target.writer(table)?,
             values: &mut values,
         };
-        let count = match rows(&capture, table, &mut sink) {
+        let count = match rows(capture.moment(), table, &mut sink) {
             Ok(scanned) => scanned.rows,
             Err(larder::source::RowsError::Sink(error)) => return Err(error),
             Err(error) => panic!("{}: {error}", from.display()),
@@ -110,7 +110,7 @@ fn copy(from: &Path, to: &Path, temp_dir: &Path) -> Result<Restored, TargetError
         assert_eq!(sink.writer.count(), count);
         assert_eq!(sink.writer.generated_differ(), 0, "{}", table.name);
         expected.rows.insert(table.name.clone(), count);
-        let verdict = capture.foreign_key_violations(table).unwrap();
+        let verdict = capture.moment().foreign_key_violations(table).unwrap();
         expected.foreign_keys.insert(table.name.clone(), verdict);
     }
     let restored = target.complete(CheckLevel::Quick, &expected)?.publish()?;
@@ -249,7 +249,7 @@ fn keys_are_read_as_sqlite_has_them() {
         );
     }
     let c = capture.schema().table("C").unwrap();
-    let verdict = capture.foreign_key_violations(c).unwrap();
+    let verdict = capture.moment().foreign_key_violations(c).unwrap();
     assert_eq!(verdict.violations, BTreeMap::from([(1, 1)]));
     let hidden: Vec<&str> = capture
         .without_rowid_name()
@@ -287,7 +287,7 @@ fn a_capture_neither_blocks_nor_sees_later_writes() {
         }
         let mut count = Count(0);
         let table = &capture.schema().tables[0];
-        assert_eq!(rows(&capture, table, &mut count).unwrap().rows, 1);
+        assert_eq!(rows(capture.moment(), table, &mut count).unwrap().rows, 1);
         assert_eq!(count.0, 1);
     }
 }

@@ -354,6 +354,7 @@ pub fn show(manifest: &Manifest, blobs: Option<&[BlobLine]>) -> Document {
         },
         "tags": manifest.tags,
         "parent": manifest.parent,
+        "restore": manifest.restore,
         "schema": manifest.schema,
         "records": manifest.records(),
         "new_bytes": manifest.new_bytes,

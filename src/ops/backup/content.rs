@@ -43,7 +43,7 @@ pub(super) fn write(
         damaged |= check(level, &mut findings, progress)?;
     }
     progress.phase("Reading", 0, Unit::Records);
-    let tables = tables::write_all(capture, parent, writer, progress)?;
+    let tables = tables::write_all(capture.moment(), parent, &|_| None, writer, progress)?;
     if tables.damaged && level.is_none() {
         check(IntegrityCheck::QuickCheck, &mut findings, progress)?;
     }

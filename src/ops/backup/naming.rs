@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::BackupOptions;
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Manifest, Source};
 use crate::model::id::{BlobId, SnapshotId};
 use crate::ops::open::Store;
-use crate::ops::select::{SAFETY_TAG, newest_first};
+use crate::ops::select::{is_of_restore, newest_first};
 
 /// The name of a new snapshot, and the snapshots that may be its parent.
 #[derive(Debug)]
@@ -20,9 +19,11 @@ pub(super) struct Lineage {
     newest: Vec<Manifest>,
 }
 
-/// Reads the manifests of the store, one at a time. Errors: `NameTaken`, `BadName`.
-pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Result<Lineage, Error> {
-    if let Some(name) = &options.name {
+/// Reads the manifests of the store, one at a time. `name`: the one that was asked for.
+///
+/// Errors: `NameTaken`, `BadName`.
+pub(super) fn read(store: &Store, name: Option<&str>, time_ms: i64) -> Result<Lineage, Error> {
+    if let Some(name) = name {
         check_name(name)?;
     }
     let mut names = HashSet::new();
@@ -36,7 +37,7 @@ pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Resu
             let known = newest
                 .iter()
                 .any(|other| other.source_key() == manifest.source_key());
-            if !known && !manifest.tags.iter().any(|tag| tag == SAFETY_TAG) {
+            if !known && !is_of_restore(&manifest) {
                 newest.push(manifest);
             }
             Ok(true)
@@ -47,16 +48,16 @@ pub(super) fn read(store: &Store, options: &BackupOptions, time_ms: i64) -> Resu
             Ok(())
         },
     )?;
-    let name = match &options.name {
+    let name = match name {
         Some(name) if names.contains(name) => {
             let store = store.location();
             return Err(SelectError::NameTaken {
-                name: name.clone(),
+                name: name.to_owned(),
                 store,
             }
             .into());
         }
-        Some(name) => name.clone(),
+        Some(name) => name.to_owned(),
         None => free_name(&default_name(time_ms), &names),
     };
     Ok(Lineage {

@@ -3,10 +3,10 @@
 
 use crate::error::Error;
 use crate::format::blob::{BlobErrorKind, BlobKind, BlobSink, BlobSource, Patch};
-use crate::format::delta;
 use crate::format::manifest::{Entity, Manifest};
+use crate::format::{delta, schema};
 use crate::model::id::BlobId;
-use crate::model::schema::{Schema, Table};
+use crate::model::schema::{ObjectKind, Schema, Table};
 use crate::model::text::TextEncoding;
 use crate::ops::open::Store;
 use crate::ops::stored::{read_schema, root_of};
@@ -17,11 +17,34 @@ use crate::tree::parent::ParentWalk;
 /// zstd level of a schema's delta: it is short, and there is one of it.
 const SCHEMA_LEVEL: i32 = 19;
 
+/// The canonical form of a schema.
+pub(super) fn encode_schema(schema: &Schema) -> Result<Vec<u8>, StoreError> {
+    schema::encode(schema).map_err(|e| StoreError::Encoding {
+        what: format!("the schema: {e}"),
+    })
+}
+
+/// Puts the schema of a new snapshot.
+pub(super) fn put_schema(
+    canonical: &[u8],
+    parent: Option<&Parent>,
+    writer: &mut StoreWriter,
+) -> Result<BlobId, Error> {
+    match parent {
+        Some(parent) => parent.put_schema(canonical, writer),
+        None => Ok(writer
+            .put(BlobKind::Schema, canonical)
+            .map_err(StoreError::from)?),
+    }
+}
+
 /// The parent snapshot, opened.
 pub(super) struct Parent {
     pub manifest: Manifest,
     /// `None` if its schema is damaged.
     pub schema: Option<Schema>,
+    /// Each of its blobs is known to be there.
+    pub is_complete: bool,
     reader: StoreReader,
 }
 
@@ -32,7 +55,7 @@ impl Parent {
         writer: &mut StoreWriter,
         manifest: Manifest,
     ) -> Result<Self, Error> {
-        writer.follow(&manifest.id)?;
+        let is_complete = writer.follow(&manifest.id)?;
         let reader = store.reader()?;
         let schema = match read_schema(&reader, &manifest) {
             Err(Error::Store(StoreError::Damaged { .. })) => None,
@@ -46,12 +69,13 @@ impl Parent {
         Ok(Self {
             manifest,
             schema,
+            is_complete,
             reader,
         })
     }
 
-    /// Puts the schema of the new snapshot.
-    pub fn put_schema(&self, canonical: &[u8], writer: &mut StoreWriter) -> Result<BlobId, Error> {
+    /// Puts the schema of the new snapshot, on that of this one.
+    fn put_schema(&self, canonical: &[u8], writer: &mut StoreWriter) -> Result<BlobId, Error> {
         let base = self.manifest.schema;
         let mut patch = || {
             if self.schema.is_none() {
@@ -78,6 +102,24 @@ impl Parent {
             .or_else(|| manifest.internal.iter().find(of_name))?;
         let schema = self.schema.as_ref()?;
         Some((entity, schema.table(&entity.entity)?, schema.encoding))
+    }
+
+    /// True if the parent has this table, and it is defined as in `schema`.
+    pub fn has_same_table(&self, schema: &Schema, name: &str) -> bool {
+        // Not all is in the table's model: what its generated columns hold is in its text.
+        let text = |schema: &Schema| {
+            let mut texts = schema.objects_of(ObjectKind::Table);
+            let object = texts.find(|object| object.name.eq_ignore_ascii_case(name));
+            object.and_then(|object| object.sql.clone())
+        };
+        let before = self.schema.as_ref();
+        before.is_some_and(|before| {
+            before.encoding == schema.encoding
+                && before
+                    .table(name)
+                    .is_some_and(|table| schema.table(name) == Some(table))
+                && text(before) == text(schema)
+        })
     }
 
     /// Begins to walk the pages that the parent holds.

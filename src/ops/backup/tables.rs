@@ -14,7 +14,7 @@ use crate::ops::grow::TreeSink;
 use crate::ops::open::Store;
 use crate::ops::stored::root_of;
 use crate::progress::{Finding, Progress};
-use crate::source::{Capture, rows};
+use crate::source::{Moment, rows};
 use crate::store::StoreWriter;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
@@ -32,18 +32,26 @@ pub(super) struct Tables {
     pub damaged: bool,
 }
 
-/// Puts every table that has records.
+/// Puts every table that has records, but those of which `kept` gives the entity: that one is taken
+/// as it is, and must be the parent's.
 pub(super) fn write_all(
-    capture: &Capture,
+    moment: Moment<'_>,
     parent: Option<&Parent>,
+    kept: &dyn Fn(&Table) -> Option<Entity>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Tables, Error> {
-    let schema = capture.schema();
+    let schema = moment.schema();
     let (mut findings, mut damaged) = (Vec::new(), false);
     let mut put = |table: &Table| {
+        if let Some(entity) = kept(table) {
+            return Ok(Entity {
+                changes: None,
+                ..entity
+            });
+        }
         write_table(
-            capture,
+            moment,
             table,
             parent,
             writer,
@@ -61,7 +69,7 @@ pub(super) fn write_all(
         });
     }
     let internal = schema.tables.iter();
-    let internal = internal.filter(|table| table.is_internal() && capture.carries(table));
+    let internal = internal.filter(|table| table.is_internal() && moment.carries(table));
     let internal: Result<Vec<Entity>, Error> = internal.map(put).collect();
     Ok(Tables {
         entities,
@@ -90,7 +98,7 @@ pub(super) fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
 }
 
 fn write_table(
-    capture: &Capture,
+    moment: Moment<'_>,
     table: &Table,
     parent: Option<&Parent>,
     writer: &mut StoreWriter,
@@ -98,7 +106,7 @@ fn write_table(
     findings: &mut Vec<Finding>,
     damaged: &mut bool,
 ) -> Result<Entity, Error> {
-    let encoding = capture.schema().encoding;
+    let encoding = moment.schema().encoding;
     let shape = TreeShape::of(table, encoding);
     let mut builder = TreeBuilder::new(&shape, writer.hash());
     if let Some(walk) = parent.and_then(|parent| parent.walk(table)) {
@@ -107,8 +115,8 @@ fn write_table(
     let mut misfits = Misfits::of(table, encoding);
     let mut look_at = |row: RowRef<'_>| misfits.look_at(row);
     let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
-    let scanned = rows(capture, table, &mut sink);
-    let grown = sink.end(scanned, capture.path())?;
+    let scanned = rows(moment, table, &mut sink);
+    let grown = sink.end(scanned, moment.path())?;
     findings.extend(misfits.findings(table));
     if let Some(finding) = damage::of_scan(table, &grown.scanned) {
         findings.push(finding);

@@ -1,33 +1,32 @@
 //! Foreign keys as they are: what the source violates is recorded, never repaired.
 
+use super::parent::Parent;
 use crate::error::Error;
 use crate::format::manifest::{Entity, ForeignKeyVerdict, Manifest};
-use crate::model::id::BlobId;
 use crate::model::schema::Table;
 use crate::progress::Finding;
-use crate::source::Capture;
+use crate::source::Moment;
 
 /// The verdicts worth recording: foreign keys that are violated or cannot be checked.
 ///
-/// They are copied from the parent where neither the child's nor any parent table's records
-/// changed since; else SQLite checks.
+/// They are copied from the parent where neither the records nor the definition of the child or of
+/// any parent table changed since; else SQLite checks.
 pub(super) fn read(
-    capture: &Capture,
-    parent: Option<&Manifest>,
-    schema: BlobId,
+    moment: Moment<'_>,
+    parent: Option<&Parent>,
     entities: &[Entity],
 ) -> Result<Vec<ForeignKeyVerdict>, Error> {
-    let parent = parent.filter(|parent| parent.schema == schema);
     let unchanged = |name: &str| {
         let now = entities
             .iter()
             .find(|e| e.entity.eq_ignore_ascii_case(name));
-        let before = parent.and_then(|parent| parent.entity(name));
-        matches!((now, before), (Some(now), Some(before)) if now.root == before.root)
+        let before = parent.and_then(|parent| parent.manifest.entity(name));
+        let same_rows = matches!((now, before), (Some(a), Some(b)) if a.root == b.root);
+        same_rows && parent.is_some_and(|parent| parent.has_same_table(moment.schema(), name))
     };
     let mut verdicts = Vec::new();
     for entity in entities {
-        let Some(table) = capture.schema().table(&entity.entity) else {
+        let Some(table) = moment.schema().table(&entity.entity) else {
             continue;
         };
         let same =
@@ -35,16 +34,23 @@ pub(super) fn read(
         match parent {
             Some(parent) if same => {
                 let of_table = |v: &&ForeignKeyVerdict| v.table == table.name;
-                verdicts.extend(parent.foreign_keys.iter().filter(of_table).cloned());
+                verdicts.extend(
+                    parent
+                        .manifest
+                        .foreign_keys
+                        .iter()
+                        .filter(of_table)
+                        .cloned(),
+                );
             }
-            _ => verdicts.extend(check(capture, table)?),
+            _ => verdicts.extend(check(moment, table)?),
         }
     }
     Ok(verdicts)
 }
 
-fn check(capture: &Capture, table: &Table) -> Result<Vec<ForeignKeyVerdict>, Error> {
-    let checked = capture.foreign_key_violations(table)?;
+fn check(moment: Moment<'_>, table: &Table) -> Result<Vec<ForeignKeyVerdict>, Error> {
+    let checked = moment.foreign_key_violations(table)?;
     let verdict = |id: u32, violations, unchecked| ForeignKeyVerdict {
         table: table.name.clone(),
         id,

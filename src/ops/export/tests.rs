@@ -136,11 +136,8 @@ fn sample() -> Sample {
         };
         (id, vec![Value::Integer(id % 3), text])
     };
-    let child = build(
-        &mut blobs,
-        &tables[0],
-        &(0..2500).map(row).collect::<Vec<_>>(),
-    );
+    let children: Vec<_> = (0..2500).map(row).collect();
+    let child = build(&mut blobs, &tables[0], &children);
     let parents: Vec<_> = (0..3).map(|id| (id, Vec::new())).collect();
     let parent = build(&mut blobs, &tables[1], &parents);
     let manifest = Manifest {
@@ -152,6 +149,7 @@ fn sample() -> Sample {
         host: "host".to_owned(),
         tags: Vec::new(),
         parent: None,
+        restore: None,
         source: Source {
             path: "/srv/shop/app.db".to_owned(),
             name: None,

@@ -15,8 +15,9 @@ use super::shape::TableShape;
 use super::{apply, scope, verify};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
+use crate::model::id::SnapshotId;
 use crate::model::schema::Schema;
-use crate::ops::backup::{self, BackupOptions};
+use crate::ops::backup::{self, After, BackupOptions, Deed, take_within, withdraw};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::ops::select::SAFETY_TAG;
@@ -148,10 +149,19 @@ impl Job<'_> {
         if plan.tables.iter().any(plan::TablePlan::is_touched) && !options.no_safety_snapshot {
             self.outcome.safety_snapshot = save(store, self.world, &basis, progress)?;
         }
-        match write(&basis, &tables.shapes, &plan, progress)? {
+        let safety = self.outcome.safety_snapshot.as_ref();
+        let id = safety.and_then(|safety| safety.id.parse::<SnapshotId>().ok());
+        let saved = id.map(|id| store.manifest(&id)).transpose()?.flatten();
+        let keeper = Keeper {
+            store,
+            world: self.world,
+            before: saved.as_ref(),
+        };
+        match write(&basis, &keeper, &tables.shapes, &plan, progress)? {
             None => Ok(false),
             Some(done) => {
                 findings.extend(done.findings);
+                self.outcome.after_snapshot = done.after;
                 if done.conflicts.is_empty() {
                     self.outcome.checked = checked(options.check);
                 }
@@ -261,17 +271,27 @@ fn save(
     Ok(Some(saved.snapshot))
 }
 
+/// Keeps what a restore makes of the database, so that it can be undone.
+struct Keeper<'k> {
+    store: &'k Store,
+    world: &'k World,
+    /// The safety snapshot; `None`: there is none, and nothing is kept.
+    before: Option<&'k Manifest>,
+}
+
 /// What came of a transaction that was begun.
 #[derive(Default)]
 struct Done {
     conflicts: Conflicts,
     findings: Vec<Finding>,
+    after: Option<SnapshotSummary>,
 }
 
 /// Writes, checks and commits. `None`: the database is no longer what the plan saw. With conflicts
 /// that only showed when it was written, or after an error, everything is taken back.
 fn write(
     basis: &Basis<'_>,
+    keeper: &Keeper<'_>,
     shapes: &[TableShape],
     plan: &Plan<'_>,
     progress: &mut dyn Progress,
@@ -286,7 +306,7 @@ fn write(
     let mut done = Done::default();
     match carry_out(basis, shapes, plan, &mut done, progress) {
         Ok(()) if done.conflicts.is_empty() => {
-            live.commit().inspect_err(|_| live.roll_back())?;
+            done.after = keeper.commit(basis, shapes, plan, progress)?;
             Ok(Some(done))
         }
         Ok(()) => {
@@ -320,6 +340,50 @@ fn carry_out(
     before.compare(basis, shapes, plan, conflicts, findings)?;
     verify::integrity(basis, basis.options.check, findings)?;
     Ok(())
+}
+
+impl Keeper<'_> {
+    /// Takes a snapshot of what was made, then lets the transaction count. If that fails, neither does.
+    fn commit(
+        &self,
+        basis: &Basis<'_>,
+        shapes: &[TableShape],
+        plan: &Plan<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<SnapshotSummary>, Error> {
+        let live = basis.live;
+        let Some(before) = self.before else {
+            live.commit().inspect_err(|_| live.roll_back())?;
+            return Ok(None);
+        };
+        let after = After {
+            before,
+            deed: Deed::Restore(basis.manifest.id.clone()),
+            changed: &changed(basis, shapes, plan),
+        };
+        let taken = take_within(self.store, self.world, live, &after, progress);
+        let taken = taken.inspect_err(|_| live.roll_back())?;
+        if let Err(error) = live.commit() {
+            live.roll_back();
+            // The first error says what went wrong.
+            let _ = withdraw(self.store, &taken);
+            return Err(error.into());
+        }
+        Ok(Some(taken.summary))
+    }
+}
+
+/// Tables whose rows were written, or may have been.
+fn changed(basis: &Basis<'_>, shapes: &[TableShape], plan: &Plan<'_>) -> Vec<String> {
+    if basis.options.fire_triggers {
+        let tables = basis.view.schema.tables.iter();
+        return tables.map(|table| table.name.clone()).collect();
+    }
+    let touched = shapes.iter().zip(&plan.tables);
+    let touched = touched.filter(|(_, table)| table.is_touched());
+    let given = plan.given.iter().map(|given| given.table.clone());
+    let names = touched.map(|(shape, _)| shape.live.name.clone());
+    names.chain(given).collect()
 }
 
 fn checked(level: CheckLevel) -> Vec<&'static str> {

@@ -46,7 +46,7 @@ pub(super) fn roots(
         let mut look_at = |_: RowRef<'_>| {};
         let builder = TreeBuilder::new(&shape, hash);
         let mut sink = TreeSink::new(builder, &mut ids, progress, &mut look_at);
-        let scanned = rows(&capture, table, &mut sink);
+        let scanned = rows(capture.moment(), table, &mut sink);
         let grown = sink.end(scanned, completed.path())?.entity();
         if grown.root != entity.root {
             lines.push(format!("table {} holds other records", entity.entity));

@@ -76,6 +76,14 @@ fn facts(manifest: &Manifest, look: &Look) -> Vec<(&'static str, String)> {
     if let Some(parent) = &manifest.parent {
         facts.push(("parent", parent.to_string()));
     }
+    if let Some(mark) = &manifest.restore {
+        let what = match (&mark.of, &mark.undoes) {
+            (Some(of), _) => format!("after {of} was restored"),
+            (None, Some(undone)) => format!("after {undone} was undone"),
+            (None, None) => "after a restore".to_owned(),
+        };
+        facts.push(("taken", format!("{what}; before it: {}", mark.before)));
+    }
     let schema = manifest.schema.to_string();
     facts.extend([
         (

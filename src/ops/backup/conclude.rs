@@ -1,0 +1,80 @@
+//! The manifest of a new snapshot: what was put, what of it differs from the parent, and the verdicts
+//! on foreign keys.
+
+use super::content::Content;
+use super::parent::Parent;
+use super::{tables, verdicts};
+use crate::error::Error;
+use crate::format::config::FormatMark;
+use crate::format::manifest::{Manifest, RestoreMark, Source};
+use crate::model::id::BlobId;
+use crate::ops::open::Store;
+use crate::source::Moment;
+use crate::store::StoreWriter;
+
+/// What a snapshot says of itself.
+pub(super) struct Label {
+    pub name: String,
+    pub tags: Vec<String>,
+    /// When the source was read, since 1970.
+    pub time_ms: i64,
+    pub host: String,
+    pub source: Source,
+    pub restore: Option<RestoreMark>,
+}
+
+/// What was read and put into packs.
+pub(super) struct Written {
+    pub parent: Option<Parent>,
+    pub schema: BlobId,
+    pub content: Content,
+}
+
+/// Publishes what was put, and completes the manifest. Returns that of the parent, too.
+pub(super) fn conclude(
+    store: &Store,
+    moment: Moment<'_>,
+    label: Label,
+    written: Written,
+    writer: &mut StoreWriter,
+) -> Result<(Manifest, Option<Manifest>), Error> {
+    let Written {
+        parent,
+        schema,
+        mut content,
+    } = written;
+    let new_bytes = writer.flush()?;
+    if let Some(parent) = &parent {
+        // Everything put so far is published: a reader sees it.
+        tables::count_changes(store, moment.schema(), parent, &mut content.entities)?;
+    }
+    let foreign_keys = verdicts::read(moment, parent.as_ref(), &content.entities)?;
+    let parent = parent.map(|parent| parent.manifest);
+    content
+        .findings
+        .extend(verdicts::notes(&foreign_keys, parent.as_ref()));
+    let manifest = Manifest {
+        format: FormatMark::CURRENT,
+        features: Vec::new(),
+        id: writer.snapshot().clone(),
+        name: label.name,
+        time: crate::store::rfc3339(label.time_ms),
+        host: label.host,
+        tags: label.tags,
+        parent: parent.as_ref().map(|parent| parent.id.clone()),
+        restore: label.restore,
+        source: label.source,
+        settings: moment.settings().clone(),
+        schema,
+        entities: content.entities,
+        internal: content.internal,
+        pages: content.pages,
+        damaged: content.damaged,
+        integrity: content.integrity,
+        full_text: content.full_text,
+        foreign_keys,
+        findings: content.findings,
+        new_bytes,
+    };
+    Ok((manifest, parent))
+}

@@ -1,0 +1,203 @@
+//! A snapshot of a database within the transaction that writes it, read just before that counts: so
+//! it is what the transaction makes of the database, and nothing that others write is in it.
+//!
+//! Only what was written is read. Of all other tables the snapshot before the transaction is taken
+//! at its word, so that one must be of the very state in which the transaction began.
+
+use super::conclude::{Label, Written, conclude};
+use super::content::Content;
+use super::naming::{self, Lineage};
+use super::parent::{self, Parent};
+use super::{FENCED_TRIES, go_on, ids_with, tables};
+use crate::error::Error;
+use crate::format::manifest::{Entity, Manifest, RestoreMark, Source};
+use crate::model::id::SnapshotId;
+use crate::model::schema::{Schema, Table};
+use crate::ops::list::{SnapshotSummary, summary};
+use crate::ops::open::{Store, World};
+use crate::ops::select::AFTER_TAG;
+use crate::progress::{Finding, Progress, Unit};
+use crate::source::{Moment, Uncommitted};
+use crate::store::{StoreError, StoreWriter};
+use crate::target::LiveDatabase;
+
+/// What the transaction does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// It restores records of this snapshot.
+    Restore(SnapshotId),
+    /// It undoes the restore after which this snapshot was taken.
+    Undo(SnapshotId),
+}
+
+/// What a snapshot within a transaction stands on.
+#[derive(Debug, Clone)]
+pub struct After<'a> {
+    /// The snapshot of the database as it was when the transaction began.
+    pub before: &'a Manifest,
+    /// What the transaction does.
+    pub deed: Deed,
+    /// Tables whose rows it wrote, or may have written. New tables, tables with another definition
+    /// and those that no person made are read in any case.
+    pub changed: &'a [String],
+}
+
+/// A snapshot that was taken within a transaction which does not count yet.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// As lists show it.
+    pub summary: SnapshotSummary,
+}
+
+/// Takes the snapshot. On return it is durable and visible, and the transaction may be committed; if
+/// that fails, [`withdraw`] takes the snapshot back. After an error nothing is visible, as far as the
+/// store could still be told so.
+///
+/// Errors: `Store`; `Source` if the database cannot be read; `Target` outside a transaction;
+/// `Cancelled`.
+pub fn take_within(
+    store: &Store,
+    world: &World,
+    live: &LiveDatabase,
+    job: &After<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Taken, Error> {
+    let state = Uncommitted::read(live.in_transaction()?)?;
+    let mut tries = 1;
+    loop {
+        match attempt(store, world, &state, job, progress) {
+            Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+/// Takes a snapshot back whose transaction did not come to count. Its packs are garbage then.
+///
+/// Errors: `Store`; the snapshot may then stand, and say what never was.
+pub fn withdraw(store: &Store, taken: &Taken) -> Result<(), Error> {
+    Ok(store.withdraw(&taken.manifest.id)?)
+}
+
+fn attempt(
+    store: &Store,
+    world: &World,
+    state: &Uncommitted<'_>,
+    job: &After<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Taken, Error> {
+    let time_ms = world.env.unix_ms();
+    let lineage = naming::read(store, None, time_ms)?;
+    let mut writer = store.writer(time_ms)?;
+    let done = write(store, state, job, &mut writer, progress)
+        .and_then(|written| {
+            let label = job.label(state, lineage, time_ms);
+            conclude(store, state.moment(), label, written, &mut writer)
+        })
+        .and_then(|(manifest, _)| {
+            let ids = ids_with(store, &manifest.id)?;
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let summary = summary(&manifest, &ids);
+            Ok(Taken { manifest, summary })
+        });
+    let (writer, taken) = go_on(writer, done)?;
+    match writer.commit(&taken.manifest) {
+        Ok(_) => Ok(taken),
+        Err(error) => {
+            // It may stand all the same. The first error says what went wrong.
+            let _ = store.withdraw(&taken.manifest.id);
+            Err(error.into())
+        }
+    }
+}
+
+fn write(
+    store: &Store,
+    state: &Uncommitted<'_>,
+    job: &After<'_>,
+    writer: &mut StoreWriter,
+    progress: &mut dyn Progress,
+) -> Result<Written, Error> {
+    let moment = state.moment();
+    let canonical = parent::encode_schema(moment.schema())?;
+    let parent = Parent::open(store, writer, job.before.clone())?;
+    let schema = parent::put_schema(&canonical, Some(&parent), writer)?;
+    progress.phase("Reading what was written", 0, Unit::Records);
+    let kept = |table: &Table| job.kept(&parent, moment.schema(), table);
+    let tables = tables::write_all(moment, Some(&parent), &kept, writer, progress)?;
+    let unreadable = state.unreadable().iter();
+    let mut findings: Vec<Finding> = unreadable
+        .map(|object| Finding::warning(&object.name, &object.reason))
+        .collect();
+    findings.extend(tables::unordered(moment.schema(), &tables.entities));
+    findings.extend(tables.findings);
+    findings.extend(job.lacks(moment));
+    Ok(Written {
+        parent: Some(parent),
+        schema,
+        content: Content {
+            entities: tables.entities,
+            internal: tables.internal,
+            pages: None,
+            damaged: tables.damaged || job.before.damaged,
+            integrity: None,
+            full_text: Vec::new(),
+            findings,
+        },
+    })
+}
+
+impl After<'_> {
+    fn label(&self, state: &Uncommitted<'_>, lineage: Lineage, time_ms: i64) -> Label {
+        let (of, undoes) = match &self.deed {
+            Deed::Restore(of) => (Some(of.clone()), None),
+            Deed::Undo(undoes) => (None, Some(undoes.clone())),
+        };
+        Label {
+            name: lineage.name,
+            tags: vec![AFTER_TAG.to_owned()],
+            time_ms,
+            host: self.before.host.clone(),
+            source: Source {
+                bytes: state.bytes(),
+                ..self.before.source.clone()
+            },
+            restore: Some(RestoreMark {
+                before: self.before.id.clone(),
+                of,
+                undoes,
+                changed: self.changed.to_vec(),
+            }),
+        }
+    }
+
+    /// What the snapshot before says of a table that was not written. `None`: the table is read.
+    fn kept(&self, parent: &Parent, schema: &Schema, table: &Table) -> Option<Entity> {
+        // Unless all blobs of that snapshot are known to be there, each is looked up.
+        let was_written = |name: &String| name.eq_ignore_ascii_case(&table.name);
+        if !parent.is_complete || table.is_internal() || self.changed.iter().any(was_written) {
+            return None;
+        }
+        let (entity, ..) = parent.entity(&table.name)?;
+        let is_same = parent.has_same_table(schema, &table.name);
+        is_same.then(|| entity.clone())
+    }
+
+    /// What of the database is not in this snapshot.
+    fn lacks(&self, moment: Moment<'_>) -> impl Iterator<Item = Finding> {
+        let (subject, before) = (moment.path().display().to_string(), &self.before.id);
+        let pages = self.before.pages.is_some().then(|| {
+            let text = format!("its records alone are kept; for its pages see snapshot {before}");
+            Finding::note(&subject, text)
+        });
+        let damage = self.before.damaged.then(|| {
+            let text = format!("damaged: for what cannot be read of it see snapshot {before}");
+            Finding::warning(&subject, text)
+        });
+        pages.into_iter().chain(damage)
+    }
+}
