@@ -69,6 +69,47 @@ pub fn count(
     Ok(pair.changes)
 }
 
+/// A row that differs between two states.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// Only the later state has it.
+    Added(RowRef<'a>),
+    /// Only the earlier state has it.
+    Removed(RowRef<'a>),
+    /// Both have its key: the earlier row, then the later.
+    Changed(RowRef<'a>, RowRef<'a>),
+}
+
+/// Calls `visit` for every row that differs, in order: rows are the same by rowid, or by the key of the
+/// tree. False, and no call, if the two trees are not ordered by the same.
+///
+/// A rowid that is no column counts, too: VACUUM may have renumbered it.
+pub fn by_place<E: From<BlobError>>(
+    source: &dyn BlobSource,
+    before: State<'_>,
+    after: State<'_>,
+    visit: impl FnMut(Change<'_>) -> Result<(), E>,
+) -> Result<bool, E> {
+    let is_ordered = match (&before.shape.order, &after.shape.order) {
+        (Order::Place, _) | (_, Order::Place) => false,
+        (Order::Key(_), _) | (_, Order::Key(_)) => {
+            before.shape.order == after.shape.order
+                && before.shape.encoding == after.shape.encoding
+                && before.shape.order_is_known()
+        }
+        _ => true,
+    };
+    if is_ordered {
+        let mut pair = Pair {
+            before: Side::new(source, before),
+            after: Side::new(source, after),
+            changes: Changes::default(),
+        };
+        pair.each_by_key(visit)?;
+    }
+    Ok(is_ordered)
+}
+
 /// One tree being read.
 struct Side<'a> {
     shape: &'a TreeShape,
@@ -161,40 +202,53 @@ impl Pair<'_> {
     }
 
     fn by_key(&mut self) -> Result<(), BlobError> {
+        let mut changes = Changes::default();
+        self.each_by_key(|change| {
+            match change {
+                Change::Added(_) => changes.added += 1,
+                Change::Removed(_) => changes.removed += 1,
+                Change::Changed(..) => changes.changed += 1,
+            }
+            Ok::<(), BlobError>(())
+        })?;
+        self.changes = changes;
+        Ok(())
+    }
+
+    fn each_by_key<E: From<BlobError>>(
+        &mut self,
+        mut visit: impl FnMut(Change<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         loop {
             self.skip_equal(true)?;
             self.before.fill()?;
             self.after.fill()?;
             let (mut before, mut after) = (Vec::new(), Vec::new());
-            let rowids = (self.before.row(&mut before), self.after.row(&mut after));
-            let (old, new) = match rowids {
+            let old = self.before.row(&mut before);
+            let new = self.after.row(&mut after);
+            let old = old.map(|rowid| RowRef {
+                rowid,
+                values: &before,
+            });
+            let new = new.map(|rowid| RowRef {
+                rowid,
+                values: &after,
+            });
+            let order = match (old, new) {
                 (None, None) => return Ok(()),
-                (Some(_), None) => {
-                    self.changes.removed += 1;
-                    self.before.step();
-                    continue;
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => {
+                    compare_keys(self.before.shape, old, self.after.shape, new)
                 }
-                (None, Some(_)) => {
-                    self.changes.added += 1;
-                    self.after.step();
-                    continue;
-                }
-                (Some(a), Some(b)) => (
-                    RowRef {
-                        rowid: a,
-                        values: &before,
-                    },
-                    RowRef {
-                        rowid: b,
-                        values: &after,
-                    },
-                ),
             };
-            let order = compare_keys(self.before.shape, old, self.after.shape, new);
-            match order {
-                Ordering::Less => self.changes.removed += 1,
-                Ordering::Greater => self.changes.added += 1,
-                Ordering::Equal => self.changes.changed += u64::from(!same_values(old, new)),
+            match (order, old, new) {
+                (Ordering::Less, Some(old), _) => visit(Change::Removed(old))?,
+                (Ordering::Greater, _, Some(new)) => visit(Change::Added(new))?,
+                (Ordering::Equal, Some(old), Some(new)) if !same_values(old, new) => {
+                    visit(Change::Changed(old, new))?;
+                }
+                _ => {}
             }
             if order != Ordering::Greater {
                 self.before.step();

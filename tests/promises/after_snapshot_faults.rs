@@ -28,7 +28,7 @@ const ROWS: &str = "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT); CREATE TABLE
 
 /// Empties a table in a transaction, takes a snapshot, and rolls back.
 fn take(sandbox: &Sandbox, store: &Store, before: &SnapshotId) -> Result<Taken, Error> {
-    let live = LiveDatabase::open(&sandbox.path("a.db"), Duration::ZERO, false).unwrap();
+    let live = LiveDatabase::open(&sandbox.path("a.db"), Duration::ZERO, false, false).unwrap();
     let view = live.begin_view().unwrap();
     live.end_view(&view).unwrap();
     assert!(live.begin_write(&view).unwrap());

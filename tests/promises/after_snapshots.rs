@@ -94,7 +94,7 @@ fn take(
 }
 
 fn open_live(path: &Path) -> LiveDatabase {
-    LiveDatabase::open(path, Duration::from_millis(200), false).unwrap()
+    LiveDatabase::open(path, Duration::from_millis(200), false, false).unwrap()
 }
 
 /// What two snapshots of one state have in common, whatever they are compared with.

@@ -7,7 +7,9 @@ use larder::model::row::RowRef;
 use larder::model::schema::{ObjectKind, Schema, SchemaObject, Table};
 use larder::model::value::{Spilled, Value, ValueRef};
 use larder::progress::Progress;
-use larder::target::{ColumnMap, LiveDatabase, LiveWriter, RowId, SpilledContent};
+use larder::target::{
+    ColumnMap, Declared, LiveDatabase, LiveWriter, Record, RowId, SpilledContent,
+};
 
 use crate::tree_rows::Random;
 use crate::workshop::sql;
@@ -20,7 +22,7 @@ pub fn schema_of(text: &str) -> Schema {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("schema.db");
     sql(&path, text);
-    let live = LiveDatabase::open(&path, Duration::ZERO, true).unwrap();
+    let live = LiveDatabase::open(&path, Duration::ZERO, true, false).unwrap();
     live.begin_view().unwrap().schema
 }
 
@@ -91,13 +93,18 @@ impl<'d> Writing<'d> {
         let table = self.schema.table(table).unwrap();
         let (rowid, values) = row(table, number);
         let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-        let map = ColumnMap::of(table, table);
+        let map = ColumnMap::of(table, table, &Declared::default());
         let mut writer = LiveWriter::new(self.live, &self.schema, table, &map, 0).unwrap();
         let row = RowRef {
             rowid,
             values: &values,
         };
-        writer.insert(row, &mut NoContent).unwrap();
+        let seen: Vec<ValueRef<'_>> = map.values(row).collect();
+        let record = Record {
+            rowid: map.rowid(row),
+            values: &seen,
+        };
+        writer.insert(record, &mut NoContent).unwrap();
     }
 
     /// Sets the last column of the row of this number, if it is there.
@@ -110,14 +117,19 @@ impl<'d> Writing<'d> {
             None => values[0].clone(),
         }]);
         let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-        let map = ColumnMap::of(table, table);
+        let map = ColumnMap::of(table, table, &Declared::default());
         let last = map.columns.len() - 1;
         let mut writer = LiveWriter::new(self.live, &self.schema, table, &map, 0).unwrap();
         let row = RowRef {
             rowid,
             values: &values,
         };
-        writer.fill(&id, &[last], row, &mut NoContent).unwrap();
+        let seen: Vec<ValueRef<'_>> = map.values(row).collect();
+        let record = Record {
+            rowid: map.rowid(row),
+            values: &seen,
+        };
+        writer.fill(&id, &[last], record, &mut NoContent).unwrap();
     }
 
     /// Makes a table with some rows, and an index on another.
