@@ -160,6 +160,20 @@ pub enum SelectError {
         /// An entity that exists and is near.
         nearest: Option<String>,
     },
+    /// The snapshot is not of what a restore made.
+    #[error("snapshot {snapshot} is not one that a restore made")]
+    NotARestore {
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// No restore into this database is known, or all were undone.
+    #[error("nothing to undo: {store} knows of no restore into {database} that was not undone")]
+    NothingToUndo {
+        /// The database.
+        database: String,
+        /// Where the store is.
+        store: String,
+    },
     /// The snapshot has records only.
     #[error("snapshot {snapshot} holds no pages: its records alone make the database again")]
     NoPages {

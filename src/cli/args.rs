@@ -14,6 +14,7 @@ use crate::cli::commands::ls::LsArgs;
 use crate::cli::commands::restore::RestoreArgs;
 use crate::cli::commands::show::ShowArgs;
 use crate::cli::commands::stats::StatsArgs;
+use crate::cli::commands::undo::UndoArgs;
 use crate::cli::commands::validate::ValidateArgs;
 
 /// Where the store is if nothing says otherwise.
@@ -126,6 +127,8 @@ pub enum Command {
     BackupValidate(ValidateArgs),
     /// Put a snapshot's records back, into a new or an existing database
     Restore(RestoreArgs),
+    /// Take a restore back: the rows that it wrote, and nothing else
+    Undo(UndoArgs),
     /// Show what a snapshot is made of
     Show(ShowArgs),
     /// Show the entity files of a snapshot

@@ -15,6 +15,7 @@ use crate::ops::backup::BackupOutcome;
 use crate::ops::list::ListOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
+use crate::ops::undo::UndoOutcome;
 use crate::ops::validate::ValidateOutcome;
 use crate::progress::Finding;
 use crate::progress::Severity;
@@ -224,6 +225,8 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::NameTaken { .. }
         | SelectError::BadName { .. }
         | SelectError::NoEntity { .. }
+        | SelectError::NotARestore { .. }
+        | SelectError::NothingToUndo { .. }
         | SelectError::NoPages { .. } => Code::Failed,
         // The words do not say which: more of them do.
         SelectError::SeveralSources { .. } => Code::Usage,
@@ -272,9 +275,18 @@ pub fn of_stats(outcome: &StatsOutcome) -> Code {
     }
 }
 
+/// The code of an undo, or of its plan.
+pub fn of_undo(outcome: &UndoOutcome) -> Code {
+    if outcome.is_stopped() {
+        Code::Conflicts
+    } else {
+        of_findings(&outcome.findings)
+    }
+}
+
 /// The code of a restore, or of its plan.
 pub fn of_restore(outcome: &RestoreOutcome) -> Code {
-    if outcome.conflicts.is_empty() {
+    if !outcome.is_stopped() {
         of_findings(&outcome.findings)
     } else {
         Code::Conflicts

@@ -192,6 +192,10 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
         }
         SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
         SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
+        SelectError::NotARestore { .. } | SelectError::NothingToUndo { .. } => Some(
+            "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
+                .to_owned(),
+        ),
         SelectError::NoEntity { snapshot, .. } => Some(format!(
             "Its entities are listed with: {} ls {}",
             look.program,
@@ -214,6 +218,8 @@ fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::SeveralSources { .. }
         | SelectError::NameTaken { .. }
         | SelectError::BadName { .. }
+        | SelectError::NotARestore { .. }
+        | SelectError::NothingToUndo { .. }
         | SelectError::NoPages { .. } => None,
     }
 }

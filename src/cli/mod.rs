@@ -110,6 +110,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
             commands::validate::run(&args, cx)
         }
         Command::Restore(args) => commands::restore::run(&args, cx),
+        Command::Undo(args) => commands::undo::run(&args, cx),
         Command::Show(args) => commands::show::run(&args, cx),
         Command::Ls(args) => commands::ls::run(&args, cx),
         Command::Stats(args) => commands::stats::run(&args, cx),

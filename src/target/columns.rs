@@ -4,7 +4,7 @@
 //! are the live table's: what counts as the same row is decided by the database that is written.
 
 use crate::model::row::{Collation, RowRef};
-use crate::model::schema::{ColumnKind, KeyColumn, Table, TableKind};
+use crate::model::schema::{ColumnKind, KeyColumn, ObjectKind, Schema, Table, TableKind};
 use crate::model::value::{LongClass, Value, ValueRef};
 use crate::sqlite::SqliteError;
 use crate::sqlite::quote::{NameError, ident};
@@ -235,6 +235,23 @@ impl ColumnMap {
             }
         }
     }
+}
+
+/// True if a UNIQUE index over an expression, or over a part of the rows, may be in the way of a write:
+/// no key says so.
+pub fn has_other_unique(schema: &Schema, live: &Table) -> bool {
+    let is_key = |name: &str| live.unique_keys.iter().any(|key| key.index == name);
+    let mut indexes = schema.objects_of(ObjectKind::Index);
+    indexes.any(|index| {
+        let text = index
+            .sql
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        index.table.eq_ignore_ascii_case(&live.name)
+            && text.starts_with("create unique")
+            && !is_key(&index.name)
+    })
 }
 
 /// Names and places of what a record holds, stored generated columns left out.

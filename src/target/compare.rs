@@ -93,6 +93,19 @@ impl<'d> Comparer<'d> {
         done.map_err(|stop| stop.named(self.live, self.table, self.map, record))
     }
 
+    /// True if there is such a row.
+    pub fn is_there(&self, id: &RowId) -> Result<bool, TargetError> {
+        let look = || -> Result<bool, SqliteError> {
+            let sql = format!("SELECT 1 FROM {}", self.identity.place(self.table)?);
+            let mut statement = self.live.db.prepare(&sql)?;
+            for (at, value) in id.0.iter().enumerate() {
+                statement.bind(at + 1, value.as_ref())?;
+            }
+            Ok(statement.rows().next()?.is_some())
+        };
+        look().map_err(|e| self.live.at(&format!("table {}", self.table.name), e))
+    }
+
     /// Values of mapped columns of a row.
     pub fn values(&self, id: &RowId, columns: &[usize]) -> Result<Vec<Value>, TargetError> {
         let names = columns.iter().map(|at| self.map.columns[*at].name.as_str());

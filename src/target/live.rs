@@ -248,6 +248,16 @@ impl LiveDatabase {
         }
     }
 
+    /// Drops an object.
+    pub fn drop_object(&self, object: &SchemaObject) -> Result<(), TargetError> {
+        let kind = kind_name(object.kind);
+        let drop = || -> Result<(), SqliteError> {
+            let name = ident(&object.name)?;
+            self.db.execute(&format!("DROP {kind} main.{name}"))
+        };
+        drop().map_err(|e| self.at(&format!("{kind} {}", object.name), e))
+    }
+
     /// The foreign-key verdict of one table.
     pub fn foreign_keys(&self, table: &str) -> Result<ForeignKeyCheck, TargetError> {
         check::foreign_keys(&self.db, table).map_err(|e| self.at(&format!("table {table}"), e))

@@ -25,7 +25,7 @@ mod writer;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
 pub use check::{CheckLevel, Expected, of_module, of_values};
-pub use columns::{ColumnMap, Declared, Key, Mapped, Record, Slot, shown};
+pub use columns::{ColumnMap, Declared, Key, Mapped, Record, Slot, has_other_unique, shown};
 pub use compare::{Comparer, Field};
 pub use copies::Copies;
 pub use database::{Completed, NewDatabase, Restored};

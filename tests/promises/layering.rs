@@ -43,15 +43,29 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// One promise a file in `ops`: who may call whom all the same, and why.
-const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[(
-    "restore",
-    "backup",
-    "snapshots of a database before it is changed, and of what is made of it",
-)];
+const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
+    (
+        "safety",
+        "backup",
+        "snapshots of a database before it is changed, and of what is made of it",
+    ),
+    ("restore", "safety", "what a restore changes can be undone"),
+    ("undo", "safety", "so can what an undo changes"),
+    ("restore", "backup", "which deed a snapshot is of"),
+    ("undo", "backup", "which deed a snapshot is of"),
+];
 
 /// What all of them stand on: the open store, which snapshot is meant, how one is summed up, and
-/// what a manifest says of its trees, and rows that grow into one.
-const DOORS_WITHIN_OPS: &[&str] = &["open", "select", "list", "stored", "grow"];
+/// what a manifest says of its trees, rows that grow into one, large values, and records beside rows.
+const DOORS_WITHIN_OPS: &[&str] = &[
+    "open",
+    "select",
+    "list",
+    "stored",
+    "grow",
+    "content",
+    "side_by_side",
+];
 
 /// Files that may be longer than 800 lines, and why.
 const LONG_FILES: &[(&str, &str)] = &[];

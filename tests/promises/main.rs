@@ -56,6 +56,7 @@ mod transactions;
 mod tree;
 mod tree_damage;
 mod tree_rows;
+mod undo;
 mod usable_copies;
 mod vfs_contract;
 mod virtual_tables;

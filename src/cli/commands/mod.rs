@@ -10,4 +10,5 @@ pub mod ls;
 pub mod restore;
 pub mod show;
 pub mod stats;
+pub mod undo;
 pub mod validate;

@@ -20,6 +20,7 @@ use crate::ops::show::BlobLine;
 use crate::ops::show::Changes;
 use crate::ops::show::Entity;
 use crate::ops::show::Manifest;
+use crate::ops::undo::UndoOutcome;
 use crate::ops::validate::Damage;
 use crate::ops::validate::ValidateOutcome;
 use crate::progress::Finding;
@@ -302,6 +303,36 @@ pub fn restore(outcome: &RestoreOutcome) -> Document {
         "conflicts": conflicts.collect::<Vec<_>>(),
         "safety_snapshot": safety.map(|summary| snapshot(summary, None)),
         "checked": outcome.checked,
+        "elapsed_ms": outcome.elapsed_ms,
+    })
+}
+
+/// The summary of an undo, or of its plan.
+pub fn undo(outcome: &UndoOutcome) -> Document {
+    let tables = outcome.tables.iter().map(|table| {
+        serde_json::json!({
+            "table": table.table, "deleted": table.deleted, "inserted": table.inserted,
+            "updated": table.updated, "already": table.already, "conflicts": table.conflicts,
+        })
+    });
+    let changed = outcome.changed.iter().map(|row| {
+        serde_json::json!({
+            "table": row.table, "row": row.row, "reason": row.reason,
+            "restored": row.restored, "now": row.now,
+        })
+    });
+    serde_json::json!({
+        "message_type": "summary",
+        "target": shown(&outcome.target),
+        "before": snapshot(&outcome.before, None),
+        "after": snapshot(&outcome.after, None),
+        "dry_run": outcome.dry_run,
+        "written": !outcome.dry_run && !outcome.is_stopped() && !outcome.is_empty(),
+        "tables": tables.collect::<Vec<_>>(),
+        "dropped": outcome.dropped,
+        "changed": changed.collect::<Vec<_>>(),
+        "safety_snapshot": outcome.safety_snapshot.as_ref().map(|s| snapshot(s, None)),
+        "after_snapshot": outcome.after_snapshot.as_ref().map(|s| snapshot(s, None)),
         "elapsed_ms": outcome.elapsed_ms,
     })
 }

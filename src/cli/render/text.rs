@@ -6,6 +6,7 @@ pub mod list;
 pub mod restore;
 pub mod show;
 pub mod stats;
+pub mod undo;
 pub mod validate;
 
 use std::fmt::Write as _;

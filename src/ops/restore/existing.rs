@@ -15,12 +15,11 @@ use super::shape::TableShape;
 use super::{apply, scope, verify};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::model::id::SnapshotId;
 use crate::model::schema::Schema;
-use crate::ops::backup::{self, After, BackupOptions, Deed, take_within, withdraw};
+use crate::ops::backup::Deed;
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
-use crate::ops::select::SAFETY_TAG;
+use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreReader;
@@ -146,16 +145,14 @@ impl Job<'_> {
             self.report(&plan, findings, Conflicts::default());
             return Ok(true);
         }
+        let mut before = None;
         if plan.tables.iter().any(plan::TablePlan::is_touched) && !options.no_safety_snapshot {
-            self.outcome.safety_snapshot = save(store, self.world, &basis, progress)?;
+            before = self.save(store, &basis, progress)?;
         }
-        let safety = self.outcome.safety_snapshot.as_ref();
-        let id = safety.and_then(|safety| safety.id.parse::<SnapshotId>().ok());
-        let saved = id.map(|id| store.manifest(&id)).transpose()?.flatten();
         let keeper = Keeper {
             store,
             world: self.world,
-            before: saved.as_ref(),
+            before: before.as_ref(),
         };
         match write(&basis, &keeper, &tables.shapes, &plan, progress)? {
             None => Ok(false),
@@ -169,6 +166,22 @@ impl Job<'_> {
                 Ok(true)
             }
         }
+    }
+
+    /// Takes a snapshot of the target; `None` if it has nothing that could be lost.
+    fn save(
+        &mut self,
+        store: &mut Store,
+        basis: &Basis<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Before>, Error> {
+        if basis.view.schema.objects.is_empty() {
+            return Ok(None);
+        }
+        let (target, busy) = (&self.options.target, self.options.busy_timeout);
+        let before = safety::save(store, self.world, target, busy, progress)?;
+        self.outcome.safety_snapshot = Some(before.summary.clone());
+        Ok(Some(before))
     }
 
     /// Fills the outcome from the plan, and from the conflicts that showed later.
@@ -241,42 +254,12 @@ fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Op
     Some(Finding::note(options.target.display().to_string(), text))
 }
 
-/// Takes a snapshot of the target; `None` if it has nothing that could be lost.
-fn save(
-    store: &mut Store,
-    world: &World,
-    basis: &Basis<'_>,
-    progress: &mut dyn Progress,
-) -> Result<Option<SnapshotSummary>, Error> {
-    if basis.view.schema.objects.is_empty() {
-        return Ok(None);
-    }
-    let options = basis.options;
-    let saved = backup::run(
-        store,
-        world,
-        &BackupOptions {
-            database: options.target.clone(),
-            name: None,
-            tags: vec![SAFETY_TAG.to_owned()],
-            source_name: None,
-            busy_timeout: options.busy_timeout,
-            temp_dir: None,
-            check_source: None,
-            strict: false,
-            reading: backup::Reading::default(),
-        },
-        progress,
-    )?;
-    Ok(Some(saved.snapshot))
-}
-
 /// Keeps what a restore makes of the database, so that it can be undone.
 struct Keeper<'k> {
     store: &'k Store,
     world: &'k World,
     /// The safety snapshot; `None`: there is none, and nothing is kept.
-    before: Option<&'k Manifest>,
+    before: Option<&'k Before>,
 }
 
 /// What came of a transaction that was begun.
@@ -306,7 +289,15 @@ fn write(
     let mut done = Done::default();
     match carry_out(basis, shapes, plan, &mut done, progress) {
         Ok(()) if done.conflicts.is_empty() => {
-            done.after = keeper.commit(basis, shapes, plan, progress)?;
+            done.after = safety::commit(
+                keeper.store,
+                keeper.world,
+                live,
+                keeper.before,
+                Deed::Restore(basis.manifest.id.clone()),
+                &changed(basis, shapes, plan),
+                progress,
+            )?;
             Ok(Some(done))
         }
         Ok(()) => {
@@ -340,37 +331,6 @@ fn carry_out(
     before.compare(basis, shapes, plan, conflicts, findings)?;
     verify::integrity(basis, basis.options.check, findings)?;
     Ok(())
-}
-
-impl Keeper<'_> {
-    /// Takes a snapshot of what was made, then lets the transaction count. If that fails, neither does.
-    fn commit(
-        &self,
-        basis: &Basis<'_>,
-        shapes: &[TableShape],
-        plan: &Plan<'_>,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<SnapshotSummary>, Error> {
-        let live = basis.live;
-        let Some(before) = self.before else {
-            live.commit().inspect_err(|_| live.roll_back())?;
-            return Ok(None);
-        };
-        let after = After {
-            before,
-            deed: Deed::Restore(basis.manifest.id.clone()),
-            changed: &changed(basis, shapes, plan),
-        };
-        let taken = take_within(self.store, self.world, live, &after, progress);
-        let taken = taken.inspect_err(|_| live.roll_back())?;
-        if let Err(error) = live.commit() {
-            live.roll_back();
-            // The first error says what went wrong.
-            let _ = withdraw(self.store, &taken);
-            return Err(error.into());
-        }
-        Ok(Some(taken.summary))
-    }
 }
 
 /// Tables whose rows were written, or may have been.

@@ -4,7 +4,7 @@ use super::basis::Basis;
 use super::options::{Match, Mode};
 use crate::format::manifest::Entity;
 use crate::model::schema::{ObjectKind, Schema, Table};
-use crate::target::{ColumnMap, Declared, KeyName};
+use crate::target::{ColumnMap, Declared, KeyName, has_other_unique};
 use crate::tree::TreeShape;
 
 /// What part a table has.
@@ -110,21 +110,6 @@ impl TableShape {
         let is_number = alias.is_some() && primary.is_some_and(|at| at.iter().all(is_alias));
         is_number && (!self.map.unique.is_empty() || self.map.declared.is_some())
     }
-}
-
-fn has_other_unique(schema: &Schema, live: &Table) -> bool {
-    let is_key = |name: &str| live.unique_keys.iter().any(|key| key.index == name);
-    let mut indexes = schema.objects_of(ObjectKind::Index);
-    indexes.any(|index| {
-        let text = index
-            .sql
-            .as_deref()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        index.table.eq_ignore_ascii_case(&live.name)
-            && text.starts_with("create unique")
-            && !is_key(&index.name)
-    })
 }
 
 fn text<'s>(schema: &'s Schema, table: &str) -> Option<&'s str> {

@@ -1,0 +1,97 @@
+//! `larder undo`: takes a restore back.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::args;
+use crate::cli::exit;
+use crate::cli::exit::Code;
+use crate::cli::failure::Failure;
+use crate::cli::open::Context;
+use crate::cli::render::json;
+use crate::cli::render::text;
+use crate::ops;
+use crate::ops::restore::CheckLevel;
+use crate::ops::undo::UndoOptions;
+
+/// Take a restore back: the rows that it wrote, and nothing else
+///
+/// What the restore inserted is deleted, what it changed gets its values again, what it deleted comes
+/// back. A row that was changed since is never overwritten: any such row stops the undo, unless
+/// --on-conflict skip leaves it as it is. Ids that AUTOINCREMENT gave out stay given out.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  larder undo --to app.db --dry-run
+  larder undo --to app.db
+  larder undo --to app.db 20261123T204411Z-0b1d
+
+Without SNAP the last restore into the database is undone that was not undone yet; SNAP names another
+one by the snapshot that it left (tag after-restore), an undo too: that does the restore again.
+An undo that stops on changed rows writes nothing and exits with 5.")]
+pub struct UndoArgs {
+    /// The snapshot that the restore left, tagged after-restore [default: that of the last restore]
+    #[arg(value_name = "SNAP")]
+    restore: Option<String>,
+    /// The database
+    #[arg(
+        long,
+        value_name = "DB",
+        env = "LARDER_DATABASE",
+        hide_env_values = true
+    )]
+    to: Option<PathBuf>,
+    /// Show what would happen, write nothing [default: write]
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// What happens to rows that were changed since
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    on_conflict: ConflictWord,
+    /// Take no snapshot of the database first: the undo itself cannot be undone
+    #[arg(long)]
+    no_safety_snapshot: bool,
+    /// How long to wait for a database that is busy, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    deadline: u64,
+}
+
+/// What happens to rows that were changed since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum ConflictWord {
+    /// Write nothing
+    #[default]
+    Stop,
+    /// Leave them as they are, undo the rest
+    Skip,
+}
+
+/// Undoes.
+pub fn run(args: &UndoArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
+    let Some(target) = args::given(args.to.as_ref()) else {
+        return Err(Failure::usage(
+            "no database to undo a restore of",
+            "Name it: larder undo --to DB   (or in the environment: LARDER_DATABASE=DB)",
+        ));
+    };
+    let path = cx.store.clone();
+    let mut store = cx.open(&path)?;
+    let options = UndoOptions {
+        target,
+        restore: args.restore.clone(),
+        dry_run: args.dry_run,
+        skip_conflicts: args.on_conflict == ConflictWord::Skip,
+        busy_timeout: Duration::from_secs(args.deadline),
+        check: CheckLevel::Quick,
+        no_safety_snapshot: args.no_safety_snapshot,
+    };
+    let world = cx.world.clone();
+    let mut reporter = cx.reporter();
+    let outcome = ops::undo::run(&mut store, &world, &options, &mut reporter)?;
+    reporter.finish(&outcome.findings);
+    let report = |look: &_| text::undo::undo(&outcome, &path, look);
+    if outcome.is_stopped() || args.dry_run {
+        cx.answer(&json::undo(&outcome), report);
+    } else {
+        cx.show(&json::undo(&outcome), report);
+    }
+    Ok(exit::of_undo(&outcome))
+}

@@ -1,0 +1,144 @@
+//! What an undo says: what it takes back, or what stands in the way.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Side;
+use crate::cli::render::Look;
+use crate::cli::render::escape;
+use crate::cli::render::figures;
+use crate::ops::undo::Changed;
+use crate::ops::undo::UndoOutcome;
+
+/// The whole report.
+pub fn undo(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
+    let mut out = String::new();
+    let target = escape::path(&outcome.target);
+    let _ = writeln!(
+        out,
+        "{} the restore into {target} of {} (snapshots {} to {})",
+        if outcome.dry_run || outcome.is_stopped() {
+            "Plan: undo"
+        } else {
+            "Undoing"
+        },
+        figures::local_time(&outcome.after.time, &look.zone),
+        escape::shown(&outcome.before.short_id),
+        escape::shown(&outcome.after.short_id),
+    );
+    out.push_str(&tables(outcome));
+    for name in &outcome.dropped {
+        let _ = writeln!(
+            out,
+            "  {} was made by the restore: it is dropped",
+            escape::shown(name)
+        );
+    }
+    for changed in &outcome.changed {
+        out.push_str(&row(changed));
+    }
+    let conflicts: u64 = outcome.tables.iter().map(|table| table.conflicts).sum();
+    let more = conflicts.saturating_sub(outcome.changed.len() as u64);
+    if more > 0 {
+        let _ = writeln!(out, "  and {} more", figures::count(more));
+    }
+    out.push_str(&last(outcome, store, look));
+    out
+}
+
+fn tables(outcome: &UndoOutcome) -> String {
+    let head = [
+        "table",
+        "delete",
+        "insert",
+        "put back",
+        "as before",
+        "changed since",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for table in &outcome.tables {
+        let numbers = [
+            table.deleted,
+            table.inserted,
+            table.updated,
+            table.already,
+            table.conflicts,
+        ];
+        let mut row = vec![escape::shown(&table.table).into_owned()];
+        row.extend(numbers.map(|n| match n {
+            0 => "–".to_owned(),
+            n => figures::count(n),
+        }));
+        rows.push(row);
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    let mut sides = vec![Side::Left];
+    sides.resize(head.len(), Side::Right);
+    super::columns("  ", &sides, &rows)
+}
+
+fn row(changed: &Changed) -> String {
+    let mut out = format!(
+        "changed: {} {}: {}\n",
+        escape::shown(&changed.table),
+        escape::shown(&changed.row),
+        escape::shown(&changed.reason)
+    );
+    for (what, values) in [("as restored", &changed.restored), ("now", &changed.now)] {
+        if !values.is_empty() {
+            let values = values.join(", ");
+            let _ = writeln!(out, "  {what}: {}", escape::shown(&values));
+        }
+    }
+    out
+}
+
+fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
+    if outcome.is_stopped() {
+        let again: [&OsStr; 5] = [
+            "undo".as_ref(),
+            "--to".as_ref(),
+            outcome.target.as_os_str(),
+            "--on-conflict".as_ref(),
+            "skip".as_ref(),
+        ];
+        return format!(
+            "Nothing was written: rows were changed since the restore, and they are never overwritten.\n\
+             To undo the rest: {}\n",
+            look.command(store, &again)
+        );
+    }
+    if outcome.is_empty() {
+        return "Nothing to do: everything is as before the restore.\n".to_owned();
+    }
+    if outcome.dry_run {
+        return "Nothing was written (dry run).\n".to_owned();
+    }
+    let sum = |of: fn(&crate::ops::undo::UndoReport) -> u64| -> u64 {
+        outcome.tables.iter().map(of).sum()
+    };
+    let mut out = format!(
+        "Undone in {}: {} deleted, {} inserted again, {} put back.\n",
+        figures::seconds(outcome.elapsed_ms),
+        figures::counted(sum(|t| t.deleted), "row"),
+        figures::count(sum(|t| t.inserted)),
+        figures::count(sum(|t| t.updated)),
+    );
+    if let Some(after) = &outcome.after_snapshot {
+        let words: [&OsStr; 4] = [
+            "undo".as_ref(),
+            after.short_id.as_ref(),
+            "--to".as_ref(),
+            outcome.target.as_os_str(),
+        ];
+        let _ = writeln!(
+            out,
+            "To do the restore again: {}",
+            look.command(store, &words)
+        );
+    }
+    out
+}
