@@ -95,11 +95,17 @@ impl FilterTable {
     }
 }
 
-/// An expression that holds where columns have the values of parameters, from `?first` on.
+/// An expression that holds where columns have the values of parameters, from `?first` on: texts, which a
+/// column takes for numbers if it holds one.
 pub fn equal_to(columns: &[&str], first: usize) -> Option<String> {
     let mut terms = Vec::new();
     for (n, column) in columns.iter().enumerate() {
-        terms.push(format!("{} = ?{}", ident(column).ok()?, first + n));
+        let (column, parameter) = (ident(column).ok()?, first + n);
+        terms.push(format!(
+            "({column} = ?{parameter} OR (typeof({column}) IN ('integer', 'real') \
+             AND CAST(CAST(?{parameter} AS NUMERIC) AS TEXT) = ?{parameter} \
+             AND {column} = CAST(?{parameter} AS NUMERIC)))"
+        ));
     }
     Some(format!("({})", terms.join(" AND ")))
 }

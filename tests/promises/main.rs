@@ -44,6 +44,7 @@ mod old_stores;
 mod pages;
 mod restore_faults;
 mod restore_modes;
+mod restore_rules;
 mod round_trip;
 mod sandbox;
 mod shelf;

@@ -76,6 +76,46 @@ impl Workshop {
         )
     }
 
+    /// Plans, then restores, with other options: what was done is what was planned, and planning writes
+    /// nothing.
+    pub fn restore_with(
+        &mut self,
+        manifest: &Manifest,
+        to: &Path,
+        change: impl FnOnce(&mut RestoreOptions),
+    ) -> RestoreOutcome {
+        let mut options = RestoreOptions {
+            target: to.to_owned(),
+            busy_timeout: Duration::from_millis(100),
+            check: CheckLevel::Full,
+            dry_run: true,
+            ..RestoreOptions::default()
+        };
+        change(&mut options);
+        let mut run = |options: &RestoreOptions| {
+            restore::run(
+                &mut self.store,
+                &self.world,
+                manifest,
+                options,
+                &mut restore::NoDecider,
+                &mut NoProgress,
+            )
+            .unwrap()
+        };
+        let before = content(to);
+        let planned = run(&options);
+        assert_eq!(content(to), before, "a plan writes nothing");
+        options.dry_run = false;
+        let done = run(&options);
+        assert_eq!(done.tables, planned.tables);
+        assert_eq!(done.missing, planned.missing);
+        if done.is_stopped() {
+            assert_eq!(content(to), before, "what is stopped writes nothing");
+        }
+        done
+    }
+
     /// Plans, then restores: what was done is what was planned, and planning writes nothing.
     pub fn restore(&mut self, manifest: &Manifest, to: &Path, mode: Mode) -> RestoreOutcome {
         let before = std::fs::read(to).unwrap();

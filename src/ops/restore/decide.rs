@@ -30,8 +30,8 @@ pub(super) enum Identity {
     Same {
         /// The row.
         row: Row,
-        /// True if its primary key is another than the record's.
-        other_id: bool,
+        /// True if the primary key finds it.
+        by_primary: bool,
     },
     /// The row with its primary key, whose other keys say that it may be another thing.
     Doubtful {
@@ -63,7 +63,6 @@ pub(super) fn identify(found: &[Found]) -> Identity {
         }
     }
     let by_primary = keys.contains(&KeyName::Primary);
-    let asked_primary = found.iter().any(|one| one.key == KeyName::Primary);
     match rows.as_slice() {
         [] => Identity::New,
         [row] => {
@@ -76,10 +75,7 @@ pub(super) fn identify(found: &[Found]) -> Identity {
             // A key that confirms the row outweighs one that does not.
             match by_primary && keys.len() == 1 && !missing.is_empty() {
                 true => Identity::Doubtful { row, missing },
-                false => Identity::Same {
-                    row,
-                    other_id: asked_primary && !by_primary,
-                },
+                false => Identity::Same { row, by_primary },
             }
         }
         _ => Identity::Several { rows, keys },

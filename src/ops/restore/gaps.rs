@@ -47,7 +47,7 @@ impl<'p> Gaps<'p, '_> {
     /// True if references by this link may have no target.
     pub(super) fn is_due(&self, link: &Link) -> bool {
         let table = &self.tables[link.child];
-        if !self.shapes[link.child].role.is_written() || !table.writes() {
+        if !table.writes() {
             return false;
         }
         let Parent::Planned(parent) = link.parent else {

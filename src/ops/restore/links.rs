@@ -2,7 +2,7 @@
 //! were declared for it.
 
 use super::basis::Basis;
-use super::shape::{Role, TableShape};
+use super::shape::TableShape;
 use crate::model::row::Collation;
 use crate::model::schema::{ForeignKey, Table};
 use crate::target::{is_ordinary, parent_columns};
@@ -86,9 +86,6 @@ impl Links {
     pub(super) fn of(basis: &Basis<'_>, shapes: &[TableShape]) -> Self {
         let mut links = Self::default();
         for (child, shape) in shapes.iter().enumerate() {
-            if shape.role == Role::Known && shape.made {
-                continue;
-            }
             for reference in references(basis, &shape.live) {
                 links.add(basis, shapes, child, &reference);
             }

@@ -115,8 +115,9 @@ impl<'d> Matcher<'d> {
         Ok(match identify(&found) {
             Identity::New => Verdict::New,
             Identity::Several { rows, keys } => Verdict::Several { rows, keys },
-            Identity::Same { row, other_id } => {
+            Identity::Same { row, by_primary } => {
                 self.compare(&row, record, content)?;
+                let other_id = !by_primary && self.has_other_id(record);
                 Verdict::Row { row, other_id }
             }
             Identity::Doubtful { row, missing } => {
@@ -129,6 +130,15 @@ impl<'d> Matcher<'d> {
                     },
                 }
             }
+        })
+    }
+
+    /// True if the row that was compared last has another primary key than the record.
+    fn has_other_id(&self, record: Record<'_>) -> bool {
+        let primary = self.shape.map.primary.as_ref();
+        primary.is_some_and(|key| {
+            let equal = |(at, _): &(usize, _)| self.fields.get(*at) == Some(&Field::Equal);
+            key.is_whole(record) && !key.columns.iter().all(equal)
         })
     }
 
