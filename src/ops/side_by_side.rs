@@ -212,7 +212,7 @@ fn rest(
             visit(Pair::Stored(records.ordinal, row), content)?;
         }
         records.step();
-        if records.ordinal % RECORDS_A_STEP == 0 && progress.cancelled() {
+        if records.ordinal.is_multiple_of(RECORDS_A_STEP) && progress.cancelled() {
             *stop = Some(Stop::Cancelled);
             return Ok(());
         }

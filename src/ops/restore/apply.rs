@@ -112,7 +112,7 @@ fn delete(
     if progress.cancelled() {
         return Err(Error::Cancelled);
     }
-    table.steps.each_rewritten(|id| deleter.delete(&id))?;
+    table.steps.each_rewritten(|id| deleter.delete(id))?;
     Ok(())
 }
 
@@ -187,13 +187,19 @@ fn fill(
     );
     basis.live.ignore_checks(false)?;
     written?;
-    let planned = &table.tally.report;
+    ensure_all(&table.tally.report, &done)?;
+    Ok(())
+}
+
+/// What was done must be what was planned.
+fn ensure_all(planned: &TableReport, done: &TableReport) -> Result<(), TargetError> {
+    let table = &planned.table;
     for (what, planned, done) in [
         ("records inserted", planned.inserted, done.inserted),
         ("rows filled", planned.filled, done.filled),
         ("rows updated", planned.updated, done.updated),
     ] {
-        ensure_planned(&live.name, what, planned, done)?;
+        ensure_planned(table, what, planned, done)?;
     }
     Ok(())
 }

@@ -287,7 +287,7 @@ fn write(
         return Ok(None);
     }
     let mut done = Done::default();
-    match carry_out(basis, shapes, plan, &mut done, progress) {
+    match carry_out(basis, keeper, shapes, plan, &mut done, progress) {
         Ok(()) if done.conflicts.is_empty() => {
             done.after = safety::commit(
                 keeper.store,
@@ -319,12 +319,14 @@ fn write(
 
 fn carry_out(
     basis: &Basis<'_>,
+    keeper: &Keeper<'_>,
     shapes: &[TableShape],
     plan: &Plan<'_>,
     done: &mut Done,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let before = verify::Before::of(basis, shapes, plan)?;
+    let saved = keeper.before.map(|before| &before.manifest);
+    let before = verify::Before::of(basis, shapes, plan, saved)?;
     done.findings = apply::run(basis, shapes, plan, progress)?;
     progress.phase("Checking", 0, Unit::Records);
     let (conflicts, findings) = (&mut done.conflicts, &mut done.findings);

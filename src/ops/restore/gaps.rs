@@ -14,7 +14,7 @@ use super::{closure, records};
 use crate::error::Error;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
-use crate::target::{Doing, KeyMap, Record, Step, Targets, Worksheet};
+use crate::target::{Doing, KeyMap, Record, Step, TargetError, Targets, Worksheet};
 
 /// Looks for gaps in one plan.
 pub(super) struct Gaps<'p, 's> {
@@ -208,7 +208,7 @@ impl<'p> Gaps<'p, '_> {
         link_at: usize,
         key: &Reference,
         targets: Option<&mut Targets<'p>>,
-    ) -> Result<bool, crate::target::TargetError> {
+    ) -> Result<bool, TargetError> {
         let link = &self.links.all[link_at];
         let fate = match link.wanted {
             Some(wanted) => self.keys.fate(wanted, &key.was)?,
@@ -241,67 +241,20 @@ impl<'p> Gaps<'p, '_> {
     ) -> Result<(), Error> {
         self.each_step(table, progress, |gaps, one| {
             let Some(step) = one.step else { return Ok(()) };
-            let mut step = step.clone();
-            let (mut drop, mut altered) = (false, false);
+            let mut draft = Draft {
+                step: step.clone(),
+                drop: false,
+                altered: false,
+            };
             for suspect in suspects.iter_mut() {
-                let Some(key) = gaps.reference(suspect.link, one) else {
-                    continue;
-                };
-                if !suspect.has(&key.was)? || key.was != key.now {
-                    continue;
-                }
-                let link = &gaps.links.all[suspect.link];
-                let fate = match link.wanted {
-                    Some(wanted) => gaps.keys.fate(wanted, &key.was)?,
-                    None => None,
-                };
-                if fate == Some(Fate::Dropped) {
-                    drop |= !release(&mut step, link);
-                    altered = true;
-                    continue;
-                }
-                if link.in_snapshot && fate.is_none() && !suspect.is_in_snapshot(&key.was)? {
-                    gaps.tables[table].tally.report.carried += 1;
-                    continue;
-                }
-                let in_snapshot = suspect.is_in_snapshot(&key.was)?;
-                let (basis, shapes, links) = (gaps.basis, gaps.shapes, gaps.links);
-                let answers = &mut gaps.answers;
-                match answers.of(basis, shapes, links, suspect.link, &key.was, in_snapshot)? {
-                    Answer::None => suspect.undecided(&key.was)?,
-                    Answer::Create => match gaps.create(link, &key.was)? {
-                        true => found.created = true,
-                        false => suspect.undecided(&key.was)?,
-                    },
-                    Answer::Give => found.created = true,
-                    Answer::Map(values) => {
-                        set(&mut step, link, &values);
-                        altered = true;
-                    }
-                    Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
-                    Answer::Null => {
-                        let nulls = suspect.nulls.clone();
-                        step.changes.retain(|(at, _)| !nulls.contains(at));
-                        step.columns.retain(|at| !nulls.contains(at));
-                        if step.doing == Doing::Insert || step.doing == Doing::Rewrite {
-                            step.changes
-                                .extend(nulls.iter().map(|at| (*at, Value::Null)));
-                        }
-                        drop |= empty_write(&step);
-                        altered = true;
-                    }
-                    Answer::Skip => {
-                        drop |= !release(&mut step, link);
-                        altered = true;
-                    }
-                }
+                found.created |= gaps.settle_one(one, suspect, &mut draft)?;
             }
-            match (drop, altered) {
+            match (draft.drop, draft.altered) {
                 (true, _) => {
                     found.dropped = true;
-                    gaps.leave_out(table, one, &step)
+                    gaps.leave_out(table, one, &draft.step)
                 }
-                (false, true) => gaps.tables[table].steps.put(&step),
+                (false, true) => gaps.tables[table].steps.put(&draft.step),
                 (false, false) => Ok(()),
             }
         })?;
@@ -316,8 +269,52 @@ impl<'p> Gaps<'p, '_> {
         Ok(())
     }
 
+    /// Carries out what is decided about one reference of a record. True if a parent is to be created.
+    fn settle_one(
+        &mut self,
+        one: &One<'_>,
+        suspect: &mut Suspects<'p>,
+        draft: &mut Draft,
+    ) -> Result<bool, TargetError> {
+        let Some(key) = self.reference(suspect.link, one) else {
+            return Ok(false);
+        };
+        if !suspect.has(&key.was)? || key.was != key.now {
+            return Ok(false);
+        }
+        let (basis, shapes, links) = (self.basis, self.shapes, self.links);
+        let link = &links.all[suspect.link];
+        let fate = match link.wanted {
+            Some(wanted) => self.keys.fate(wanted, &key.was)?,
+            None => None,
+        };
+        let in_snapshot = suspect.is_in_snapshot(&key.was)?;
+        if fate == Some(Fate::Dropped) {
+            draft.release(link);
+            return Ok(false);
+        }
+        if link.in_snapshot && fate.is_none() && !in_snapshot {
+            self.tables[link.child].tally.report.carried += 1;
+            return Ok(false);
+        }
+        let answers = &mut self.answers;
+        match answers.of(basis, shapes, links, suspect.link, &key.was, in_snapshot)? {
+            Answer::None => suspect.undecided(&key.was)?,
+            Answer::Create => match self.create(link, &key.was)? {
+                true => return Ok(true),
+                false => suspect.undecided(&key.was)?,
+            },
+            Answer::Give => return Ok(true),
+            Answer::Map(values) => draft.set(link, &values),
+            Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
+            Answer::Null => draft.set_null(&suspect.nulls),
+            Answer::Skip => draft.release(link),
+        }
+        Ok(false)
+    }
+
     /// Puts a parent in the scope. False if it is there already, and still missing.
-    fn create(&mut self, link: &Link, key: &[Value]) -> Result<bool, crate::target::TargetError> {
+    fn create(&mut self, link: &Link, key: &[Value]) -> Result<bool, TargetError> {
         let (Parent::Planned(parent), Some(wanted)) = (link.parent, link.wanted) else {
             return Ok(false);
         };
@@ -325,7 +322,7 @@ impl<'p> Gaps<'p, '_> {
         for (columns, keys) in &mut self.chosen[parent].created {
             if columns == mapped {
                 if keys.has(key)? {
-                    return Ok(self.answers.is_new(wanted, key)?);
+                    return self.answers.is_new(wanted, key);
                 }
                 keys.add(key, 0)?;
                 self.answers.note_new(wanted, key)?;
@@ -336,12 +333,7 @@ impl<'p> Gaps<'p, '_> {
     }
 
     /// Leaves a record out that was to be written.
-    fn leave_out(
-        &mut self,
-        table: usize,
-        one: &One<'_>,
-        step: &Step,
-    ) -> Result<(), crate::target::TargetError> {
+    fn leave_out(&mut self, table: usize, one: &One<'_>, step: &Step) -> Result<(), TargetError> {
         let plan = &mut self.tables[table];
         plan.steps.remove(one.ordinal)?;
         let report = &mut plan.tally.report;
@@ -376,7 +368,7 @@ impl<'p> Gaps<'p, '_> {
         &mut self,
         table: usize,
         progress: &mut dyn Progress,
-        mut each: impl FnMut(&mut Self, &One<'_>) -> Result<(), crate::target::TargetError>,
+        mut each: impl FnMut(&mut Self, &One<'_>) -> Result<(), TargetError>,
     ) -> Result<(), Error> {
         let shape = &self.shapes[table];
         let Some(entity) = shape.entity(self.basis) else {
@@ -423,28 +415,53 @@ struct Reference {
     now: Vec<Value>,
 }
 
-/// Takes the columns of a reference out of what is filled or updated. False if the record itself must be
-/// left out.
-fn release(step: &mut Step, link: &Link) -> bool {
-    match step.doing {
-        Doing::Insert | Doing::Rewrite => false,
-        Doing::Fill | Doing::Update => {
-            step.columns.retain(|at| !link.columns.contains(at));
-            step.changes.retain(|(at, _)| !link.columns.contains(at));
-            !step.columns.is_empty()
+/// A step while it is decided about its references.
+struct Draft {
+    step: Step,
+    /// The record is left out.
+    drop: bool,
+    altered: bool,
+}
+
+impl Draft {
+    /// Takes the columns of a reference out of what is filled or updated; an inserted record is left
+    /// out.
+    fn release(&mut self, link: &Link) {
+        self.altered = true;
+        match self.step.doing {
+            Doing::Insert | Doing::Rewrite => self.drop = true,
+            Doing::Fill | Doing::Update => {
+                let step = &mut self.step;
+                step.columns.retain(|at| !link.columns.contains(at));
+                step.changes.retain(|(at, _)| !link.columns.contains(at));
+                self.drop |= step.columns.is_empty();
+            }
         }
     }
-}
 
-/// True if nothing is left to be written to a row.
-fn empty_write(step: &Step) -> bool {
-    matches!(step.doing, Doing::Fill | Doing::Update) && step.columns.is_empty()
-}
+    /// Sets the columns of a reference.
+    fn set(&mut self, link: &Link, values: &[Value]) {
+        self.altered = true;
+        for (at, value) in link.columns.iter().zip(values) {
+            self.step.changes.retain(|(other, _)| other != at);
+            self.step.changes.push((*at, value.clone()));
+        }
+    }
 
-/// Sets the columns of a reference.
-fn set(step: &mut Step, link: &Link, values: &[Value]) {
-    for (at, value) in link.columns.iter().zip(values) {
-        step.changes.retain(|(other, _)| other != at);
-        step.changes.push((*at, value.clone()));
+    /// Sets these columns to NULL; a row that is there keeps what it has in them.
+    fn set_null(&mut self, columns: &[usize]) {
+        self.altered = true;
+        let step = &mut self.step;
+        step.changes.retain(|(at, _)| !columns.contains(at));
+        match step.doing {
+            Doing::Insert | Doing::Rewrite => {
+                let nulls = columns.iter().map(|at| (*at, Value::Null));
+                step.changes.extend(nulls);
+            }
+            Doing::Fill | Doing::Update => {
+                step.columns.retain(|at| !columns.contains(at));
+                self.drop |= step.columns.is_empty();
+            }
+        }
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct Keys<'w> {
     gaps: Vec<bool>,
 }
 
+/// Gives the values that a record or row has now in some of its mapped columns.
+pub(super) type Values<'f> = dyn Fn(&[usize]) -> Result<Vec<Value>, TargetError> + 'f;
+
 /// A record's values where they are not the snapshot's: mapped column and value.
 pub(super) type Changes = Vec<(usize, Value)>;
 
@@ -199,7 +202,7 @@ impl<'w> Keys<'w> {
         links: &Links,
         table: usize,
         was: Record<'_>,
-        is: &dyn Fn(&[usize]) -> Result<Vec<Value>, TargetError>,
+        is: &Values<'_>,
     ) -> Result<(), TargetError> {
         for (at, wanted) in links.of_parent(table) {
             let Some(old) = was.whole(&wanted.mapped) else {
@@ -218,7 +221,7 @@ impl<'w> Keys<'w> {
             if same {
                 continue;
             }
-            match new.iter().any(|value| *value == Value::Null) {
+            match new.contains(&Value::Null) {
                 true => self.lose(at, &old)?,
                 false => self.maps[at].put(&old, Fate::Moved.mark(), &new)?,
             }

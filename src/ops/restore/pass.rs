@@ -97,28 +97,7 @@ impl<'p> Pass<'p, '_> {
             return Ok(tally);
         };
         let has_rows = !shape.made && basis.live.has_rows(&shape.live.name)?;
-        let may_collide = !shape.same_keys
-            || shape.map.declared.is_some()
-            || self.keys.may_translate(self.links, self.table);
-        let ignore_checks = shape.keeps_checks_broken(basis.mode());
-        let mut tools = Tools {
-            matcher: Matcher::new(basis, self.sheet, shape, has_rows, may_collide)?,
-            new_ids: NewIds::of(basis, shape)?,
-            tried: match shape.made {
-                true => None,
-                false => trial.writer(
-                    &basis.view.schema,
-                    &shape.live,
-                    &shape.map,
-                    basis.schema,
-                    ignore_checks,
-                )?,
-            },
-            written: self.sheet.row_map(&shape.live)?,
-            translates: false,
-            fields: Vec::new(),
-        };
-        tools.translates = self.keys.may_translate(self.links, self.table);
+        let mut tools = self.tools(trial, has_rows)?;
         // Most records are where they were: their rows are met on the way, not looked up.
         let rows = match has_rows {
             true => rows_beside(basis, shape)?,
@@ -164,6 +143,30 @@ impl<'p> Pass<'p, '_> {
             )?,
         }
         Ok(tally)
+    }
+
+    fn tools(&self, trial: &'p Trial, has_rows: bool) -> Result<Tools<'p>, Error> {
+        let (basis, shape) = (self.basis, self.shape());
+        let translates = self.keys.may_translate(self.links, self.table);
+        let may_collide = !shape.same_keys || shape.map.declared.is_some() || translates;
+        let tried = match shape.made {
+            true => None,
+            false => trial.writer(
+                &basis.view.schema,
+                &shape.live,
+                &shape.map,
+                basis.schema,
+                shape.keeps_checks_broken(basis.mode()),
+            )?,
+        };
+        Ok(Tools {
+            matcher: Matcher::new(basis, self.sheet, shape, has_rows, may_collide)?,
+            new_ids: NewIds::of(basis, shape)?,
+            tried,
+            written: self.sheet.row_map(&shape.live)?,
+            translates,
+            fields: Vec::new(),
+        })
     }
 
     fn record(

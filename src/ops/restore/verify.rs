@@ -9,6 +9,7 @@ use super::objects::is_made;
 use super::plan::Plan;
 use super::shape::TableShape;
 use crate::error::Error;
+use crate::format::manifest::Manifest;
 use crate::model::schema::ForeignKey;
 use crate::progress::Finding;
 use crate::target::{CheckLevel, ForeignKeyCheck, TargetError, is_ordinary, of_values};
@@ -22,16 +23,21 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Looks at it.
+    /// Looks at it; `saved`: a snapshot of this very state, whose verdicts need not be found again.
     pub(super) fn of(
         basis: &Basis<'_>,
         shapes: &[TableShape],
         plan: &Plan<'_>,
+        saved: Option<&Manifest>,
     ) -> Result<Self, TargetError> {
         let mut verdicts = BTreeMap::new();
+        let saved = saved.filter(|saved| !saved.damaged);
         for name in affected(basis, shapes, plan) {
             if basis.view.schema.table(&name).is_some() {
-                let verdict = basis.live.foreign_keys(&name)?;
+                let verdict = match saved {
+                    Some(saved) => recorded(saved, &name),
+                    None => basis.live.foreign_keys(&name)?,
+                };
                 verdicts.insert(name, verdict);
             }
         }
@@ -117,6 +123,18 @@ impl Before {
             conflicts.note(name, "rows".to_owned(), reason);
         }
     }
+}
+
+/// The verdict that a snapshot has of a table.
+fn recorded(saved: &Manifest, table: &str) -> ForeignKeyCheck {
+    let mut check = ForeignKeyCheck::default();
+    for verdict in saved.foreign_keys.iter().filter(|v| v.table == table) {
+        check.defect = check.defect.or_else(|| verdict.unchecked.clone());
+        if verdict.violations > 0 {
+            check.violations.insert(verdict.id, verdict.violations);
+        }
+    }
+    check
 }
 
 /// Tables with foreign keys whose rows, or whose parents' rows, are written.
