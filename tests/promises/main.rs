@@ -11,6 +11,7 @@
 
 mod after_snapshot_faults;
 mod after_snapshots;
+mod ancestors_faults;
 mod any_database;
 mod backend_contract;
 mod bad_input;

@@ -610,7 +610,7 @@ fn two_records_that_mean_one_row_are_a_conflict() {
     let schema = "CREATE TABLE t(a UNIQUE, b UNIQUE, c);";
     let from = stage.make(
         "from.db",
-        &format!("{schema} INSERT INTO t VALUES(1, 5, 'x'), (6, 2, 'y')"),
+        &format!("{schema} INSERT INTO t VALUES(1, NULL, 'x'), (NULL, 2, 'y')"),
     );
     let to = stage.make(
         "to.db",

@@ -32,6 +32,10 @@ pub(super) enum Identity {
         row: Row,
         /// True if the primary key finds it.
         by_primary: bool,
+        /// The keys that find it.
+        keys: Vec<KeyName>,
+        /// UNIQUE keys that find no row; where the primary key is confirmed by another, none.
+        missing: Vec<KeyName>,
     },
     /// The row with its primary key, whose other keys say that it may be another thing.
     Doubtful {
@@ -72,17 +76,28 @@ pub(super) fn identify(found: &[Found]) -> Identity {
                 .map(|one| one.key)
                 .collect();
             let row = row.clone();
-            // A key that confirms the row outweighs one that does not.
-            match by_primary && keys.len() == 1 && !missing.is_empty() {
-                true => Identity::Doubtful { row, missing },
-                false => Identity::Same { row, by_primary },
+            match (by_primary, missing.is_empty()) {
+                (true, false) if keys.len() == 1 => Identity::Doubtful { row, missing },
+                // With the primary key, one that confirms the row outweighs one that does not.
+                (true, _) => Identity::Same {
+                    row,
+                    by_primary,
+                    keys,
+                    missing: Vec::new(),
+                },
+                (false, _) => Identity::Same {
+                    row,
+                    by_primary,
+                    keys,
+                    missing,
+                },
             }
         }
         _ => Identity::Several { rows, keys },
     }
 }
 
-/// True if a key that finds no row speaks against the row with the primary key: NULL in the row's key
+/// True if a key that finds no row speaks against a row that other keys find: NULL in the row's key
 /// says nothing. `fields` compares the row with the record.
 pub(super) fn contradicts(map: &ColumnMap, missing: &[KeyName], fields: &[Field]) -> bool {
     missing.iter().any(|name| {

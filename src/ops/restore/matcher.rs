@@ -35,6 +35,15 @@ pub(super) enum Verdict {
         /// The keys that find them.
         keys: Vec<KeyName>,
     },
+    /// A row that some UNIQUE keys find, and others contradict.
+    Disputed {
+        /// The row.
+        row: Row,
+        /// The keys that find it.
+        keys: Vec<KeyName>,
+        /// The keys that are others there.
+        missing: Vec<KeyName>,
+    },
     /// A row that is equal as a whole.
     Copy,
 }
@@ -115,8 +124,16 @@ impl<'d> Matcher<'d> {
         Ok(match identify(&found) {
             Identity::New => Verdict::New,
             Identity::Several { rows, keys } => Verdict::Several { rows, keys },
-            Identity::Same { row, by_primary } => {
+            Identity::Same {
+                row,
+                by_primary,
+                keys,
+                missing,
+            } => {
                 self.compare(&row, record, content)?;
+                if contradicts(&self.shape.map, &missing, &self.fields) {
+                    return Ok(Verdict::Disputed { row, keys, missing });
+                }
                 let other_id = !by_primary && self.has_other_id(record);
                 Verdict::Row { row, other_id }
             }

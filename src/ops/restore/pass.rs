@@ -224,6 +224,18 @@ impl<'p> Pass<'p, '_> {
                     false => Ok(()),
                 }
             }
+            Verdict::Disputed { row, keys, missing } => {
+                let reason = format!(
+                    "its key ({}) is that of a row with another {}",
+                    self.names(&keys),
+                    self.names(&missing)
+                );
+                self.unsettled(one)?;
+                match in_scope {
+                    true => self.conflict(record, std::slice::from_ref(&row), reason, tools, tally),
+                    false => Ok(()),
+                }
+            }
             Verdict::Several { rows, keys } => {
                 let reason = self.several(&keys, &rows);
                 self.unsettled(one)?;
@@ -489,26 +501,28 @@ impl<'p> Pass<'p, '_> {
             tally.report.left_out.doubtful += 1;
             return Ok(());
         }
-        let name = |key: &KeyName| self.shape().map.key(*key).map_or("", |key| &key.name);
-        let names: Vec<&str> = missing.iter().map(name).collect();
         let reason = format!(
             "the row with its primary key has another {}: it was renamed, or its id was given to another thing",
-            names.join("; ")
+            self.names(missing)
         );
         self.conflict(record, std::slice::from_ref(row), reason, tools, tally)
     }
 
     fn several(&self, keys: &[KeyName], rows: &[Row]) -> String {
-        let name = |key: &KeyName| self.shape().map.key(*key).map_or("", |key| &key.name);
-        let names: Vec<&str> = keys.iter().map(name).collect();
         match keys {
-            [_] => format!("its key ({}) is that of several rows", names.join("; ")),
+            [_] => format!("its key ({}) is that of several rows", self.names(keys)),
             _ => format!(
                 "its keys ({}) are those of {} different rows",
-                names.join("; "),
+                self.names(keys),
                 rows.len()
             ),
         }
+    }
+
+    /// Keys for people: their columns.
+    fn names(&self, keys: &[KeyName]) -> String {
+        let name = |key: &KeyName| self.shape().map.key(*key).map_or("", |key| &key.name);
+        keys.iter().map(name).collect::<Vec<&str>>().join("; ")
     }
 
     /// Notes that it is not known which row a record is: nothing may refer to it. Where a conflict stops

@@ -47,17 +47,28 @@ fn found(primary: &[i64], unique: &[&[i64]]) -> Vec<Found> {
 /// The table of which rows are the same thing, line by line.
 #[test]
 fn a_row_is_the_same_by_its_keys() {
-    let same = |id, by_primary| Identity::Same {
-        row: row(id),
-        by_primary,
+    let (id, code, mail) = (KeyName::Primary, KeyName::Unique(0), KeyName::Unique(1));
+    let same = |at, keys: &[KeyName], missing: &[KeyName]| Identity::Same {
+        row: row(at),
+        by_primary: keys.contains(&id),
+        keys: keys.to_vec(),
+        missing: missing.to_vec(),
     };
     assert_eq!(identify(&found(&[], &[])), Identity::New);
     assert_eq!(identify(&found(&[], &[&[]])), Identity::New);
-    assert_eq!(identify(&found(&[1], &[])), same(1, true));
-    assert_eq!(identify(&found(&[1], &[&[1]])), same(1, true));
-    assert_eq!(identify(&found(&[], &[&[2]])), same(2, false));
+    assert_eq!(identify(&found(&[1], &[])), same(1, &[id], &[]));
+    assert_eq!(identify(&found(&[1], &[&[1]])), same(1, &[id, code], &[]));
+    assert_eq!(identify(&found(&[], &[&[2]])), same(2, &[code], &[]));
+    // Whether the other key says something against it, the row's values tell.
+    assert_eq!(
+        identify(&found(&[], &[&[2], &[]])),
+        same(2, &[code], &[mail])
+    );
     // One UNIQUE key confirms the row, another has changed.
-    assert_eq!(identify(&found(&[1], &[&[1], &[]])), same(1, true));
+    assert_eq!(
+        identify(&found(&[1], &[&[1], &[]])),
+        same(1, &[id, code], &[])
+    );
     assert_eq!(
         identify(&found(&[1], &[&[]])),
         Identity::Doubtful {
