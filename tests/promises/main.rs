@@ -37,6 +37,7 @@ mod hostile_deltas;
 mod hostile_store;
 mod independent_reader;
 mod interfering;
+mod killed_restores;
 mod layering;
 mod live_sources;
 mod live_writers;
