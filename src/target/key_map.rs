@@ -1,6 +1,7 @@
 //! Keys of one table with what is known of each, kept in the plan's temporary database: compared as
 //! SQLite compares them in that table, with its affinities and collations.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::columns::{Identity, collation_name};
@@ -30,7 +31,15 @@ pub struct KeyMap<'w> {
     insert: Statement<'w>,
     find: Statement<'w>,
     count: u64,
+    /// What was asked last, by the very bytes that were asked: references of a table are few values.
+    asked: HashMap<Vec<u8>, Option<Entry>>,
 }
+
+/// Answers that are remembered.
+const ASKED_MAX: usize = 10_000;
+
+/// Bytes of a key whose answer is remembered.
+const ASKED_BYTES_MAX: usize = 200;
 
 impl Worksheet {
     /// An empty map for keys of a live table; `columns` are positions in the table.
@@ -87,6 +96,7 @@ impl Worksheet {
             ))?,
             name,
             count: 0,
+            asked: HashMap::new(),
         })
     }
 }
@@ -100,6 +110,7 @@ impl KeyMap<'_> {
     /// Adds a key with a number and values.
     pub fn put(&mut self, key: &[Value], mark: i64, values: &[Value]) -> Result<(), TargetError> {
         self.count += 1;
+        self.asked.clear();
         let packed = packed::pack(values);
         let mut put = || -> Result<(), SqliteError> {
             self.insert.bind(1, ValueRef::Integer(mark))?;
@@ -117,6 +128,21 @@ impl KeyMap<'_> {
         if self.count == 0 {
             return Ok(None);
         }
+        let bytes = packed::pack(key);
+        if let Some(answer) = self.asked.get(&bytes) {
+            return Ok(answer.clone());
+        }
+        let answer = self.find(key)?;
+        if bytes.len() <= ASKED_BYTES_MAX {
+            if self.asked.len() == ASKED_MAX {
+                self.asked.clear();
+            }
+            self.asked.insert(bytes, answer.clone());
+        }
+        Ok(answer)
+    }
+
+    fn find(&mut self, key: &[Value]) -> Result<Option<Entry>, TargetError> {
         let mut get = || -> Result<Option<Entry>, SqliteError> {
             for (at, value) in key.iter().enumerate() {
                 self.find.bind(at + 1, value.as_ref())?;
@@ -150,6 +176,7 @@ impl KeyMap<'_> {
             return Ok(());
         }
         self.count = 0;
+        self.asked.clear();
         let sql = format!("DELETE FROM {}", self.name);
         let done = self.worksheet.db.execute(&sql);
         done.map_err(|e| TargetError::of(self.path, "temporary database", e))

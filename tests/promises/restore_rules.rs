@@ -410,6 +410,38 @@ fn a_replaced_table_may_have_swapped_its_keys() {
     assert_eq!(all(&stage, "c")[0], r#"c(1, "a", "Ada")"#);
 }
 
+/// Triggers do not fire; the full-text index that they keep is built anew, and by an undo again.
+#[test]
+fn a_full_text_index_follows_what_is_restored() {
+    let schema = "CREATE TABLE n(id INTEGER PRIMARY KEY, body TEXT);
+        CREATE VIRTUAL TABLE f USING fts5(body, content='n', content_rowid='id');
+        CREATE TRIGGER n_ai AFTER INSERT ON n BEGIN INSERT INTO f(rowid, body) VALUES(new.id, new.body); END";
+    let found = |stage: &Stage, word: &str| {
+        let sql = format!("SELECT count(*) FROM f WHERE f MATCH '{word}'");
+        super::stage::number(&stage.path("to.db"), &sql)
+    };
+    let (mut stage, done) = restored(
+        schema,
+        "INSERT INTO n VALUES(1, 'apple'), (2, 'pear')",
+        "INSERT INTO n VALUES(1, 'apple')",
+        |_| {},
+    );
+    assert!(!done.is_stopped(), "{done:?}");
+    assert_eq!((found(&stage, "pear"), found(&stage, "apple")), (1, 1));
+    assert!(
+        done.findings
+            .iter()
+            .any(|f| f.subject == "f" && f.text.contains("built anew"))
+    );
+    let options = larder::ops::undo::UndoOptions {
+        target: stage.path("to.db"),
+        ..Default::default()
+    };
+    let (store, world) = (&mut stage.store, &stage.world);
+    larder::ops::undo::run(store, world, &options, &mut larder::progress::NoProgress).unwrap();
+    assert_eq!((found(&stage, "pear"), found(&stage, "apple")), (0, 1));
+}
+
 #[test]
 fn a_forced_replacement_leaves_children_without_parents_and_says_so() {
     let from = "INSERT INTO c VALUES(1, 'a', 'Ada')";

@@ -11,7 +11,7 @@ use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{Doing, Header, LiveWriter, Record, Step, TargetError};
+use crate::target::{Doing, Header, LiveWriter, Record, Step, TargetError, full_texts_over};
 
 /// Carries the plan out.
 pub(super) fn run(
@@ -45,11 +45,38 @@ pub(super) fn run(
             findings.push(Finding::warning(object.name.clone(), text));
         }
     }
+    if !basis.options.fire_triggers {
+        full_texts(basis, shapes, plan, &mut findings)?;
+    }
     settings(basis, shapes, plan)?;
     if progress.cancelled() {
         return Err(Error::Cancelled);
     }
     Ok(findings)
+}
+
+/// Full-text indexes that triggers would have kept up to date.
+fn full_texts(
+    basis: &Basis<'_>,
+    shapes: &[TableShape],
+    plan: &Plan<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    let touched = shapes.iter().zip(&plan.tables);
+    let touched = touched.filter(|(_, table)| table.is_touched());
+    let touched: Vec<String> = touched.map(|(shape, _)| shape.live.name.clone()).collect();
+    for name in full_texts_over(&basis.view.schema, &touched) {
+        findings.push(match basis.live.rebuild_full_text(&name)? {
+            None => Finding::note(name, "a full-text index over what was restored: built anew"),
+            Some(refused) => {
+                let text = format!(
+                    "a full-text index over what was restored; it cannot be built anew here: {refused}"
+                );
+                Finding::warning(name, text)
+            }
+        });
+    }
+    Ok(())
 }
 
 pub(super) fn ensure_planned(

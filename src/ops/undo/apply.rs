@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, Unit};
 use crate::target::{
-    CheckLevel, Doing, ForeignKeyCheck, LiveView, LiveWriter, Record, TargetError, is_ordinary,
-    of_values,
+    CheckLevel, Doing, ForeignKeyCheck, LiveView, LiveWriter, Record, TargetError, full_texts_over,
+    is_ordinary, of_values,
 };
 use crate::tree::diff::Change;
 
@@ -43,6 +43,13 @@ pub(super) fn run(
     written?;
     for object in &plan.dropped {
         live.drop_object(object)?;
+    }
+    let touched: Vec<String> = plan.tables.iter().map(|t| t.live.name.clone()).collect();
+    for name in full_texts_over(&view.schema, &touched) {
+        if let Some(refused) = live.rebuild_full_text(&name)? {
+            let text = format!("a full-text index that cannot be built anew here: {refused}");
+            outcome.findings.push(Finding::warning(name, text));
+        }
     }
     progress.phase("Checking", 0, Unit::Records);
     let gone = |name: &String| plan.dropped.iter().any(|o| o.name == *name);
