@@ -174,6 +174,37 @@ pub enum SelectError {
         /// Where the store is.
         store: String,
     },
+    /// Neither of two states has this table.
+    #[error("no table {table:?} in {before} or {after}")]
+    NoTable {
+        /// The name that was given.
+        table: String,
+        /// One state, by name or path.
+        before: String,
+        /// The other.
+        after: String,
+        /// A table that exists and is near.
+        nearest: Option<String>,
+    },
+    /// A virtual table: what it shows lies in other tables.
+    #[error("table {table} is virtual: it has no rows of its own to compare")]
+    Virtual {
+        /// The table.
+        table: String,
+    },
+    /// A key that no row of the table can have.
+    #[error("{value:?} is no key of table {table}: {}", match columns.as_slice() {
+        [] => "it has no primary key".to_owned(),
+        columns => format!("its key is ({}): so many values, with commas", columns.join(", ")),
+    })]
+    BadKey {
+        /// The table.
+        table: String,
+        /// The key that was given.
+        value: String,
+        /// The columns of the primary key.
+        columns: Vec<String>,
+    },
     /// The snapshot has records only.
     #[error("snapshot {snapshot} holds no pages: its records alone make the database again")]
     NoPages {

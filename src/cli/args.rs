@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use crate::cli::commands::backup::BackupArgs;
 use crate::cli::commands::cat::CatArgs;
 use crate::cli::commands::completions::CompletionsArgs;
+use crate::cli::commands::diff::DiffArgs;
 use crate::cli::commands::export::ExportArgs;
 use crate::cli::commands::init::InitArgs;
 use crate::cli::commands::list::ListArgs;
@@ -133,6 +134,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Show the entity files of a snapshot
     Ls(LsArgs),
+    /// Show what differs between two snapshots, or a snapshot and a database
+    Diff(DiffArgs),
     /// Say what uses the space of a store, and what it saves
     Stats(StatsArgs),
     /// Write the records of one entity to stdout

@@ -12,6 +12,7 @@ use crate::error::SourceError;
 use crate::error::StoreError;
 use crate::error::TargetError;
 use crate::ops::backup::BackupOutcome;
+use crate::ops::diff::DiffOutcome;
 use crate::ops::list::ListOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
@@ -205,7 +206,8 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::TooOld { .. }
         | StoreError::Encoding { .. }
         | StoreError::Cache(_)
-        | StoreError::Census(_) => Code::Failed,
+        | StoreError::Census(_)
+        | StoreError::Scratch(_) => Code::Failed,
     }
 }
 
@@ -227,9 +229,11 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::NoEntity { .. }
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
+        | SelectError::NoTable { .. }
+        | SelectError::Virtual { .. }
         | SelectError::NoPages { .. } => Code::Failed,
         // The words do not say which: more of them do.
-        SelectError::SeveralSources { .. } => Code::Usage,
+        SelectError::SeveralSources { .. } | SelectError::BadKey { .. } => Code::Usage,
     }
 }
 
@@ -290,5 +294,14 @@ pub fn of_restore(outcome: &RestoreOutcome) -> Code {
         of_findings(&outcome.findings)
     } else {
         Code::Conflicts
+    }
+}
+
+/// The code of a comparison. `tell`: a difference is told by it, as `git diff --exit-code` does.
+pub fn of_diff(outcome: &DiffOutcome, tell: bool) -> Code {
+    match of_findings(&outcome.findings) {
+        // The number that `git diff` and `diff` have for it.
+        Code::Ok if tell && outcome.differs() => Code::Failed,
+        code => code,
     }
 }

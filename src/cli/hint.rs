@@ -159,7 +159,7 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "It belongs to another user: ask for permission, or name another place.".to_owned(),
         ),
         StoreError::Backend(_) => None,
-        StoreError::Census(_) => Some(
+        StoreError::Census(_) | StoreError::Scratch(_) => Some(
             "Free some space in the folder for temporary files, or set TMPDIR to another."
                 .to_owned(),
         ),
@@ -196,6 +196,10 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
             "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
                 .to_owned(),
         ),
+        SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
+            Some("Leave out --table to see which tables differ.".to_owned())
+        }
+        SelectError::BadKey { .. } => None,
         SelectError::NoEntity { snapshot, .. } => Some(format!(
             "Its entities are listed with: {} ls {}",
             look.program,
@@ -207,9 +211,9 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
 /// The nearest thing that exists, for the words that name nothing.
 fn nearest(error: &SelectError) -> Option<String> {
     match error {
-        SelectError::NoSnapshot { nearest, .. } | SelectError::NoEntity { nearest, .. } => {
-            nearest.clone()
-        }
+        SelectError::NoSnapshot { nearest, .. }
+        | SelectError::NoEntity { nearest, .. }
+        | SelectError::NoTable { nearest, .. } => nearest.clone(),
         SelectError::NoSource { name, sources, .. } => {
             nearest_of(name, sources.iter().map(String::as_str))
         }
@@ -220,6 +224,8 @@ fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::BadName { .. }
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
+        | SelectError::BadKey { .. }
+        | SelectError::Virtual { .. }
         | SelectError::NoPages { .. } => None,
     }
 }

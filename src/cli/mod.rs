@@ -9,6 +9,7 @@ pub mod exit;
 pub mod failure;
 pub mod hint;
 pub mod open;
+pub mod operand;
 pub mod output;
 pub mod paths;
 pub mod quote;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Undo(args) => commands::undo::run(&args, cx),
         Command::Show(args) => commands::show::run(&args, cx),
         Command::Ls(args) => commands::ls::run(&args, cx),
+        Command::Diff(args) => commands::diff::run(args, cx),
         Command::Stats(args) => commands::stats::run(&args, cx),
         Command::Cat(args) => commands::cat::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),

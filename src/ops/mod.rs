@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod content;
+pub mod diff;
 pub mod export;
 mod grow;
 pub mod list;
@@ -10,7 +11,7 @@ pub mod restore;
 mod safety;
 pub mod select;
 pub mod show;
-mod side_by_side;
+pub mod side_by_side;
 pub mod stats;
 pub mod stored;
 pub mod undo;

@@ -121,6 +121,15 @@ pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
     Ok(Store::create(backend, world.env.clone(), usage)?)
 }
 
+/// Names of what lies in a folder; none where it cannot be read.
+pub fn names_in(folder: &Path, world: &World) -> Vec<String> {
+    let listed = world.vfs.list_folder(folder).unwrap_or_default();
+    let names = listed.iter().filter(|found| found.kind == EntryKind::File);
+    names
+        .map(|found| found.path.display().to_string())
+        .collect()
+}
+
 /// Tells what is at a path.
 ///
 /// A folder that holds nothing but folders of a store without its config, as a first backup that

@@ -1,247 +1,212 @@
-//! The records of a table and the rows of a live one, walked side by side in the order of both. Memory:
-//! one leaf and one row.
+//! A stored table and a live one walked side by side, in one pass: which records and rows have the
+//! same place in the order of both, and which stand alone. Whether they are the same thing, and in
+//! what they differ, is the caller's to say.
+//!
+//! Both must have one order: rowids, or the same key of a WITHOUT ROWID table. Memory: one leaf of
+//! the tree and one live row.
 
 use std::cmp::Ordering;
+use std::io::Read;
 
 use crate::error::Error;
-use crate::format::blob::BlobError;
-use crate::format::manifest::Entity;
+use crate::format::blob::BlobSource;
 use crate::model::row::{RowRef, compare_values};
-use crate::model::schema::Table;
-use crate::model::value::ValueRef;
-use crate::ops::content::StoredContent;
-use crate::ops::stored::root_of;
+use crate::model::schema::{Table, TableKind};
+use crate::model::text::TextEncoding;
+use crate::model::value::{LongClass, ValueRef};
 use crate::progress::Progress;
-use crate::store::{StoreError, StoreReader};
-use crate::target::{ColumnMap, LiveRow, LiveRows, SpilledContent, TargetError};
-use crate::tree::cursor::{Cursor, PlacedLeaf};
-use crate::tree::{Order, TreeShape};
+use crate::store::StoreError;
+use crate::target::{LiveRow, LiveRows, LiveValue, SpilledContent, TargetError};
+use crate::tree::cursor::Cursor;
+use crate::tree::{KeyPart, Order, Root, TreeShape};
 
-/// Records between two looks at Ctrl-C.
-const RECORDS_A_STEP: u64 = 4096;
+/// Rows between two looks at Ctrl-C.
+const ROWS_A_STEP: u64 = 4096;
 
-/// What is met on the walk.
-pub enum Pair<'p> {
-    /// A record that no row has the key of: its place among the records, from 0.
-    Stored(u64, RowRef<'p>),
-    /// A row that no record has the key of.
-    Live(&'p LiveRow<'p>),
-    /// A record, its place, and the row of its key.
-    Both(u64, RowRef<'p>, &'p LiveRow<'p>),
+/// The longest part of a key that is loaded to be compared.
+const KEY_BYTES_MAX: u64 = 1 << 20;
+
+/// A record, a live row, or both in one place.
+#[derive(Clone, Copy)]
+pub enum Beside<'r> {
+    /// No live row has the record's place.
+    OnlyStored(RowRef<'r>),
+    /// No record has the row's place.
+    OnlyLive(LiveRow<'r>),
+    /// Both have one.
+    Both(RowRef<'r>, LiveRow<'r>),
 }
 
-/// True if records and rows come in one order: by rowid, or by the same primary key.
-pub fn is_possible(shape: &TreeShape, stored: &Table, live: &Table, map: &ColumnMap) -> bool {
-    match &shape.order {
-        Order::RowidAlias => {
-            let name = |table: &Table| {
-                let at = table.rowid_alias()?;
-                table.columns.get(at).map(|c| c.name.to_ascii_lowercase())
+/// The order that a stored table and a live one share.
+#[derive(Debug, Clone)]
+pub enum SharedOrder {
+    /// By rowid.
+    Rowids,
+    /// By a key: its parts in the record, and where the live rows have them.
+    Key(Vec<(KeyPart, usize)>, TextEncoding),
+}
+
+impl SharedOrder {
+    /// The order of both; `None` if they have none in common, or none that is known here.
+    ///
+    /// `read`: the columns of the live table that its rows give, by their positions in the table. A
+    /// key must be among them.
+    pub fn of(
+        stored: (&Table, TextEncoding),
+        live: (&Table, TextEncoding),
+        read: &[usize],
+    ) -> Option<Self> {
+        let shape = TreeShape::of(stored.0, stored.1);
+        let parts = match &shape.order {
+            Order::RowidAlias | Order::RowidHidden => {
+                return live.0.rowid_column().map(|_| Self::Rowids);
+            }
+            Order::Key(parts) if shape.order_is_known() => parts,
+            _ => return None,
+        };
+        let key = &live.0.primary_key;
+        if live.0.kind != TableKind::WithoutRowid || stored.1 != live.1 || key.len() != parts.len()
+        {
+            return None;
+        }
+        let leaf: Vec<usize> = stored.0.leaf_columns().collect();
+        let mut shared = Vec::with_capacity(parts.len());
+        for (part, live_part) in parts.iter().zip(key) {
+            let column = live_part.column as usize;
+            let name = &stored.0.columns.get(*leaf.get(part.at)?)?.name;
+            let is_same = live.0.column_at(name) == Some(column)
+                && part.collation == live_part.collation
+                && part.descending == live_part.descending;
+            let place = read.iter().position(|at| *at == column)?;
+            shared.push(is_same.then(|| (part.clone(), place))?);
+        }
+        Some(Self::Key(shared, stored.1))
+    }
+
+    /// Which comes first. Parts of a key that are spilled are read to be compared.
+    ///
+    /// Errors: `Unsupported` for a part over 1 MiB.
+    pub fn compare(
+        &self,
+        record: RowRef<'_>,
+        row: &LiveRow<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Ordering, TargetError> {
+        let (parts, encoding) = match self {
+            Self::Rowids => return Ok(record.rowid.cmp(&row.rowid)),
+            Self::Key(parts, encoding) => (parts, *encoding),
+        };
+        for (part, at) in parts {
+            let stored = record.values.get(part.at).copied();
+            let mut loaded = Vec::new();
+            let stored = match stored.unwrap_or(ValueRef::Null) {
+                ValueRef::Spilled(s) if s.bytes > KEY_BYTES_MAX => return Err(row.key_too_long()),
+                ValueRef::Spilled(s) => {
+                    let opened = content
+                        .open(&s)
+                        .and_then(|mut it| it.read_to_end(&mut loaded));
+                    opened.map_err(|cause| row.no_content(cause))?;
+                    match s.class {
+                        LongClass::Text => ValueRef::Text(&loaded),
+                        LongClass::Blob => ValueRef::Blob(&loaded),
+                    }
+                }
+                value => value,
             };
-            name(live).is_some() && name(stored) == name(live)
-        }
-        Order::RowidHidden => map.keeps_rowid,
-        Order::Key(_) => {
-            let parts = |table: &Table| -> Vec<_> {
-                let of = |key: &crate::model::schema::KeyColumn| {
-                    let column = table.columns.get(key.column as usize);
-                    let name = column.map(|c| c.name.to_ascii_lowercase());
-                    (name, key.collation.clone(), key.descending)
-                };
-                table.primary_key.iter().map(of).collect()
+            let LiveValue::Here(live) = row.value(*at)? else {
+                return Err(row.key_too_long());
             };
-            let same = parts(stored) == parts(live) && stored.kind == live.kind;
-            same && shape.order_is_known()
+            let order = compare_values(stored, live, &part.collation, encoding);
+            match order.unwrap_or(Ordering::Equal) {
+                Ordering::Equal => {}
+                order if part.descending => return Ok(order.reverse()),
+                order => return Ok(order),
+            }
         }
-        Order::Place => false,
+        Ok(Ordering::Equal)
     }
 }
 
-/// The records of a tree, one after the other.
-struct Records<'r> {
-    shape: &'r TreeShape,
-    cursor: Cursor<'r>,
-    leaf: Option<PlacedLeaf>,
-    row: usize,
-    ordinal: u64,
+/// Looks at Ctrl-C now and then.
+struct Steps<'p> {
+    progress: &'p mut dyn Progress,
+    untold: u64,
 }
 
-impl Records<'_> {
-    /// Makes sure that a record is at hand, if any is left.
-    fn fill(&mut self) -> Result<bool, BlobError> {
-        let ended = |leaf: &PlacedLeaf| self.row >= leaf.leaf.rows();
-        if self.leaf.as_ref().is_none_or(ended) {
-            self.leaf = self.cursor.next_leaf()?;
-            self.row = 0;
+impl Steps<'_> {
+    fn step(&mut self) -> Result<(), Error> {
+        self.untold += 1;
+        if self.untold < ROWS_A_STEP {
+            return Ok(());
         }
-        Ok(self.leaf.is_some())
+        self.tell();
+        match self.progress.cancelled() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
     }
 
-    fn step(&mut self) {
-        self.row += 1;
-        self.ordinal += 1;
+    fn tell(&mut self) {
+        self.progress.advance(std::mem::take(&mut self.untold));
     }
 }
 
-/// Why a walk ended early.
-enum Stop {
-    Blob(BlobError),
-    Cancelled,
-}
-
-/// Walks. `rows` must be of the table that the tree lies over, and [`is_possible`] true.
+/// Calls `each` for every record of a tree and every live row, in their order. A step of `progress`
+/// is a record, a row, or both in one place.
 ///
-/// Errors: `Store`, `Target`, `Cancelled`.
+/// Errors: `Cancelled`; those of `each`; a damaged tree or database.
 pub fn walk(
-    reader: &StoreReader,
-    shape: &TreeShape,
-    entity: Option<&Entity>,
-    rows: &LiveRows<'_>,
+    source: &dyn BlobSource,
+    (shape, root): (&TreeShape, Option<&Root>),
+    live: &mut LiveRows<'_, '_>,
+    order: &SharedOrder,
+    content: &mut dyn SpilledContent,
     progress: &mut dyn Progress,
-    mut visit: impl FnMut(Pair<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+    each: &mut dyn FnMut(Beside<'_>, &mut dyn SpilledContent) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let root = entity.and_then(root_of);
-    let mut content = StoredContent::new(reader);
-    let mut records = Records {
-        shape,
-        cursor: Cursor::new(reader, shape, root.as_ref()),
-        leaf: None,
-        row: 0,
-        ordinal: 0,
+    let mut steps = Steps {
+        progress,
+        untold: 0,
     };
-    let mut stop = None;
-    let mut told = 0;
-    let walked = rows.for_each(|live| {
-        loop {
-            match records.fill() {
-                Ok(true) => {}
-                Ok(false) => {
-                    visit(Pair::Live(live), &mut content)?;
-                    return Ok(true);
-                }
-                Err(error) => {
-                    stop = Some(Stop::Blob(error));
-                    return Ok(false);
-                }
-            }
-            if records.ordinal >= told + RECORDS_A_STEP {
-                progress.advance(records.ordinal - told);
-                told = records.ordinal;
-                if progress.cancelled() {
-                    stop = Some(Stop::Cancelled);
-                    return Ok(false);
-                }
-            }
-            let order = meet(&records, rows, live, &mut content, &mut visit)?;
-            if order != Ordering::Greater {
-                records.step();
-            }
-            if order != Ordering::Less {
-                return Ok(true);
-            }
-        }
-    });
-    let walked = walked.and_then(|()| match stop {
-        Some(_) => Ok(()),
-        None => rest(&mut records, &mut content, &mut stop, progress, &mut visit),
-    });
-    progress.advance(records.ordinal.saturating_sub(told));
-    match (walked, stop) {
-        (_, Some(Stop::Cancelled)) => Err(Error::Cancelled),
-        (_, Some(Stop::Blob(error))) => Err(StoreError::from(error).into()),
-        // A large value that cannot be read is the store's failure, not the target's.
-        (Err(error), None) => match content.failure() {
-            Some(blob) => Err(StoreError::from(blob).into()),
-            None => Err(error.into()),
-        },
-        (Ok(()), None) => Ok(()),
-    }
-}
-
-/// Compares the record at hand with a row, and visits what comes first.
-fn meet(
-    records: &Records<'_>,
-    rows: &LiveRows<'_>,
-    live: &LiveRow<'_>,
-    content: &mut dyn SpilledContent,
-    visit: &mut impl FnMut(Pair<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
-) -> Result<Ordering, TargetError> {
-    let Some(leaf) = &records.leaf else {
-        return Ok(Ordering::Greater);
-    };
-    let mut values = Vec::new();
-    let rowid = leaf.row(records.row, &mut values);
-    let row = RowRef {
-        rowid,
-        values: &values,
-    };
-    let order = compare(records.shape, row, rows, live, content)?;
-    let pair = match order {
-        Ordering::Less => Pair::Stored(records.ordinal, row),
-        Ordering::Equal => Pair::Both(records.ordinal, row, live),
-        Ordering::Greater => Pair::Live(live),
-    };
-    visit(pair, content)?;
-    Ok(order)
-}
-
-/// The records behind the last row.
-fn rest(
-    records: &mut Records<'_>,
-    content: &mut dyn SpilledContent,
-    stop: &mut Option<Stop>,
-    progress: &mut dyn Progress,
-    visit: &mut impl FnMut(Pair<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
-) -> Result<(), TargetError> {
-    loop {
-        match records.fill() {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(error) => {
-                *stop = Some(Stop::Blob(error));
-                return Ok(());
-            }
-        }
-        if let Some(leaf) = &records.leaf {
-            let mut values = Vec::new();
-            let rowid = leaf.row(records.row, &mut values);
-            let row = RowRef {
+    let mut cursor = Cursor::new(source, shape, root);
+    let mut next = live.next()?;
+    while let Some(leaf) = cursor.next_leaf().map_err(StoreError::from)? {
+        let mut values = Vec::with_capacity(shape.columns);
+        for at in 0..leaf.leaf.rows() {
+            let rowid = leaf.row(at, &mut values);
+            let record = RowRef {
                 rowid,
                 values: &values,
             };
-            visit(Pair::Stored(records.ordinal, row), content)?;
-        }
-        records.step();
-        if records.ordinal.is_multiple_of(RECORDS_A_STEP) && progress.cancelled() {
-            *stop = Some(Stop::Cancelled);
-            return Ok(());
-        }
-    }
-}
-
-fn compare(
-    shape: &TreeShape,
-    record: RowRef<'_>,
-    rows: &LiveRows<'_>,
-    live: &LiveRow<'_>,
-    content: &mut dyn SpilledContent,
-) -> Result<Ordering, TargetError> {
-    let Order::Key(parts) = &shape.order else {
-        return Ok(record.rowid.cmp(&live.rowid));
-    };
-    for (part, live) in parts.iter().zip(rows.key(live)?) {
-        let stored = record.values.get(part.at).copied();
-        let whole = match stored.unwrap_or(ValueRef::Null) {
-            ValueRef::Spilled(long) => rows.load(&long, content)?,
-            value => value.to_owned(),
-        };
-        // Both are whole, and `is_possible` asked for a known order.
-        let order = compare_values(whole.as_ref(), live, &part.collation, shape.encoding);
-        match order.unwrap_or(Ordering::Equal) {
-            Ordering::Equal => {}
-            order if part.descending => return Ok(order.reverse()),
-            order => return Ok(order),
+            loop {
+                steps.step()?;
+                let Some(row) = next else {
+                    each(Beside::OnlyStored(record), content)?;
+                    break;
+                };
+                match order.compare(record, &row, content)? {
+                    Ordering::Less => {
+                        each(Beside::OnlyStored(record), content)?;
+                        break;
+                    }
+                    Ordering::Equal => {
+                        each(Beside::Both(record, row), content)?;
+                        next = live.next()?;
+                        break;
+                    }
+                    Ordering::Greater => {
+                        each(Beside::OnlyLive(row), content)?;
+                        next = live.next()?;
+                    }
+                }
+            }
         }
     }
-    Ok(Ordering::Equal)
+    while let Some(row) = next {
+        steps.step()?;
+        each(Beside::OnlyLive(row), content)?;
+        next = live.next()?;
+    }
+    steps.tell();
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator as _;
+
 use super::quote::NameError;
 use super::value::{Bound, from_sql};
 use crate::model::value::ValueRef;
@@ -195,6 +197,18 @@ impl Rows<'_> {
     #[expect(clippy::should_implement_trait, reason = "a row borrows the statement")]
     pub fn next(&mut self) -> Result<Option<Row<'_>>, SqliteError> {
         Ok(self.0.next()?.map(Row))
+    }
+
+    /// Goes to the next row; false behind the last one. For callers that look at a row while they
+    /// hold more than its statement: [`Rows::row`].
+    pub fn step(&mut self) -> Result<bool, SqliteError> {
+        self.0.advance()?;
+        Ok(self.0.get().is_some())
+    }
+
+    /// The row that [`Rows::step`] went to.
+    pub fn row(&self) -> Option<Row<'_>> {
+        self.0.get().map(Row)
     }
 }
 

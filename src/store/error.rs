@@ -76,6 +76,9 @@ pub enum StoreError {
     /// The temporary database in which blobs are counted could not be used.
     #[error("blobs cannot be counted in a temporary file: {0}")]
     Census(SqliteError),
+    /// The temporary database for what no store holds could not be used.
+    #[error("what is compared cannot be kept in a temporary file: {0}")]
+    Scratch(SqliteError),
 }
 
 impl StoreError {

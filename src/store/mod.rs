@@ -12,6 +12,7 @@ pub mod error;
 mod index;
 mod pack_builder;
 mod reader;
+mod scratch;
 mod snapshots;
 mod usable;
 mod writer;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 pub use error::StoreError;
 pub use index::UnreadablePack;
 pub use reader::StoreReader;
+pub use scratch::ScratchBlobs;
 pub use snapshots::SnapshotNames;
 pub use writer::{Committed, StoreWriter};
 

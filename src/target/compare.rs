@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use super::columns::{ColumnMap, Identity, Record};
 use super::error::TargetError;
 use super::live::LiveDatabase;
+use super::live_rows::{LiveRow, LiveValue};
 use super::lookup::{RowId, Stop};
 use super::writer::SpilledContent;
 use crate::model::schema::Table;
@@ -13,7 +14,7 @@ use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{ErrorKind, SqliteError, Statement};
 
 /// The longest live value that is loaded to be compared.
-pub(super) const FAST_BYTES_MAX: i32 = 1 << 20;
+const FAST_BYTES_MAX: i32 = 1 << 20;
 
 /// Bytes compared at a time.
 const COMPARE_BYTES: usize = 64 * 1024;
@@ -77,19 +78,6 @@ impl<'d> Comparer<'d> {
             }
             done => done,
         };
-        done.map_err(|stop| stop.named(self.live, self.table, self.map, record))
-    }
-
-    /// As [`Comparer::compare`], for a row that is known to hold a long value.
-    pub(super) fn compare_long(
-        &self,
-        id: &RowId,
-        record: Record<'_>,
-        content: &mut dyn SpilledContent,
-        fields: &mut Vec<Field>,
-    ) -> Result<(), TargetError> {
-        fields.clear();
-        let done = self.compare_slow(id, record, content, fields);
         done.map_err(|stop| stop.named(self.live, self.table, self.map, record))
     }
 
@@ -226,7 +214,48 @@ fn gone() -> SqliteError {
     SqliteError::vanished(0)
 }
 
-pub(super) fn field(
+impl LiveRow<'_> {
+    /// Compares a row that is being read, by all mapped columns, with a record: one field for each.
+    pub fn compare(
+        &self,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+        fields: &mut Vec<Field>,
+    ) -> Result<(), TargetError> {
+        fields.clear();
+        for at in 0..self.columns() {
+            let stored = record.value(at);
+            let compared = match (self.value(at)?, stored) {
+                (LiveValue::Here(live), stored) => field(live, stored, content),
+                (LiveValue::Long(class, bytes), ValueRef::Spilled(long))
+                    if class == long.class && bytes == long.bytes =>
+                {
+                    let mut live = self.open(at)?;
+                    let same = content
+                        .open(&long)
+                        .and_then(|mut stored| same_bytes(&mut *live, &mut *stored));
+                    same.map(equal_or_not).map_err(Stop::Content)
+                }
+                (LiveValue::Long(..), _) => Ok(Field::Differs),
+            };
+            fields.push(match compared {
+                Ok(compared) => compared,
+                Err(Stop::Content(cause)) => return Err(self.no_content(cause)),
+                Err(Stop::Sqlite(cause)) => return Err(self.failed(cause)),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn equal_or_not(is_equal: bool) -> Field {
+    match is_equal {
+        true => Field::Equal,
+        false => Field::Differs,
+    }
+}
+
+fn field(
     live: ValueRef<'_>,
     stored: ValueRef<'_>,
     content: &mut dyn SpilledContent,

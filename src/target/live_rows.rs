@@ -1,279 +1,445 @@
-//! The rows of one table of a live database, in the order of its tree: by rowid, or by the primary key of
-//! a WITHOUT ROWID table.
+//! The rows of one table of a live database, one by one in the order of its record tree: by rowid,
+//! or by the primary key of a WITHOUT ROWID table; where neither can be had, as they lie.
 //!
-//! A row with a value over [`FAST_BYTES_MAX`] is not loaded: it is known by its key, and compared piece
-//! by piece.
+//! Columns are named one by one and indexes are not used. A value over [`FAST_BYTES_MAX`] is never
+//! loaded to be looked at: the fast statement stops before it (`SQLITE_LIMIT_LENGTH`, set only while
+//! it steps, so that other statements of the connection are free), and from there on a careful one
+//! gives the lengths of such values in their stead. They are opened one by one, piece by piece where
+//! SQLite can: not in WITHOUT ROWID tables and tables with generated columns.
+//!
+//! Rows are of one state only within a view ([`LiveDatabase::begin_view`]). Memory: one row.
 
-use super::columns::{ColumnMap, Identity, Record};
-use super::compare::{Comparer, FAST_BYTES_MAX, Field, field};
+use std::io::{self, Read};
+
 use super::error::TargetError;
 use super::live::LiveDatabase;
-use super::lookup::{RowId, Stop};
-use super::writer::{SpilledContent, load};
 use crate::model::schema::{Table, TableKind};
-use crate::model::value::{Spilled, Value, ValueRef};
-use crate::sqlite::quote::{NameError, ident};
-use crate::sqlite::{ErrorKind, Row, SqliteError};
+use crate::model::text::TextEncoding;
+use crate::model::value::{LongClass, ValueRef};
+use crate::sqlite::quote::ident;
+use crate::sqlite::schema::primary_key_index;
+use crate::sqlite::texts::Texts;
+use crate::sqlite::{ErrorKind, Rows, SqliteError, Statement};
 
-/// Reads the rows of one table.
-pub struct LiveRows<'d> {
+/// The longest value that is loaded with its row.
+pub const FAST_BYTES_MAX: u32 = 1 << 20;
+
+/// Columns of a table that one statement reads; wider tables are read by several, side by side.
+/// Each column takes up to three of a result, which has 2,000 at most.
+const PART_COLUMNS: usize = 600;
+
+/// A table of a live database, prepared to be read.
+#[derive(Debug)]
+pub struct LiveTable<'d> {
+    place: TablePlace<'d>,
+    fast: Vec<Statement<'d>>,
+    careful: Vec<Statement<'d>>,
+}
+
+/// Which table, and how its rows and columns are reached.
+#[derive(Debug)]
+struct TablePlace<'d> {
     live: &'d LiveDatabase,
     table: &'d Table,
-    map: &'d ColumnMap,
-    identity: Identity,
-    comparer: Comparer<'d>,
-    /// Positions of the primary key's columns among the mapped ones; empty in rowid tables.
-    key: Vec<usize>,
+    columns: Vec<String>,
+    /// The column that is the rowid.
+    rowid: Option<String>,
+    /// The table with what keeps SQLite from another order: `main."t" NOT INDEXED`.
+    from: String,
+    texts: Texts,
 }
 
-/// A row, valid until the next one is asked for.
+/// A value of a live row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LiveValue<'r> {
+    /// At hand, never `Spilled`.
+    Here(ValueRef<'r>),
+    /// Longer than [`FAST_BYTES_MAX`]: not loaded. [`LiveRow::open`] reads it.
+    Long(LongClass, u64),
+}
+
+/// The rows of a table.
+pub struct LiveRows<'s, 'd> {
+    place: &'s TablePlace<'d>,
+    /// One for each part of the columns.
+    rows: Vec<Rows<'s>>,
+    /// What goes on once a value was too long.
+    careful: Option<&'s mut [Statement<'d>]>,
+    /// Rows that were given.
+    given: u64,
+    /// The first rowid that was not given yet; `None` behind the largest there can be.
+    next: Option<i64>,
+}
+
+/// A row, until the next one is asked for.
+#[derive(Clone, Copy)]
 pub struct LiveRow<'r> {
-    /// Its rowid; `None` in a WITHOUT ROWID table.
+    /// The rowid, where it can be reached.
     pub rowid: Option<i64>,
-    width: usize,
-    /// `None`: a value is too long to be loaded.
-    row: Option<Row<'r>>,
+    place: &'r TablePlace<'r>,
+    rows: &'r [Rows<'r>],
+    is_careful: bool,
+    /// Its number in the order of the table, from 0.
+    number: u64,
 }
 
-impl<'d> LiveRows<'d> {
-    /// Prepares to read a table. `None` if its rows cannot be read in an order that is known: the rowid
-    /// has no name, or the key is not all among the mapped columns.
+impl<'d> LiveTable<'d> {
+    /// Prepares to read the given columns (positions in the table, none of them twice).
     pub fn new(
         live: &'d LiveDatabase,
         table: &'d Table,
-        map: &'d ColumnMap,
-    ) -> Result<Option<Self>, TargetError> {
-        let place = |column: u32| {
-            let mut columns = map.columns.iter();
-            columns.position(|mapped| mapped.column == column as usize)
-        };
-        let key = match table.kind {
-            TableKind::WithoutRowid => {
-                let parts = table.primary_key.iter();
-                parts.map(|part| place(part.column)).collect()
-            }
-            TableKind::Rowid { .. } => table.rowid_column().map(|_| Vec::new()),
-            TableKind::Virtual => None,
-        };
-        let Some(key) = key else { return Ok(None) };
-        Ok(Some(Self {
-            live,
-            table,
-            map,
-            identity: Identity::of(table),
-            comparer: Comparer::new(live, table, map)?,
-            key,
-        }))
-    }
-
-    /// Calls `each` for every row, in order, until it says false.
-    pub fn for_each(
-        &self,
-        mut each: impl FnMut(&LiveRow<'_>) -> Result<bool, TargetError>,
-    ) -> Result<(), TargetError> {
-        let mut next = Some(i64::MIN);
-        while let Some(from) = next {
-            next = self.from(from, &mut each)?;
-        }
-        Ok(())
-    }
-
-    /// Reads from a rowid on. The answer is where to go on behind a row that is too long to be loaded.
-    fn from(
-        &self,
-        from: i64,
-        each: &mut impl FnMut(&LiveRow<'_>) -> Result<bool, TargetError>,
-    ) -> Result<Option<i64>, TargetError> {
-        let at = |cause| self.live.at(&format!("table {}", self.table.name), cause);
-        let sql = self.sql().map_err(|e| at(e.into()))?;
-        let mut statement = self.live.db.prepare(&sql).map_err(at)?;
-        let is_rowid = self.identity.is_rowid;
-        if is_rowid {
-            statement.bind(1, ValueRef::Integer(from)).map_err(at)?;
-        }
-        let mut rows = statement.rows();
-        let mut behind = from;
-        loop {
-            self.live
-                .db
-                .limit_length(Some(FAST_BYTES_MAX))
-                .map_err(at)?;
-            let read = rows.next();
-            self.live.db.limit_length(None).map_err(at)?;
-            let row = match read {
-                Ok(Some(row)) => row,
-                Ok(None) => return Ok(None),
-                Err(error) if error.kind == ErrorKind::TooBig && is_rowid => {
-                    return self.long_row(behind, each);
-                }
-                Err(error) => return Err(at(error)),
+        columns: &[usize],
+        encoding: TextEncoding,
+    ) -> Result<Self, TargetError> {
+        let names = columns.iter().filter_map(|at| table.columns.get(*at));
+        let columns: Vec<String> = names.map(|column| column.name.clone()).collect();
+        let prepare = || {
+            let place = TablePlace {
+                live,
+                table,
+                columns,
+                rowid: table.rowid_column().map(str::to_owned),
+                from: from_sql(live, table)?,
+                texts: Texts::of(encoding),
             };
-            let rowid = match is_rowid {
-                true => Some(row.integer(0).map_err(at)?),
-                false => None,
-            };
-            let is_wanted = each(&LiveRow {
-                rowid,
-                width: self.map.columns.len(),
-                row: Some(row),
-            })?;
-            match (is_wanted, rowid) {
-                (false, _) => return Ok(None),
-                (true, Some(i64::MAX)) => return Ok(None),
-                (true, Some(rowid)) => behind = rowid + 1,
-                (true, None) => {}
-            }
-        }
-    }
-
-    /// Columns of a WITHOUT ROWID table whose values are too long stand as NULL with a mark behind: its
-    /// scan cannot go on behind one of them.
-    fn sql(&self) -> Result<String, NameError> {
-        let table = ident(&self.table.name)?;
-        let mut columns = Vec::new();
-        for column in &self.map.columns {
-            columns.push(ident(&column.name)?);
-        }
-        if let (true, Some(rowid)) = (self.identity.is_rowid, self.identity.columns.first()) {
-            let rowid = ident(rowid)?;
-            columns.insert(0, rowid.clone());
-            return Ok(format!(
-                "SELECT {} FROM main.{table} NOT INDEXED WHERE {rowid} >= ?1 ORDER BY {rowid}",
-                columns.join(", ")
-            ));
-        }
-        let long = columns.iter();
-        let long = long.map(|c| format!("coalesce(octet_length({c}) > {FAST_BYTES_MAX}, 0)"));
-        let long = long.collect::<Vec<_>>().join(" OR ");
-        let short = columns
-            .iter()
-            .enumerate()
-            .map(|(at, c)| match self.key.contains(&at) {
-                true => c.clone(),
-                false => {
-                    format!("CASE WHEN octet_length({c}) > {FAST_BYTES_MAX} THEN NULL ELSE {c} END")
-                }
-            });
-        let mut order = Vec::new();
-        for part in &self.table.primary_key {
-            let name = ident(&self.table.columns[part.column as usize].name)?;
-            let collation = ident(super::columns::collation_name(&part.collation))?;
-            let way = if part.descending { " DESC" } else { "" };
-            order.push(format!("{name} COLLATE {collation}{way}"));
-        }
-        Ok(format!(
-            "SELECT {}, {long} FROM main.{table} ORDER BY {}",
-            short.collect::<Vec<_>>().join(", "),
-            order.join(", ")
-        ))
-    }
-
-    fn long_row(
-        &self,
-        from: i64,
-        each: &mut impl FnMut(&LiveRow<'_>) -> Result<bool, TargetError>,
-    ) -> Result<Option<i64>, TargetError> {
-        let first = || -> Result<Option<i64>, SqliteError> {
-            let rowid = ident(&self.identity.columns[0])?;
-            let table = ident(&self.table.name)?;
-            self.live.db.integer(&format!(
-                "SELECT {rowid} FROM main.{table} NOT INDEXED WHERE {rowid} >= {from} ORDER BY {rowid} LIMIT 1"
-            ))
+            let (fast, careful) = (place.prepare(false)?, place.prepare(true)?);
+            Ok(Self {
+                place,
+                fast,
+                careful,
+            })
         };
-        let first = first().map_err(|e| self.live.at(&format!("table {}", self.table.name), e))?;
-        let Some(rowid) = first else { return Ok(None) };
-        let is_wanted = each(&LiveRow {
-            rowid: Some(rowid),
-            width: self.map.columns.len(),
-            row: None,
-        })?;
-        Ok(rowid.checked_add(1).filter(|_| is_wanted))
+        prepare().map_err(|cause| live.at(&format!("table {}", table.name), cause))
     }
 
-    /// Compares a row with a record: one field for each mapped column.
-    pub fn compare(
-        &self,
-        row: &LiveRow<'_>,
-        record: Record<'_>,
-        content: &mut dyn SpilledContent,
-        fields: &mut Vec<Field>,
-    ) -> Result<(), TargetError> {
-        fields.clear();
-        if row.is_long().map_err(|e| self.live.at("", e))? {
-            let id = self.id(row)?;
-            return self.comparer.compare_long(&id, record, content, fields);
-        }
-        let mut compare = || -> Result<(), Stop> {
-            for at in 0..row.width {
-                fields.push(field(row.value(at)?, record.value(at), content)?);
-            }
-            Ok(())
-        };
-        compare().map_err(|stop| stop.named(self.live, self.table, self.map, record))
-    }
-
-    /// What tells a row from the others of its table.
-    pub fn id(&self, row: &LiveRow<'_>) -> Result<RowId, TargetError> {
-        if let Some(rowid) = row.rowid {
-            return Ok(RowId(vec![Value::Integer(rowid)]));
-        }
-        let mut values = Vec::new();
-        for name in &self.identity.columns {
-            let at = self.map.position(name);
-            let value = at.map_or(Ok(ValueRef::Null), |at| row.value(at));
-            values.push(value.map_err(|e| self.live.at("", e))?.to_owned());
-        }
-        Ok(RowId(values))
-    }
-
-    /// The values of the primary key of a WITHOUT ROWID table's row, in its order.
-    pub fn key<'r>(&self, row: &LiveRow<'r>) -> Result<Vec<ValueRef<'r>>, TargetError> {
-        let values: Result<Vec<_>, SqliteError> =
-            self.key.iter().map(|at| row.value(*at)).collect();
-        values.map_err(|e| self.live.at(&format!("table {}", self.table.name), e))
-    }
-
-    /// A long value of a record's key, whole.
-    pub fn load(
-        &self,
-        long: &Spilled,
-        content: &mut dyn SpilledContent,
-    ) -> Result<Value, TargetError> {
-        load(long, content).map_err(|cause| TargetError::Content {
-            table: self.table.name.clone(),
-            row: "a record".to_owned(),
-            cause,
+    /// Begins at the first row.
+    pub fn rows(&mut self) -> Result<LiveRows<'_, 'd>, TargetError> {
+        let first = self.place.start(Some(i64::MIN), 0);
+        let rows = run(&mut self.fast, first).map_err(|cause| self.place.at(cause))?;
+        Ok(LiveRows {
+            place: &self.place,
+            rows,
+            careful: Some(&mut self.careful),
+            given: 0,
+            next: Some(i64::MIN),
         })
-    }
-
-    /// Values of mapped columns of a row; long ones are loaded.
-    pub fn values(&self, row: &LiveRow<'_>, columns: &[usize]) -> Result<Vec<Value>, TargetError> {
-        let at = |e| self.live.at(&format!("table {}", self.table.name), e);
-        if row.is_long().map_err(at)? {
-            return self.comparer.values(&self.id(row)?, columns);
-        }
-        let values = columns.iter();
-        values
-            .map(|column| Ok(row.value(*column).map_err(at)?.to_owned()))
-            .collect()
     }
 }
 
+/// NOT INDEXED does not keep SQLite from scanning a WITHOUT ROWID table through a covering index:
+/// there the primary key's own tree is asked for by name.
+fn from_sql(live: &LiveDatabase, table: &Table) -> Result<String, SqliteError> {
+    let name = ident(&table.name)?;
+    if table.kind != TableKind::WithoutRowid {
+        return Ok(format!("main.{name} NOT INDEXED"));
+    }
+    match primary_key_index(&live.db, &table.name)? {
+        Some(index) => Ok(format!("main.{name} INDEXED BY {}", ident(&index)?)),
+        None => Err(SqliteError::without_key(&table.name)),
+    }
+}
+
+impl<'d> TablePlace<'d> {
+    fn at(&self, cause: SqliteError) -> TargetError {
+        self.live.at(&format!("table {}", self.table.name), cause)
+    }
+
+    /// One statement for each part of the columns. Parameter 1: the rowid to begin at, or how many
+    /// rows to pass over. Column 0: the rowid, or NULL.
+    fn prepare(&self, careful: bool) -> Result<Vec<Statement<'d>>, SqliteError> {
+        let parts = self.columns.len().div_ceil(PART_COLUMNS).max(1);
+        let prepare = |part: usize| {
+            let columns = self.columns.iter().skip(part * PART_COLUMNS);
+            let mut asked = vec![match &self.rowid {
+                Some(rowid) => ident(rowid)?,
+                None => "NULL".to_owned(),
+            }];
+            for column in columns.take(PART_COLUMNS) {
+                asked.push(self.column_sql(&ident(column)?, careful));
+            }
+            let sql = format!(
+                "SELECT {} FROM {} {}",
+                asked.join(", "),
+                self.from,
+                self.rest_sql()?
+            );
+            self.live.db.prepare(&sql)
+        };
+        (0..parts).map(prepare).collect()
+    }
+
+    /// The rows at or behind parameter 1.
+    fn rest_sql(&self) -> Result<String, SqliteError> {
+        Ok(match &self.rowid {
+            Some(rowid) => {
+                let rowid = ident(rowid)?;
+                format!("WHERE {rowid} >= ?1 ORDER BY {rowid}")
+            }
+            None => "LIMIT -1 OFFSET ?1".to_owned(),
+        })
+    }
+
+    /// Columns of a result that a column takes.
+    fn width(&self, careful: bool) -> usize {
+        self.texts.width() + usize::from(careful)
+    }
+
+    /// What is asked of a quoted column. Carefully: first its length if it is too long (that of a
+    /// blob negative), and the value only if it is not.
+    fn column_sql(&self, c: &str, careful: bool) -> String {
+        if !careful {
+            return self.texts.column_sql(c);
+        }
+        let is_long =
+            format!("typeof({c}) IN ('text', 'blob') AND octet_length({c}) > {FAST_BYTES_MAX}");
+        let sign = format!("CASE typeof({c}) WHEN 'text' THEN 1 ELSE -1 END");
+        let value = self.texts.value_sql(c);
+        let mut sql = format!(
+            "CASE WHEN {is_long} THEN {sign} * octet_length({c}) END, \
+             CASE WHEN {is_long} THEN NULL ELSE {value} END"
+        );
+        if self.texts.width() > 1 {
+            sql.push_str(&format!(", typeof({c}) = 'text'"));
+        }
+        sql
+    }
+
+    /// Parameter 1 of a statement that begins at a row.
+    fn start(&self, rowid: Option<i64>, number: u64) -> Option<i64> {
+        match self.rowid {
+            Some(_) => rowid,
+            None => i64::try_from(number).ok(),
+        }
+    }
+}
+
+/// Runs statements from `first` on; without one there is no row.
+fn run<'s>(
+    statements: &'s mut [Statement<'_>],
+    first: Option<i64>,
+) -> Result<Vec<Rows<'s>>, SqliteError> {
+    let Some(first) = first else {
+        return Ok(Vec::new());
+    };
+    let mut rows = Vec::with_capacity(statements.len());
+    for statement in statements {
+        statement.bind(1, ValueRef::Integer(first))?;
+        rows.push(statement.rows());
+    }
+    Ok(rows)
+}
+
+impl<'s, 'd> LiveRows<'s, 'd> {
+    /// The next row.
+    #[expect(clippy::should_implement_trait, reason = "a row borrows the statement")]
+    pub fn next(&mut self) -> Result<Option<LiveRow<'_>>, TargetError> {
+        match self.step() {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(cause) => return Err(self.place.at(cause)),
+        }
+        let rowid = match (&self.place.rowid, self.rows.first().and_then(Rows::row)) {
+            (Some(_), Some(row)) => Some(row.integer(0).map_err(|cause| self.place.at(cause))?),
+            _ => None,
+        };
+        if let Some(rowid) = rowid {
+            // A damaged table may give rows in any order.
+            if self.next.is_none_or(|next| rowid < next) {
+                return Err(self.place.at(SqliteError::vanished(rowid)));
+            }
+            self.next = rowid.checked_add(1);
+        }
+        let number = self.given;
+        self.given += 1;
+        Ok(Some(LiveRow {
+            rowid,
+            place: self.place,
+            rows: &self.rows,
+            is_careful: self.careful.is_none(),
+            number,
+        }))
+    }
+
+    /// Goes to the next row: fast, and carefully from the first value on that is too long.
+    fn step(&mut self) -> Result<bool, SqliteError> {
+        if self.careful.is_some() {
+            let db = &self.place.live.db;
+            db.limit_length(i32::try_from(FAST_BYTES_MAX).ok())?;
+            let stepped = step_all(&mut self.rows);
+            db.limit_length(None)?;
+            match stepped {
+                Err(error) if error.kind == ErrorKind::TooBig => {}
+                stepped => return stepped,
+            }
+            self.rows.clear();
+            let first = self.place.start(self.next, self.given);
+            if let Some(careful) = self.careful.take() {
+                self.rows = run(careful, first)?;
+            }
+        }
+        step_all(&mut self.rows)
+    }
+}
+
+/// All parts go on together: they read one table in one order.
+fn step_all(rows: &mut [Rows<'_>]) -> Result<bool, SqliteError> {
+    let mut more = false;
+    for (at, part) in rows.iter_mut().enumerate() {
+        let stepped = part.step()?;
+        if at > 0 && stepped != more {
+            return Err(SqliteError::out_of_order());
+        }
+        more = stepped;
+    }
+    Ok(more)
+}
+
 impl<'r> LiveRow<'r> {
-    fn is_long(&self) -> Result<bool, SqliteError> {
-        match (&self.row, self.rowid) {
-            (None, _) => Ok(true),
-            (Some(_), Some(_)) => Ok(false),
-            // The mark behind the columns.
-            (Some(row), None) => Ok(row.integer(self.width)? != 0),
+    /// Number of columns that were asked for.
+    pub fn columns(&self) -> usize {
+        self.place.columns.len()
+    }
+
+    /// The value of a column, by its place among those that were asked for.
+    pub fn value(&self, at: usize) -> Result<LiveValue<'r>, TargetError> {
+        self.read(at).map_err(|cause| self.place.at(cause))
+    }
+
+    fn read(&self, at: usize) -> Result<LiveValue<'r>, SqliteError> {
+        let rows: &'r [Rows<'r>] = self.rows;
+        let row = rows.get(at / PART_COLUMNS).and_then(Rows::row);
+        let row = row.ok_or_else(|| SqliteError::vanished(self.rowid.unwrap_or(0)))?;
+        let first = 1 + at % PART_COLUMNS * self.place.width(self.is_careful);
+        if !self.is_careful {
+            return Ok(LiveValue::Here(self.place.texts.value(row, first)?));
+        }
+        Ok(match row.value(first)? {
+            ValueRef::Integer(bytes) => {
+                let class = match bytes {
+                    0.. => LongClass::Text,
+                    _ => LongClass::Blob,
+                };
+                LiveValue::Long(class, bytes.unsigned_abs())
+            }
+            _ => LiveValue::Here(self.place.texts.value(row, first + 1)?),
+        })
+    }
+
+    pub(super) fn failed(&self, cause: SqliteError) -> TargetError {
+        self.place.at(cause)
+    }
+
+    /// The error for a part of a key that is too long to be compared.
+    pub fn key_too_long(&self) -> TargetError {
+        let table = &self.place.table.name;
+        TargetError::Unsupported {
+            path: self.place.live.path().to_owned(),
+            what: format!("table {table} has a key over {FAST_BYTES_MAX} bytes"),
         }
     }
 
-    /// The value of a mapped column; NULL for one that is too long.
-    pub fn value(&self, at: usize) -> Result<ValueRef<'r>, SqliteError> {
-        match &self.row {
-            None => Ok(ValueRef::Null),
-            Some(row) => row.value(at + usize::from(self.rowid.is_some())),
+    /// The error for a large value of the record beside this row that could not be read.
+    pub fn no_content(&self, cause: io::Error) -> TargetError {
+        TargetError::Content {
+            table: self.place.table.name.clone(),
+            row: match self.rowid {
+                Some(rowid) => format!("row {rowid}"),
+                None => format!("record {}", self.number + 1),
+            },
+            cause,
         }
+    }
+
+    /// Opens a text or blob to be read; other values are empty. Long ones come piece by piece where
+    /// SQLite can, else they are loaded.
+    pub fn open(&self, at: usize) -> Result<Box<dyn Read + 'r>, TargetError> {
+        let bytes = match self.value(at)? {
+            LiveValue::Here(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes,
+            LiveValue::Here(_) => &[],
+            LiveValue::Long(..) => return self.open_long(at).map_err(|e| self.place.at(e)),
+        };
+        Ok(Box::new(bytes))
+    }
+
+    fn open_long(&self, at: usize) -> Result<Box<dyn Read + 'r>, SqliteError> {
+        let (place, db) = (self.place, &self.place.live.db);
+        let column = place.columns.get(at).map_or("", String::as_str);
+        if let Some(rowid) = self.rowid
+            && let Ok(blob) = db.blob(&place.table.name, column, rowid, false)
+        {
+            return Ok(Box::new(blob));
+        }
+        let sql = format!(
+            "SELECT {} FROM {} {}",
+            place.texts.value_sql(&ident(column)?),
+            place.from,
+            place.rest_sql()?
+        );
+        let mut statement = db.prepare(&sql)?;
+        let first = place.start(self.rowid, self.number).unwrap_or(i64::MAX);
+        statement.bind(1, ValueRef::Integer(first))?;
+        let mut rows = statement.rows();
+        let row = rows.next()?.ok_or_else(|| SqliteError::vanished(first))?;
+        let bytes = row.bytes(0)?.unwrap_or_default().to_vec();
+        Ok(Box::new(io::Cursor::new(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sqlite::Connection;
+    use crate::sqlite::schema::read_schema;
+
+    /// Lone surrogates are kept, and lengths are those of the texts as they are stored.
+    #[test]
+    fn texts_of_utf_16_databases_are_given_as_they_are_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let app = rusqlite::Connection::open(&path).unwrap();
+        app.execute_batch(
+            "PRAGMA encoding='UTF-16le'; CREATE TABLE t(a, b);
+             INSERT INTO t VALUES('x', CAST(x'00d8' AS TEXT)), (x'00', 5),
+               (CAST(zeroblob(524290) AS TEXT), CAST(zeroblob(524288) AS TEXT)), ('y', 1.0);",
+        )
+        .unwrap();
+        // UTF-16 is refused where a database is opened to be restored into.
+        let live = LiveDatabase {
+            db: Connection::open_live(&path, Duration::ZERO).unwrap(),
+            path,
+        };
+        let schema = read_schema(&live.db).unwrap().schema;
+        let table = &schema.tables[0];
+        let mut prepared = LiveTable::new(&live, table, &[1, 0], schema.encoding).unwrap();
+        let mut rows = prepared.rows().unwrap();
+        let mut seen = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            let value = |at: usize| match row.value(at).unwrap() {
+                LiveValue::Here(ValueRef::Text(bytes)) if bytes.len() > 9 => {
+                    format!("text of {}", bytes.len())
+                }
+                value => format!("{value:?}"),
+            };
+            let mut content = Vec::new();
+            row.open(1).unwrap().read_to_end(&mut content).unwrap();
+            seen.push((row.rowid, value(0), value(1), content.len()));
+        }
+        let here = |value: &str| format!("Here({value})");
+        assert_eq!(
+            seen,
+            [
+                (Some(1), here("Text([0, 216])"), here("Text([120, 0])"), 2),
+                (Some(2), here("Integer(5)"), here("Blob([0])"), 1),
+                (
+                    Some(3),
+                    "text of 1048576".into(),
+                    "Long(Text, 1048580)".into(),
+                    1_048_580
+                ),
+                (Some(4), here("Real(1.0)"), here("Text([121, 0])"), 2),
+            ]
+        );
     }
 }

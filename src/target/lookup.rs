@@ -8,6 +8,7 @@ use std::io;
 use super::columns::{ColumnMap, Identity, Key, Record, equals, shown};
 use super::error::TargetError;
 use super::live::LiveDatabase;
+use super::live_rows::{LiveRow, LiveValue};
 use super::writer::{SpilledContent, load};
 use crate::model::schema::Table;
 use crate::model::value::{Value, ValueRef};
@@ -17,6 +18,35 @@ use crate::sqlite::{SqliteError, Statement};
 /// What tells a row of a live table from the others there: its rowid, or the values of its keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowId(pub Vec<Value>);
+
+impl RowId {
+    /// Of a row that is being read. `identity`: as [`identity_places`] has it.
+    pub fn of_row(identity: &[usize], row: &LiveRow<'_>) -> Result<Self, TargetError> {
+        if identity.is_empty() {
+            let rowid = row.rowid.map_or(Value::Null, Value::Integer);
+            return Ok(Self(vec![rowid]));
+        }
+        let value = |at: &usize| match row.value(*at)? {
+            LiveValue::Here(value) => Ok(value.to_owned()),
+            LiveValue::Long(..) => Err(row.key_too_long()),
+        };
+        Ok(Self(identity.iter().map(value).collect::<Result<_, _>>()?))
+    }
+}
+
+/// Where what tells a table's rows apart stands among the mapped columns; empty: it is the rowid. `None` if
+/// it is not all among them.
+pub fn identity_places(table: &Table, map: &ColumnMap) -> Option<Vec<usize>> {
+    let identity = Identity::of(table);
+    match identity.is_rowid {
+        true => Some(Vec::new()),
+        false => identity
+            .columns
+            .iter()
+            .map(|name| map.position(name))
+            .collect(),
+    }
+}
 
 /// One of a table's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

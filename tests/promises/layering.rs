@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "store",
         &[
-            // Of sqlite for the cache and the census only.
+            // Of sqlite for the cache, the census and scratch blobs only.
             "format", "codec", "backend", "sqlite", "model", "progress", "env",
         ],
     ),

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cat;
 pub mod completions;
+pub mod diff;
 pub mod export;
 pub mod init;
 pub mod list;

@@ -1,6 +1,7 @@
 //! Outcomes for programs. The shapes are documented in `docs/scripting.md` and differ from what is
 //! stored, so that the two can change apart. Bytes are integers, times RFC 3339 in UTC.
 
+pub mod diff;
 pub mod stats;
 
 use std::path::Path;

@@ -2,12 +2,14 @@
 //! What each command shows stands in its own file below.
 
 pub mod backup;
+pub mod diff;
 pub mod list;
 pub mod restore;
 pub mod show;
 pub mod stats;
 pub mod undo;
 pub mod validate;
+pub mod values;
 
 use std::fmt::Write as _;
 

@@ -18,7 +18,7 @@ use crate::source::{Moment, rows};
 use crate::store::StoreWriter;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
-use crate::tree::diff::{self, State};
+use crate::tree::diff::{self, Field, State};
 
 /// The trees of a database's tables.
 pub(super) struct Tables {
@@ -130,7 +130,7 @@ fn write_table(
 }
 
 /// Leaf columns of a primary key by which the tree is not ordered: that of a rowid table.
-fn key_in_leaf(table: &Table) -> Vec<usize> {
+fn key_in_leaf(table: &Table) -> Vec<Field> {
     if !matches!(table.kind, TableKind::Rowid { alias: None, .. }) {
         return Vec::new();
     }
@@ -140,7 +140,8 @@ fn key_in_leaf(table: &Table) -> Vec<usize> {
             .position(|at| u32::try_from(at).is_ok_and(|at| at == column))
     };
     let places: Option<Vec<usize>> = table.primary_key.iter().map(|k| place(k.column)).collect();
-    places.unwrap_or_default()
+    let places = places.unwrap_or_default();
+    places.into_iter().map(Field::Leaf).collect()
 }
 
 /// Fills in, for every entity that the parent has too and whose root differs, how many records do.

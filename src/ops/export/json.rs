@@ -82,22 +82,9 @@ impl Values<'_> {
         out: &mut dyn Write,
     ) -> Result<(), WriteError> {
         match value {
-            ValueRef::Null => out.write_all(b"null")?,
-            ValueRef::Integer(v) => write!(out, "{v}")?,
-            ValueRef::Real(v) if v.is_finite() => out.write_all(real_text(v).as_bytes())?,
-            ValueRef::Real(v) => tagged(out, layout, "$real", None, |out| {
-                Ok(out.write_all(real_text(v).as_bytes())?)
-            })?,
-            ValueRef::Text(bytes) => match self.encoding.decode(bytes) {
-                Some(text) => string(out, &text)?,
-                None => self.bytes_text(layout, out, |_, out| base64(out, bytes))?,
-            },
-            ValueRef::Blob(bytes) => {
-                tagged(out, layout, "$blob", None, |out| base64(out, bytes))?;
-            }
-            ValueRef::Spilled(large) => self.large_json(&large, layout, out)?,
+            ValueRef::Spilled(large) => self.large_json(&large, layout, out),
+            value => plain(value, self.encoding, layout, out),
         }
-        Ok(())
     }
 
     fn large_json(
@@ -117,20 +104,12 @@ impl Values<'_> {
                 Ok(out.write_all(b"\"")?)
             }
             LongClass::Text => {
-                self.bytes_text(layout, out, |values, out| values.large_base64(large, out))
+                let encoding = named(self.encoding);
+                tagged(out, layout, "$text", encoding, |out| {
+                    self.large_base64(large, out)
+                })
             }
         }
-    }
-
-    /// The form of text that is no Unicode.
-    fn bytes_text(
-        &mut self,
-        layout: Layout,
-        out: &mut dyn Write,
-        content: impl FnOnce(&mut Self, &mut dyn Write) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
-        let encoding = Some(self.encoding).filter(|encoding| *encoding != TextEncoding::Utf8);
-        tagged(out, layout, "$text", encoding, |out| content(self, out))
     }
 
     /// True if a large text is text in the database's encoding.
@@ -191,6 +170,63 @@ impl Values<'_> {
             }
         }
     }
+}
+
+/// Writes one value as JSON on one line, as exports do; of a large one its class, length and id:
+/// `{"$large":"text","bytes":20000,"id":"…"}`. Large values of one id are equal.
+pub fn value_line(
+    value: ValueRef<'_>,
+    encoding: TextEncoding,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    plain(value, encoding, Layout::Compact, out).map_err(|error| match error {
+        WriteError::Output(error) => error,
+        // Nothing is read.
+        WriteError::Blob(_) | WriteError::Cancelled => std::io::ErrorKind::Other.into(),
+    })
+}
+
+/// Writes a value without reading anything.
+fn plain(
+    value: ValueRef<'_>,
+    encoding: TextEncoding,
+    layout: Layout,
+    out: &mut dyn Write,
+) -> Result<(), WriteError> {
+    match value {
+        ValueRef::Null => out.write_all(b"null")?,
+        ValueRef::Integer(v) => write!(out, "{v}")?,
+        ValueRef::Real(v) if v.is_finite() => out.write_all(real_text(v).as_bytes())?,
+        ValueRef::Real(v) => tagged(out, layout, "$real", None, |out| {
+            Ok(out.write_all(real_text(v).as_bytes())?)
+        })?,
+        ValueRef::Text(bytes) => match encoding.decode(bytes) {
+            Some(text) => string(out, &text)?,
+            None => tagged(out, layout, "$text", named(encoding), |out| {
+                base64(out, bytes)
+            })?,
+        },
+        ValueRef::Blob(bytes) => {
+            tagged(out, layout, "$blob", None, |out| base64(out, bytes))?;
+        }
+        ValueRef::Spilled(large) => {
+            let class = match large.class {
+                LongClass::Text => "text",
+                LongClass::Blob => "blob",
+            };
+            let (bytes, id) = (large.bytes, large.root);
+            write!(
+                out,
+                "{{\"$large\":\"{class}\",\"bytes\":{bytes},\"id\":\"{id}\"}}"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The encoding that stands beside bytes of a text, where it is not the usual one.
+fn named(encoding: TextEncoding) -> Option<TextEncoding> {
+    Some(encoding).filter(|encoding| *encoding != TextEncoding::Utf8)
 }
 
 fn wrong_length(large: &Spilled) -> WriteError {

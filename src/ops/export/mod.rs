@@ -19,6 +19,7 @@ use serde::Serialize;
 pub use self::entity::RecordForm;
 use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
 use self::json::Values;
+pub use self::json::value_line;
 use self::out::{Digested, Out};
 use crate::error::{Error, ExportError, SelectError};
 use crate::format::blob::{BlobError, BlobSource};

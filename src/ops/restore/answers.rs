@@ -79,6 +79,13 @@ impl<'w> Answers<'w> {
         for decision in &basis.options.decisions.single {
             answers.add(basis, shapes, links, decision.clone())?;
         }
+        for decision in basis.decided {
+            match answers.add(basis, shapes, links, decision.clone()) {
+                // The row is gone since: it is asked about again.
+                Err(Error::Target(TargetError::BadDecision { .. })) => {}
+                added => added?,
+            }
+        }
         Ok(answers)
     }
 

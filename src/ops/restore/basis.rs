@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::missing::Decision;
 use super::options::{Mode, RestoreOptions};
 use super::records;
 use super::report::Conflict;
@@ -67,6 +68,8 @@ pub(super) struct Basis<'a> {
     pub options: &'a RestoreOptions,
     /// The last ids that AUTOINCREMENT gave out in the snapshot, by table.
     pub sequences: BTreeMap<String, i64>,
+    /// What somebody was asked for a plan that is no longer of the database's state.
+    pub decided: &'a [Decision],
 }
 
 impl Basis<'_> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::basis::{Basis, Conflicts, sequences};
 use super::links::Links;
-use super::missing::Decider;
+use super::missing::{Decider, Decision};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
 use super::report::{RestoreOutcome, TableReport};
@@ -55,6 +55,7 @@ pub(super) fn run(
         manifest,
         schema: &schema,
         live: &live,
+        decided: Vec::new(),
         outcome: RestoreOutcome {
             snapshot: summary(manifest, &ids),
             target: options.target.clone(),
@@ -102,6 +103,8 @@ struct Job<'j> {
     schema: &'j Schema,
     live: &'j LiveDatabase,
     outcome: RestoreOutcome,
+    /// What somebody was asked.
+    decided: Vec<Decision>,
 }
 
 impl Job<'_> {
@@ -125,6 +128,7 @@ impl Job<'_> {
             view: &view,
             options,
             sequences: begun.inspect_err(|_| live.roll_back())?,
+            decided: &self.decided.clone(),
         };
         let (mut conflicts, mut findings) = (Conflicts::default(), Vec::new());
         let tables = scope::tables(&basis, &mut conflicts, &mut findings);
@@ -133,6 +137,8 @@ impl Job<'_> {
         let (sheet, trial) = (Worksheet::new(live)?, Trial::new(live)?);
         let planned = plan::make(&basis, &tables, &links, &sheet, &trial, decider, progress);
         let mut plan = planned.inspect_err(|_| live.roll_back())?;
+        let known = options.decisions.single.len();
+        self.decided = plan.decisions.get(known..).unwrap_or_default().to_vec();
         if !live.end_view(&view)? {
             return Ok(false);
         }

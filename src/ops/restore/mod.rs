@@ -3,6 +3,7 @@
 mod answers;
 mod apply;
 mod basis;
+mod beside;
 mod candidates;
 mod closure;
 mod decide;

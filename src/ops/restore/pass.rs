@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::basis::{Basis, Conflicts};
+use super::beside::{Met, Rows, is_equal};
 use super::decide::{Row, RowAction, decide};
 use super::keys::{Changes, Keys, Translated, changed};
 use super::links::Links;
@@ -17,11 +18,10 @@ use super::shape::{Role, TableShape};
 use crate::error::Error;
 use crate::model::row::RowRef;
 use crate::model::value::{Value, ValueRef};
-use crate::ops::side_by_side::{self, Pair};
 use crate::progress::Progress;
 use crate::target::{
-    Doing, Field, KeyMap, KeyName, LiveRow, LiveRows, LiveWriter, Record, SpilledContent, Step,
-    Steps, TargetError, Trial, Worksheet,
+    Doing, Field, KeyMap, KeyName, LiveRow, LiveWriter, Record, SpilledContent, Step, Steps,
+    TargetError, Trial, Worksheet,
 };
 
 /// Records with another key that are named; the others are counted.
@@ -99,13 +99,14 @@ impl<'p> Pass<'p, '_> {
         let has_rows = !shape.made && basis.live.has_rows(&shape.live.name)?;
         let mut tools = self.tools(trial, has_rows)?;
         // Most records are where they were: their rows are met on the way, not looked up.
-        let rows = match has_rows {
-            true => rows_beside(basis, shape)?,
+        let has_keys = !shape.map.is_keyless() && shape.map.declared.is_none();
+        let rows = match has_rows && has_keys {
+            true => Rows::of(basis, shape)?,
             false => None,
         };
         let mut each = |ordinal: u64,
                         row: RowRef<'_>,
-                        live: Option<(&LiveRows<'_>, &LiveRow<'_>)>,
+                        live: Option<LiveRow<'_>>,
                         content: &mut dyn SpilledContent| {
             let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
             let one = One {
@@ -119,21 +120,11 @@ impl<'p> Pass<'p, '_> {
             };
             self.record(&one, &mut tools, &mut tally, content)
         };
-        match &rows {
-            Some(rows) => side_by_side::walk(
-                basis.reader,
-                &shape.tree,
-                Some(entity),
-                rows,
-                progress,
-                |pair, content| match pair {
-                    Pair::Live(_) => Ok(()),
-                    Pair::Stored(ordinal, row) => each(ordinal, row, None, content),
-                    Pair::Both(ordinal, row, live) => {
-                        each(ordinal, row, Some((rows, live)), content)
-                    }
-                },
-            )?,
+        match rows {
+            Some(mut rows) => rows.walk(basis, shape, progress, |met, content| match met {
+                Met::Row(_) => Ok(()),
+                Met::Record(ordinal, row, live) => each(ordinal, row, live, content),
+            })?,
             None => records::for_each(
                 basis.reader,
                 &shape.tree,
@@ -255,7 +246,7 @@ impl<'p> Pass<'p, '_> {
         tools: &mut Tools<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<bool, TargetError> {
-        let Some((rows, live)) = one.beside else {
+        let Some(live) = one.beside else {
             return Ok(false);
         };
         let map = &self.shape().map;
@@ -263,8 +254,7 @@ impl<'p> Pass<'p, '_> {
         if !map.keys().iter().any(is_whole) {
             return Ok(false);
         }
-        rows.compare(live, record, content, &mut tools.fields)?;
-        Ok(tools.fields.iter().all(|field| *field == Field::Equal))
+        is_equal(&live, record, content, &mut tools.fields)
     }
 
     /// Notes the key of a record's row, for those that refer to the record.
@@ -582,20 +572,7 @@ struct One<'r> {
     /// Its values, as they were.
     was: Record<'r>,
     /// The row that stands in its place in the database.
-    beside: Option<(&'r LiveRows<'r>, &'r LiveRow<'r>)>,
-}
-
-/// The live rows, if they come in the order of the records and keys tell them apart.
-fn rows_beside<'s>(
-    basis: &'s Basis<'_>,
-    shape: &'s TableShape,
-) -> Result<Option<LiveRows<'s>>, TargetError> {
-    let (table, map) = (&shape.live, &shape.map);
-    let is_possible = side_by_side::is_possible(&shape.tree, &shape.stored, table, map);
-    if !is_possible || map.is_keyless() || map.declared.is_some() {
-        return Ok(None);
-    }
-    LiveRows::new(basis.live, table, map)
+    beside: Option<LiveRow<'r>>,
 }
 
 /// Whether a new record's keys are taken.

@@ -144,6 +144,9 @@ impl<'p> Planner<'p> {
     /// Goes through all records, parents first.
     fn go_through(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
         self.answers.begin()?;
+        for table in 0..self.shapes.len() {
+            self.keys.clear(self.links, table)?;
+        }
         for group in self.groups {
             for table in &group.tables {
                 self.table(*table, progress)?;

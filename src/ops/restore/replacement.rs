@@ -2,6 +2,7 @@
 //! else by emptying and filling it.
 
 use super::basis::Basis;
+use super::beside::{Met, Rows, is_equal};
 use super::closure::each_record;
 use super::options::OnConflict;
 use super::pass::{Tally, bytes};
@@ -11,11 +12,8 @@ use super::report::Conflict;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::ValueRef;
-use crate::ops::side_by_side::{self, Pair};
 use crate::progress::Progress;
-use crate::target::{
-    Doing, Field, LiveRows, LiveWriter, Record, Step, TargetError, Trial, Worksheet,
-};
+use crate::target::{Doing, Field, LiveWriter, Record, RowId, Step, TargetError, Trial, Worksheet};
 
 /// Plans it. Errors: `Store`, `Target`, `Cancelled`.
 pub(super) fn plan<'w>(
@@ -50,12 +48,18 @@ pub(super) fn plan<'w>(
         basis.schema,
         shape.keeps_checks_broken(basis.mode()),
     )?;
-    if let Some(rows) = rows_in_order(basis, shape)? {
+    // Columns of the table's own get their defaults: every row is written then.
+    let may_meet = shape.map.added.is_empty() && basis.live.has_rows(&shape.live.name)?;
+    let rows = match may_meet {
+        true => Rows::of(basis, shape)?,
+        false => None,
+    };
+    if let Some(rows) = rows {
         plan.work = Work::Steps;
         plan.is_emptied = false;
         plan.tally.report.inserted = 0;
         plan.tally.report.bytes = 0;
-        meet_all(basis, shape, &mut plan, tried, &rows, progress)?;
+        meet_all(basis, shape, &mut plan, tried, rows, progress)?;
         return Ok(plan);
     }
     plan.tally.report.deleted = basis.live.count(&shape.live.name)?;
@@ -65,95 +69,72 @@ pub(super) fn plan<'w>(
     Ok(plan)
 }
 
-/// The live rows, if they come in the order of the records and the table has no columns of its own: those
-/// get their defaults, so that every row is written.
-fn rows_in_order<'s>(
-    basis: &'s Basis<'_>,
-    shape: &'s TableShape,
-) -> Result<Option<LiveRows<'s>>, TargetError> {
-    let (table, map) = (&shape.live, &shape.map);
-    let is_possible = side_by_side::is_possible(&shape.tree, &shape.stored, table, map);
-    if !is_possible || !map.added.is_empty() || !basis.live.has_rows(&table.name)? {
-        return Ok(None);
-    }
-    LiveRows::new(basis.live, table, map)
-}
-
 /// Walks records and rows side by side: only what differs is written.
 fn meet_all(
     basis: &Basis<'_>,
     shape: &TableShape,
     plan: &mut TablePlan<'_>,
     mut tried: Option<LiveWriter<'_>>,
-    rows: &LiveRows<'_>,
+    mut rows: Rows<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let mut fields = Vec::new();
-    side_by_side::walk(
-        basis.reader,
-        &shape.tree,
-        shape.entity(basis),
-        rows,
-        progress,
-        |pair, content| {
-            let (ordinal, row, live) = match pair {
-                Pair::Live(live) => {
-                    plan.tally.report.deleted += 1;
-                    return plan.deletions.add(&rows.id(live)?);
-                }
-                Pair::Stored(ordinal, row) => (ordinal, row, None),
-                Pair::Both(ordinal, row, live) => (ordinal, row, Some(live)),
-            };
-            let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
-            let record = Record {
-                rowid: shape.map.rowid(row),
-                values: &values,
-            };
-            let dropped = shape.map.dropped.iter();
-            for (lost, (_, slot)) in plan.tally.lost.iter_mut().zip(dropped) {
-                *lost += u64::from(slot.of(row) != ValueRef::Null);
+    let identity = rows.identity();
+    rows.walk(basis, shape, progress, |met, content| {
+        let (ordinal, row, live) = match met {
+            Met::Row(live) => {
+                plan.tally.report.deleted += 1;
+                return plan.deletions.add(&RowId::of_row(&identity, &live)?);
             }
-            if let Some(live) = live {
-                rows.compare(live, record, content, &mut fields)?;
-            }
-            let is_equal = live.is_some() && fields.iter().all(|field| *field == Field::Equal);
-            if is_equal {
-                plan.tally.report.same += 1;
+            Met::Record(ordinal, row, live) => (ordinal, row, live),
+        };
+        let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
+        let record = Record {
+            rowid: shape.map.rowid(row),
+            values: &values,
+        };
+        let dropped = shape.map.dropped.iter();
+        for (lost, (_, slot)) in plan.tally.lost.iter_mut().zip(dropped) {
+            *lost += u64::from(slot.of(row) != ValueRef::Null);
+        }
+        if let Some(live) = &live
+            && is_equal(live, record, content, &mut fields)?
+        {
+            plan.tally.report.same += 1;
+            return Ok(());
+        }
+        match tried.as_mut().map(|writer| writer.insert(record, content)) {
+            Some(Err(TargetError::Constraint { cause, .. })) => {
+                refused(basis, shape, &mut plan.tally, record, cause.message);
                 return Ok(());
             }
-            match tried.as_mut().map(|writer| writer.insert(record, content)) {
-                Some(Err(TargetError::Constraint { cause, .. })) => {
-                    refused(basis, shape, &mut plan.tally, record, cause.message);
-                    return Ok(());
-                }
-                Some(Err(error)) => return Err(error),
-                None | Some(Ok(())) => {}
-            }
-            let report = &mut plan.tally.report;
-            let Some(live) = live else {
-                report.inserted += 1;
-                report.bytes += values.iter().map(|value| bytes(*value)).sum::<u64>();
-                return plan.steps.put(&insert(ordinal));
-            };
-            report.updated += 1;
-            let differing = |at: &usize| fields.get(*at) != Some(&Field::Equal);
-            let columns: Vec<usize> = (0..values.len()).filter(differing).collect();
-            report.bytes += columns.iter().map(|at| bytes(values[*at])).sum::<u64>();
-            // A key may be that of a row which is written later: the row is taken out of its way first.
-            let in_key = |at: &usize| shape.map.columns[*at].in_key;
-            let doing = match shape.has_other_unique || columns.iter().any(in_key) {
-                true => Doing::Rewrite,
-                false => Doing::Update,
-            };
-            plan.steps.put(&Step {
-                ordinal,
-                doing,
-                id: Some(rows.id(live)?),
-                columns,
-                changes: Vec::new(),
-            })
-        },
-    )
+            Some(Err(error)) => return Err(error),
+            None | Some(Ok(())) => {}
+        }
+        let report = &mut plan.tally.report;
+        let Some(live) = live else {
+            report.inserted += 1;
+            report.bytes += values.iter().map(|value| bytes(*value)).sum::<u64>();
+            return plan.steps.put(&insert(ordinal));
+        };
+        report.updated += 1;
+        let differing = |at: &usize| fields.get(*at) != Some(&Field::Equal);
+        let columns: Vec<usize> = (0..values.len()).filter(differing).collect();
+        report.bytes += columns.iter().map(|at| bytes(values[*at])).sum::<u64>();
+        // A key may be that of a row which is written later: the row is taken out of its way first.
+        let in_key = |at: &usize| shape.map.columns[*at].in_key;
+        let doing = match shape.has_other_unique || columns.iter().any(in_key) {
+            true => Doing::Rewrite,
+            false => Doing::Update,
+        };
+        plan.steps.put(&Step {
+            ordinal,
+            doing,
+            id: Some(RowId::of_row(&identity, &live)?),
+            columns,
+            changes: Vec::new(),
+        })
+    })
 }
 
 /// Looks at every record: whether the table takes it, and what of it cannot be restored.

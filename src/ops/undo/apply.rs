@@ -11,7 +11,7 @@ use crate::target::{
     CheckLevel, Doing, ForeignKeyCheck, LiveView, LiveWriter, Record, TargetError, full_texts_over,
     is_ordinary, of_values,
 };
-use crate::tree::diff::Change;
+use crate::tree::diff::Difference as Change;
 
 /// Carries the plan out. What then shows to be in the way is added to the outcome: with it, the
 /// transaction must be taken back.

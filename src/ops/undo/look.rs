@@ -8,7 +8,7 @@ use crate::target::{
     ColumnMap, Comparer, Doing, Field, KeyName, LiveDatabase, Lookup, Record, RowId,
     SpilledContent, Step, TargetError, has_other_unique,
 };
-use crate::tree::diff::Change;
+use crate::tree::diff::Difference as Change;
 
 /// What a look at the live row says.
 pub(super) enum Look {

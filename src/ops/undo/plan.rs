@@ -18,7 +18,7 @@ use crate::target::{
     is_ordinary,
 };
 use crate::tree::TreeShape;
-use crate::tree::diff::{Change, State, by_place};
+use crate::tree::diff::{Difference as Change, State, by_place};
 
 /// Rows that are named; the others are counted.
 const NAMED_MAX: usize = 10;
@@ -260,7 +260,7 @@ pub(super) fn each_change(
             root: roots.1.as_ref(),
             key: &[],
         },
-        |change| {
+        &mut |change| {
             each(place, change, &mut content).map_err(Stop::Target)?;
             place += 1;
             Ok::<(), Stop>(())
