@@ -26,6 +26,9 @@ pub enum Error {
     /// An export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// An export that was to be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// What the caller named does not exist, or not once.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -86,6 +89,161 @@ pub enum ExportError {
     /// It was asked to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// What [`ImportError::NotAnExport`] finds where a database was given.
+pub const A_DATABASE: &str = "it is a database";
+
+/// Why an export could not be read. Nothing of it is in a store then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// Neither a folder nor a zip with a `manifest.json` in it.
+    #[error("{} is not an export ({found})", path.display())]
+    NotAnExport {
+        /// What was given.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A zip archive that cannot be read as one.
+    #[error("{} cannot be read as a zip archive: {cause}", path.display())]
+    Zip {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Written by something newer, or something else.
+    #[error("{}: {what} is of version {version}, which is not known here", path.display())]
+    Version {
+        /// The export.
+        path: PathBuf,
+        /// `manifest.json`, or what in it.
+        what: &'static str,
+        /// The version.
+        version: String,
+    },
+    /// `manifest.json` does not say what a manifest must.
+    #[error("{}: manifest.json is damaged: {cause}", path.display())]
+    Manifest {
+        /// The export.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A name that leads out of the export, or to something that is no file.
+    #[error("{}: {name:?} is refused: {reason}", path.display())]
+    UnsafeName {
+        /// The export.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Two things of one name.
+    #[error("{}: two {what} are named {name:?}", path.display())]
+    Duplicate {
+        /// The export.
+        path: PathBuf,
+        /// `files`, `entities`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// More than there may be of something.
+    #[error("{}: {what}: {found}, and {max} is the most that is read", path.display())]
+    TooMuch {
+        /// The export.
+        path: PathBuf,
+        /// What there is too much of.
+        what: String,
+        /// How much of it.
+        found: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Files are not as `manifest.json` says.
+    #[error("{} is damaged: {}", path.display(), first_of(damage))]
+    Damaged {
+        /// The export.
+        path: PathBuf,
+        /// What is wrong, file by file; not empty.
+        damage: Vec<FileDamage>,
+    },
+    /// The records do not make a database.
+    #[error("{} makes no database: {cause}", path.display())]
+    Refused {
+        /// The export.
+        path: PathBuf,
+        /// What SQLite said, the table in it.
+        #[source]
+        cause: Box<TargetError>,
+    },
+    /// A file that cannot be read.
+    #[error("cannot {op} {}: {cause}", path.display())]
+    Input {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+/// A file of an export that is not as its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileDamage {
+    /// Its name.
+    pub file: String,
+    /// Its entity.
+    pub entity: String,
+    /// What is wrong.
+    pub cause: FileDamageKind,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileDamageKind {
+    /// It is not there.
+    #[error("it is missing")]
+    Missing,
+    /// Its bytes are others than were recorded.
+    #[error("its SHA-256 is {found}, and manifest.json says {recorded}")]
+    Changed {
+        /// The sum of its bytes.
+        found: String,
+        /// The sum in the manifest.
+        recorded: String,
+    },
+    /// It holds more or fewer records than were recorded.
+    #[error("it holds {found} records, and manifest.json says {recorded}")]
+    Count {
+        /// Records in it.
+        found: u64,
+        /// Records by the manifest.
+        recorded: u64,
+    },
+    /// It does not hold records.
+    #[error("it cannot be read: {cause}")]
+    Unreadable {
+        /// Why, with the record.
+        cause: String,
+    },
+}
+
+fn first_of(damage: &[FileDamage]) -> String {
+    let Some(first) = damage.first() else {
+        return "unknown (a bug)".to_owned();
+    };
+    let more = match damage.len() - 1 {
+        0 => String::new(),
+        1 => " (and 1 more complaint)".to_owned(),
+        n => format!(" (and {n} more complaints)"),
+    };
+    format!("{}: {}{more}", first.file, first.cause)
 }
 
 /// A snapshot, entity or name that cannot be meant.

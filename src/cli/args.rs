@@ -9,6 +9,7 @@ use crate::cli::commands::cat::CatArgs;
 use crate::cli::commands::completions::CompletionsArgs;
 use crate::cli::commands::diff::DiffArgs;
 use crate::cli::commands::export::ExportArgs;
+use crate::cli::commands::import::ImportArgs;
 use crate::cli::commands::init::InitArgs;
 use crate::cli::commands::list::ListArgs;
 use crate::cli::commands::ls::LsArgs;
@@ -142,6 +143,8 @@ pub enum Command {
     Cat(CatArgs),
     /// Write a snapshot as a folder or zip of JSON files
     Export(ExportArgs),
+    /// Take an export into the store as a snapshot
+    Import(ImportArgs),
     /// Write a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -7,12 +7,14 @@ use crate::error::BlobError;
 use crate::error::BlobErrorKind;
 use crate::error::Error;
 use crate::error::ExportError;
+use crate::error::ImportError;
 use crate::error::SelectError;
 use crate::error::SourceError;
 use crate::error::StoreError;
 use crate::error::TargetError;
 use crate::ops::backup::BackupOutcome;
 use crate::ops::diff::DiffOutcome;
+use crate::ops::import::ExportCheck;
 use crate::ops::list::ListOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
@@ -130,6 +132,7 @@ pub fn of_error(error: &Error, signal: Option<Signal>) -> Code {
         Error::Store(error) => store_code(error),
         Error::Target(error) => target_code(error),
         Error::Export(error) => export_code(error, signal),
+        Error::Import(error) => import_code(error),
         Error::Select(error) => select_code(error),
         Error::Cancelled => of_signal(signal),
     }
@@ -190,6 +193,21 @@ fn export_code(error: &ExportError, signal: Option<Signal>) -> Code {
         | ExportError::Output { .. }
         | ExportError::NoEntity { .. }
         | ExportError::Misfit { .. } => Code::Failed,
+    }
+}
+
+fn import_code(error: &ImportError) -> Code {
+    match error {
+        ImportError::Damaged { .. } | ImportError::Manifest { .. } | ImportError::Zip { .. } => {
+            Code::Damaged
+        }
+        ImportError::NotAnExport { .. }
+        | ImportError::Version { .. }
+        | ImportError::UnsafeName { .. }
+        | ImportError::Duplicate { .. }
+        | ImportError::TooMuch { .. }
+        | ImportError::Refused { .. }
+        | ImportError::Input { .. } => Code::Failed,
     }
 }
 
@@ -265,6 +283,15 @@ pub fn of_validate(outcome: &ValidateOutcome) -> Code {
     let whole = outcome.damage.is_empty() && outcome.snapshots.iter().all(|s| s.good);
     if whole {
         of_findings(&outcome.findings)
+    } else {
+        Code::Damaged
+    }
+}
+
+/// The code of an export that was validated.
+pub fn of_export(check: &ExportCheck) -> Code {
+    if check.damage.is_empty() {
+        of_findings(&check.findings)
     } else {
         Code::Damaged
     }

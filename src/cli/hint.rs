@@ -6,10 +6,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::cli::paths::A_FILE;
+use crate::cli::paths::AN_EXPORT;
 use crate::cli::quote;
 use crate::cli::render::Look;
+use crate::error::A_DATABASE;
 use crate::error::Error;
 use crate::error::ExportError;
+use crate::error::ImportError;
 use crate::error::SelectError;
 use crate::error::SourceError;
 use crate::error::StoreError;
@@ -38,6 +41,7 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
         }
         Error::Target(error) => target(error),
         Error::Export(error) => export(error),
+        Error::Import(error) => import(error, look),
         Error::Select(error) => {
             if let Some(nearest) = nearest(error) {
                 let _ = write!(message, "; did you mean {nearest:?}?");
@@ -125,11 +129,51 @@ fn export(error: &ExportError) -> Option<String> {
     Some(next.to_owned())
 }
 
+fn import(error: &ImportError, look: &Look) -> Option<String> {
+    let next = match error {
+        ImportError::NotAnExport { path, found } if *found == A_DATABASE => {
+            return Some(format!(
+                "A database is backed up with: {} backup {}",
+                look.program,
+                quote::word(path.as_os_str())
+            ));
+        }
+        ImportError::NotAnExport { .. } => {
+            "Give the folder or zip that holds manifest.json, as larder export makes it."
+        }
+        ImportError::Damaged { path, damage } if damage.len() > 1 => {
+            return Some(format!(
+                "Nothing was taken from it. All of it is listed by: {} validate {}",
+                look.program,
+                quote::word(path.as_os_str())
+            ));
+        }
+        ImportError::Damaged { .. } => {
+            "Nothing was taken from it. Look for another copy of the file."
+        }
+        ImportError::Zip { .. } | ImportError::Manifest { .. } => {
+            "Nothing was taken from it. Look for another copy."
+        }
+        ImportError::Version { .. } => "Use the version of larder that wrote it, or a newer one.",
+        ImportError::UnsafeName { .. }
+        | ImportError::Duplicate { .. }
+        | ImportError::TooMuch { .. }
+        | ImportError::Refused { .. } => "Nothing was taken from it.",
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
 fn store(error: &StoreError, look: &Look) -> Option<String> {
     match error {
         StoreError::NoStore { found, .. } if *found == A_FILE => {
             Some("Give the folder of a store.".to_owned())
         }
+        StoreError::NoStore { location, found } if *found == AN_EXPORT => Some(format!(
+            "It is taken into a store with: {} import {}",
+            look.program,
+            quote::word(OsStr::new(location))
+        )),
         StoreError::NoStore { location, .. } => Some(format!(
             "Make one with: {}",
             look.command(Path::new(location), &["init".as_ref()])

@@ -118,6 +118,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Stats(args) => commands::stats::run(&args, cx),
         Command::Cat(args) => commands::cat::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
+        Command::Import(args) => commands::import::run(args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),
     }
 }

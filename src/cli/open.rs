@@ -85,6 +85,7 @@ impl<'a> Context<'a> {
     pub fn open(&self, store: &Path) -> Result<Store, Failure> {
         match paths::whole(store, &|path| self.kind(path))? {
             Place::Folder { folder, stores } => Err(which_store(&folder, &stores)),
+            Place::Export(path) => Err(paths::no_store(&path, &PathKind::ExportFolder)),
             Place::Store(_) | Place::Snapshot { .. } => Ok(open::open(
                 &self.options(store, DEFAULT_COMPRESSION),
                 &self.world,
@@ -128,6 +129,7 @@ impl<'a> Context<'a> {
             Place::Snapshot { store, word } => (store, word),
             Place::Store(store) => (store, "latest".to_owned()),
             Place::Folder { folder, stores } => return Err(which_store(&folder, &stores)),
+            Place::Export(path) => return Err(self.is_export(&path)),
         };
         let store = self.open(&path)?;
         let manifest = select::one(&store, &word, source)?;
@@ -136,6 +138,23 @@ impl<'a> Context<'a> {
             store,
             manifest,
         })
+    }
+
+    /// An export where only a snapshot of a store will do.
+    fn is_export(&self, path: &Path) -> Failure {
+        let words = ["import".as_ref(), path.as_os_str()];
+        Failure::said(
+            Code::Failed,
+            format!(
+                "{} is an export, and no snapshot of a store",
+                crate::cli::render::escape::path(path)
+            ),
+            format!(
+                "It is taken into the store with: {}\n\
+                 list, validate and restore take it as it is.",
+                self.look.command(&self.store, &words)
+            ),
+        )
     }
 
     /// From now on a signal asks the work to stop, and this tells how far it is.

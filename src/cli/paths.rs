@@ -46,6 +46,8 @@ pub enum Place {
         /// At least one, sorted.
         stores: Vec<PathBuf>,
     },
+    /// An export: one snapshot in plain files, in no store.
+    Export(PathBuf),
 }
 
 /// The folder that a path is in; `.` for a single word.
@@ -69,6 +71,9 @@ pub fn is_default_name(name: &str) -> bool {
 /// What `found` says of a path that is no folder.
 pub const A_FILE: &str = "a file is there";
 
+/// What `found` says of an export.
+pub const AN_EXPORT: &str = "an export is there";
+
 /// What is at a path, for the end of "no store at …".
 pub fn found(kind: &PathKind) -> &'static str {
     match kind {
@@ -77,6 +82,7 @@ pub fn found(kind: &PathKind) -> &'static str {
         PathKind::EmptyFolder => "the folder is empty",
         PathKind::Folder { stores } if stores.is_empty() => "the folder holds other things",
         PathKind::Folder { .. } => "the folder holds stores, but is none",
+        PathKind::ExportFolder | PathKind::ExportZip => AN_EXPORT,
         PathKind::File => A_FILE,
     }
 }
@@ -100,7 +106,8 @@ pub fn backup_store(path: &Path, look: Look<'_>) -> Result<BackupPlace, Failure>
         PathKind::Store => Ok(place(false)),
         PathKind::Absent | PathKind::EmptyFolder => Ok(place(true)),
         PathKind::Folder { stores } => Err(refused(path, &stores)),
-        PathKind::File => Err(Failure::said(
+        PathKind::ExportFolder => Err(refused(path, &[])),
+        PathKind::ExportZip | PathKind::File => Err(Failure::said(
             Code::Failed,
             format!("{} is a file, and a store is a folder", escape::path(path)),
             "Give a store, or a folder that is empty or does not exist yet.",
@@ -167,6 +174,7 @@ pub fn place(word: &OsStr, store: &Path, look: Look<'_>) -> Result<Place, Failur
     let kind = look(path)?;
     match (kind, word.to_str()) {
         (PathKind::Store, _) => Ok(Place::Store(path.to_owned())),
+        (PathKind::ExportFolder | PathKind::ExportZip, _) => Ok(Place::Export(path.to_owned())),
         (_, Some(text)) if !has_slash => Ok(in_store(text)),
         (PathKind::Folder { stores }, _) if !stores.is_empty() => Ok(Place::Folder {
             folder: path.to_owned(),
@@ -188,6 +196,7 @@ const LIST_THEM: &str = "Snapshots are listed with: larder list";
 pub fn whole(store: &Path, look: Look<'_>) -> Result<Place, Failure> {
     match look(store)? {
         PathKind::Store => Ok(Place::Store(store.to_owned())),
+        PathKind::ExportFolder | PathKind::ExportZip => Ok(Place::Export(store.to_owned())),
         PathKind::Folder { stores } if !stores.is_empty() => Ok(Place::Folder {
             folder: store.to_owned(),
             stores,

@@ -47,6 +47,15 @@ impl TextEncoding {
         (used == bytes.len()).then_some(text)
     }
 
+    /// A text as this encoding writes it.
+    pub fn encode(self, text: String) -> Vec<u8> {
+        match self {
+            Self::Utf8 => text.into_bytes(),
+            Self::Utf16le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Self::Utf16be => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        }
+    }
+
     /// The text of these bytes, and of how many of them: the last character may be cut off.
     /// `None` if no bytes that follow could make text of them.
     pub fn decode_beginning(self, bytes: &[u8]) -> Option<(Cow<'_, str>, usize)> {

@@ -11,7 +11,8 @@ mod tables;
 mod verdicts;
 mod within;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -26,7 +27,9 @@ pub use crate::source::Reading;
 use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
 use conclude::{Label, Written, conclude};
+use content::Content;
 use naming::Lineage;
+pub(super) use naming::check_name;
 use parent::Parent;
 pub use within::{After, Deed, Taken, take_within, withdraw};
 
@@ -100,6 +103,37 @@ pub struct BackupOutcome {
     pub elapsed_ms: u64,
 }
 
+/// What a database was made from, in order to be backed up: its snapshot is recorded as one of this.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// In place of the database's path.
+    pub path: PathBuf,
+    /// In place of the database's length.
+    pub bytes: u64,
+    /// What was found while it was made.
+    pub findings: Vec<Finding>,
+    /// What entities refer to, of those for which the database does not say it.
+    pub dependencies: BTreeMap<String, Vec<String>>,
+}
+
+impl Origin {
+    /// Says of this what was found of the database, and what is known besides.
+    fn take_place_of(&self, database: &Path, content: &mut Content) {
+        let database = database.display().to_string();
+        for finding in &mut content.findings {
+            if finding.subject == database {
+                finding.subject = self.path.display().to_string();
+            }
+        }
+        content.findings.extend(self.findings.iter().cloned());
+        for entity in &mut content.entities {
+            if let Some(others) = self.dependencies.get(&entity.entity) {
+                entity.dependencies.clone_from(others);
+            }
+        }
+    }
+}
+
 /// A writer that a prune took for dead begins again so often.
 const FENCED_TRIES: u32 = 3;
 
@@ -112,11 +146,22 @@ pub fn run(
     options: &BackupOptions,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
+    run_as(store, world, options, None, progress)
+}
+
+/// As [`run`], for a database that was made from something else.
+pub fn run_as(
+    store: &mut Store,
+    world: &World,
+    options: &BackupOptions,
+    origin: Option<&Origin>,
+    progress: &mut dyn Progress,
+) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
     let mut tries = 1;
     let mut reading = options.reading.clone();
     loop {
-        match attempt(store, world, options, &reading, progress) {
+        match attempt(store, world, options, origin, &reading, progress) {
             // W6: packs that were uploaded are found again by deduplication.
             Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
             // Others write more than may pile up: a copy lets go of the source sooner.
@@ -141,6 +186,7 @@ fn attempt(
     store: &Store,
     world: &World,
     options: &BackupOptions,
+    origin: Option<&Origin>,
     reading: &Reading,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
@@ -159,9 +205,12 @@ fn attempt(
     let capture = Capture::begin(&options.database, &capture_options)?;
     let mut writer = store.writer(time_ms)?;
     let source = Source {
-        path: capture.path().display().to_string(),
+        path: origin
+            .map_or(capture.path(), |o| &o.path)
+            .display()
+            .to_string(),
         name: options.source_name.clone(),
-        bytes: capture.bytes(),
+        bytes: origin.map_or(capture.bytes(), |origin| origin.bytes),
     };
     let job = Job {
         store,
@@ -169,7 +218,12 @@ fn attempt(
         options,
         capture: &capture,
     };
-    let written = write(&job, &source, &lineage, &mut writer, progress);
+    let written = write(&job, &source, &lineage, &mut writer, progress).map(|mut written| {
+        if let Some(origin) = origin {
+            origin.take_place_of(capture.path(), &mut written.content);
+        }
+        written
+    });
     let label = Label {
         name: lineage.name,
         tags: options.tags.clone(),
@@ -287,6 +341,7 @@ fn write(
         world,
         options,
         capture,
+        ..
     } = job;
     let canonical = parent::encode_schema(capture.schema())?;
     let id = writer.hash().blob_id(BlobKind::Schema as u8, &canonical);

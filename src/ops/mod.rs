@@ -5,6 +5,7 @@ mod content;
 pub mod diff;
 pub mod export;
 mod grow;
+pub mod import;
 pub mod list;
 pub mod open;
 pub mod restore;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::backend;
 use crate::env::{Env, SystemEnv};
 use crate::error::Error;
+use crate::model::file_name::MANIFEST_FILE;
 pub use crate::store::Store;
 use crate::store::{StoreError, Usage};
 use crate::vfs::os::OsVfs;
@@ -61,8 +62,19 @@ pub enum PathKind {
         /// Stores one level down, sorted.
         stores: Vec<PathBuf>,
     },
+    /// A folder with a `manifest.json` that is no store: an export.
+    ExportFolder,
+    /// A zip archive: an export, as long as it has not been opened.
+    ExportZip,
     /// Not a folder.
     File,
+}
+
+impl PathKind {
+    /// True for what may be an export.
+    pub fn is_export(&self) -> bool {
+        matches!(self, Self::ExportFolder | Self::ExportZip)
+    }
 }
 
 fn backend_of(
@@ -113,7 +125,7 @@ pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
     match path_kind(&options.location, world)? {
         PathKind::Absent | PathKind::EmptyFolder => {}
         PathKind::Store => return Err(StoreError::Exists { location }.into()),
-        PathKind::Folder { .. } | PathKind::File => {
+        PathKind::Folder { .. } | PathKind::ExportFolder | PathKind::ExportZip | PathKind::File => {
             return Err(StoreError::NotEmpty { location }.into());
         }
     }
@@ -128,6 +140,17 @@ pub fn names_in(folder: &Path, world: &World) -> Vec<String> {
     names
         .map(|found| found.path.display().to_string())
         .collect()
+}
+
+/// True for a file that begins as zip archives do, empty ones too.
+pub(super) fn is_zip(path: &Path, vfs: &dyn Vfs) -> Result<bool, VfsError> {
+    const BEGINNINGS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+    let bytes = vfs.entry(path)?.map_or(0, |entry| entry.bytes);
+    if bytes < 4 {
+        return Ok(false);
+    }
+    let beginning = vfs.read_at(path, 0, 4)?;
+    Ok(BEGINNINGS.contains(&beginning.as_slice()))
 }
 
 /// Tells what is at a path.
@@ -152,7 +175,14 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     };
     match entry(path).map_err(failed)? {
         None => return Ok(PathKind::Absent),
-        Some(found) if found.kind == EntryKind::File => return Ok(PathKind::File),
+        Some(found) if found.kind == EntryKind::File => {
+            // What cannot be read is no zip, and is told of where it is opened.
+            let is_zip = is_zip(path, &*world.vfs).unwrap_or(false);
+            return Ok(match is_zip {
+                true => PathKind::ExportZip,
+                false => PathKind::File,
+            });
+        }
         Some(found) if found.kind == EntryKind::Foreign => {
             // A link counts as a folder only if there is one behind it.
             let behind = entry(&path.join(".")).map_err(failed)?;
@@ -164,6 +194,12 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
     }
     if is_store(path).map_err(failed)? {
         return Ok(PathKind::Store);
+    }
+    if entry(&path.join(MANIFEST_FILE))
+        .map_err(failed)?
+        .is_some_and(|manifest| manifest.kind == EntryKind::File)
+    {
+        return Ok(PathKind::ExportFolder);
     }
     let listed = match world.vfs.list_folder(path) {
         Ok(listed) => listed,

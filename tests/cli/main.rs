@@ -10,6 +10,7 @@ mod bad_input;
 mod diff;
 mod exit_codes;
 mod help_golden;
+mod imports;
 mod json_output;
 mod list;
 mod live_sources;

@@ -71,7 +71,7 @@ fn what_cannot_be_meant_is_refused() {
         "larder restore",
         "larder cat",
         "larder export latest",
-        "larder list extra",
+        "larder list extra more",
         "larder list -q -v",
     ] {
         assert!(parse(line).is_err(), "{line}");

@@ -1,6 +1,9 @@
 //! Outcomes made by hand, with the numbers of the transcripts.
 
+use jiff::tz::TimeZone;
+use larder::cli::render::Look;
 use larder::ops::backup::{BackupOutcome, EntityReport};
+use larder::ops::import::{ExportCheck, ExportSummary, FileCheck, FileDamage, FileDamageKind};
 use larder::ops::list::{ListOutcome, SnapshotSummary};
 use larder::ops::restore::{Conflict, Mode, RestoreOutcome, TableReport};
 use larder::ops::show::Changes;
@@ -211,4 +214,70 @@ pub fn conflicts() -> RestoreOutcome {
         reason: "its number A-12 belongs to order 91".into(),
     }];
     outcome
+}
+
+/// In the zone of Berlin.
+pub fn berlin() -> Look {
+    Look {
+        zone: TimeZone::get("Europe/Berlin").unwrap(),
+        ..Look::for_tests()
+    }
+}
+
+/// An export that was looked at.
+pub fn export() -> ExportSummary {
+    ExportSummary {
+        path: "backups/day-15".into(),
+        name: "day-15".into(),
+        export_date: "2026-11-23T20:46:31.023555+00:00Z".into(),
+        time: Some("2026-11-23T20:46:31.023Z".into()),
+        source: "Seasonal Baking Tracker v0.1.0".into(),
+        files: 24,
+        records: 1809,
+        has_schema: false,
+    }
+}
+
+/// An export of which three files are damaged.
+pub fn checked() -> ExportCheck {
+    let file = |name: &str, records, bytes, good| FileCheck {
+        file: format!("{name}.json"),
+        entity: name.into(),
+        records,
+        bytes,
+        good,
+    };
+    let damage = |name: &str, cause| FileDamage {
+        file: format!("{name}.json"),
+        entity: name.into(),
+        cause,
+    };
+    ExportCheck {
+        export: export(),
+        files: vec![
+            file("suppliers", 8, 3006, true),
+            file("products", 192, 160_022, false),
+            file("recipes", 22, 0, false),
+            file("events", 5, 6443, false),
+        ],
+        damage: vec![
+            damage(
+                "products",
+                FileDamageKind::Changed {
+                    found: "4e".repeat(32),
+                    recorded: "a2".repeat(32),
+                },
+            ),
+            damage("recipes", FileDamageKind::Missing),
+            damage(
+                "events",
+                FileDamageKind::Count {
+                    found: 4,
+                    recorded: 5,
+                },
+            ),
+        ],
+        findings: Vec::new(),
+        elapsed_ms: 214,
+    }
 }

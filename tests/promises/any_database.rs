@@ -73,6 +73,15 @@ fn any_database_comes_back_from_every_snapshot_and_has_the_roots_of_a_full_backu
     assert!(total.refused * 4 < total.statements, "{total:?}");
 }
 
+/// The SQL of a case: some of it may be refused.
+pub fn statements(seed: u64) -> impl Iterator<Item = String> {
+    let steps = edits::script(seed, FEATURES).steps.into_iter();
+    steps.filter_map(|step| match step {
+        Step::Sql(sql) => Some(sql),
+        Step::Reopen | Step::Backup => None,
+    })
+}
+
 fn run(seed: u64, judged: bool) -> Seen {
     let steps = edits::script(seed, FEATURES).steps;
     play(&steps, judged).unwrap_or_else(|failure| {

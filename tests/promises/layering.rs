@@ -53,6 +53,11 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
     ("undo", "safety", "so can what an undo changes"),
     ("restore", "backup", "which deed a snapshot is of"),
     ("undo", "backup", "which deed a snapshot is of"),
+    (
+        "import",
+        "backup",
+        "the database that was made of an export, and names of snapshots",
+    ),
 ];
 
 /// What all of them stand on: the open store, which snapshot is meant, how one is summed up, and

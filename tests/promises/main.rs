@@ -36,6 +36,7 @@ mod format_spec;
 mod hostile_chains;
 mod hostile_deltas;
 mod hostile_store;
+mod imports;
 mod independent_reader;
 mod interfering;
 mod killed_restores;

@@ -190,11 +190,21 @@ fn place(args: &BackupArgs, cx: &Context<'_>) -> Result<BackupPlace, Failure> {
 fn refuse_no_file(database: &Path, cx: &Context<'_>) -> Result<(), Failure> {
     let shown = escape::path(database);
     match cx.kind(database)? {
-        PathKind::File => Ok(()),
+        // That a zip is no database is said by who opens it.
+        PathKind::File | PathKind::ExportZip => Ok(()),
         PathKind::Absent => Err(Failure::said(
             Code::Failed,
             format!("no database at {shown} (nothing is there)"),
             "Give the path of a database file.",
+        )),
+        PathKind::ExportFolder => Err(Failure::said(
+            Code::Failed,
+            format!("{shown} is an export, not a database"),
+            format!(
+                "It is taken into the store with: {}",
+                cx.look
+                    .command(&cx.store, &["import".as_ref(), database.as_os_str()])
+            ),
         )),
         PathKind::Store | PathKind::EmptyFolder | PathKind::Folder { .. } => Err(Failure::said(
             Code::Failed,

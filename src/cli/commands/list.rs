@@ -21,11 +21,18 @@ use crate::progress::Severity;
 /// Show the snapshots of a store, newest first
 ///
 /// For each: its name, short id, local date, number of entity files and records, the bytes that it
-/// added to the store, and its source. A folder that is no store but holds stores lists them all.
+/// added to the store, and its source. A folder that is no store but holds stores lists them all; an
+/// export is one line.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  larder list\n  larder backup-list --dir ./backups/")]
+#[command(after_help = "Examples:
+  larder list
+  larder list ./export
+  larder backup-list --dir ./backups/")]
 pub struct ListArgs {
-    /// A store, or a folder with stores in it, in place of --store [default: the store]
+    /// A store, a folder with stores in it, or an export, in place of --store [default: the store]
+    #[arg(value_name = "DIR|FILE.zip", conflicts_with = "dir")]
+    place: Option<PathBuf>,
+    /// The same, as larder's ancestor has it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -33,9 +40,16 @@ pub struct ListArgs {
 /// Lists the store, or the stores of a folder. `ancestor`: as with `--dir`, a place without any
 /// store is no failure.
 pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code, Failure> {
-    let dir = args::given(args.dir.as_ref());
+    let dir = args::given(args.dir.as_ref().or(args.place.as_ref()));
     let may_be_empty = ancestor || dir.is_some();
     let folder = dir.unwrap_or_else(|| cx.store.clone());
+    if cx.kind(&folder)?.is_export() {
+        let summary = ops::import::look(&folder, &cx.world)?;
+        cx.answer(&json::import::list(&summary), |look| {
+            text::import::list(&summary, look)
+        });
+        return Ok(Code::Ok);
+    }
     let Some(stores) = stores(&folder, may_be_empty, cx)? else {
         cx.answer(&json::list([]), |_| {
             format!("No backups found in {}\n", escape::path(&folder))
@@ -81,10 +95,13 @@ fn stores(
         | PathKind::Absent
         | PathKind::EmptyFolder
         | PathKind::Folder { .. }
+        | PathKind::ExportFolder
+        | PathKind::ExportZip
         | PathKind::File => {}
     }
     match paths::whole(folder, &|path| cx.kind(path))? {
         Place::Store(store) | Place::Snapshot { store, .. } => Ok(Some(vec![store])),
         Place::Folder { stores, .. } => Ok(Some(stores)),
+        Place::Export(path) => Err(paths::no_store(&path, &PathKind::ExportFolder)),
     }
 }

@@ -5,6 +5,7 @@ pub mod cat;
 pub mod completions;
 pub mod diff;
 pub mod export;
+pub mod import;
 pub mod init;
 pub mod list;
 pub mod ls;

@@ -2,22 +2,28 @@
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::args;
+use crate::cli::args::DEFAULT_COMPRESSION;
 use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::open::Context;
+use crate::cli::paths;
+use crate::cli::paths::Place;
 use crate::cli::quote;
 use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::ops;
+use crate::ops::open::PathKind;
 use crate::ops::restore::CheckLevel;
 use crate::ops::restore::Form;
 use crate::ops::restore::Mode;
 use crate::ops::restore::RestoreOptions;
+use crate::ops::restore::RestoreOutcome;
 use crate::ops::select::SourceChoice;
 
 /// Put a snapshot's records back, into a new or an existing database
@@ -30,13 +36,15 @@ use crate::ops::select::SourceChoice;
   larder restore latest --to restored.db
   larder restore latest --to app.db --dry-run
   larder restore backup_20261123_211530 --to app.db --mode replace
+  larder restore ./export --to restored.db
   LARDER_DATABASE=app.db larder restore ./backups/b1 --mode replace
 
 `latest` is that of the database that is restored to, if the store has snapshots of it; else of the
 only source there is, or of --source-name. A restore that stops on conflicts writes nothing and
 exits with 5.")]
 pub struct RestoreArgs {
-    /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest
+    /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest;
+    /// or an export
     #[arg(value_name = "SNAP")]
     snapshot: OsString,
     /// The database to write; absent or existing. Never the recorded source unless it is given here
@@ -147,27 +155,75 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Some(name) => SourceChoice::Named(name.clone()),
         None => SourceChoice::Of(target.clone()),
     };
-    let mut selected = cx.one(&args.snapshot, &source)?;
     let options = args.options(target);
-    let world = cx.world.clone();
-    let mut reporter = cx.reporter();
-    let outcome = ops::restore::run(
-        &mut selected.store,
-        &world,
-        &selected.manifest,
-        &options,
-        &mut ops::restore::NoDecider,
-        &mut reporter,
-    )?;
-    reporter.finish(&outcome.findings);
+    let (outcome, store) = match cx.place(&args.snapshot)? {
+        Place::Export(path) => (from_export(&path, &options, cx)?, cx.store.clone()),
+        Place::Snapshot { .. } | Place::Store(_) | Place::Folder { .. } => {
+            let mut selected = cx.one(&args.snapshot, &source)?;
+            let world = cx.world.clone();
+            let mut reporter = cx.reporter();
+            let outcome = ops::restore::run(
+                &mut selected.store,
+                &world,
+                &selected.manifest,
+                &options,
+                &mut ops::restore::NoDecider,
+                &mut reporter,
+            )?;
+            reporter.finish(&outcome.findings);
+            (outcome, selected.path)
+        }
+    };
     let conflicts = !outcome.conflicts.is_empty();
-    let report = |look: &_| text::restore::restore(&outcome, &selected.path, look);
+    let report = |look: &_| text::restore::restore(&outcome, &store, look);
     if conflicts || args.dry_run {
         cx.answer(&json::restore(&outcome), report);
     } else {
         cx.show(&json::restore(&outcome), report);
     }
     Ok(exit::of_restore(&outcome))
+}
+
+/// Restores an export as it is: as a snapshot in a store of its own, which goes again.
+fn from_export(
+    export: &Path,
+    options: &RestoreOptions,
+    cx: &mut Context<'_>,
+) -> Result<RestoreOutcome, Failure> {
+    // What a database loses is saved in the store that is named, made if it is not there.
+    let is_there = cx.kind(&options.target)? != PathKind::Absent;
+    let path = cx.store.clone();
+    let mut keep = match is_there && !options.dry_run {
+        true => {
+            let place = paths::backup_store(&path, &|path| cx.kind(path))?;
+            Some(cx.open_for_backup(&place, DEFAULT_COMPRESSION)?.0)
+        }
+        false => None,
+    };
+    let world = cx.world.clone();
+    let mut reporter = cx.reporter();
+    let mut borrowed = ops::import::borrow(export, &world, None, &mut reporter)?;
+    let decider = &mut ops::restore::NoDecider;
+    let outcome = match &mut keep {
+        Some(keep) => {
+            let (store, manifest) = (&borrowed.store, &borrowed.manifest);
+            ops::restore::run_from(
+                store,
+                manifest,
+                keep,
+                &world,
+                options,
+                decider,
+                &mut reporter,
+            )?
+        }
+        None => {
+            let (store, manifest) = (&mut borrowed.store, &borrowed.manifest);
+            ops::restore::run(store, &world, manifest, options, decider, &mut reporter)?
+        }
+    };
+    reporter.finish(&outcome.findings);
+    Ok(outcome)
 }
 
 /// No database to write to. The recorded source is suggested, and never written unasked.

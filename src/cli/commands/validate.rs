@@ -1,6 +1,7 @@
 //! `larder validate`: reads snapshots and says whether all of them is there and right.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::cli::exit;
@@ -21,13 +22,15 @@ use crate::ops::validate::ValidateOptions;
 ///
 /// Reads every blob and checks it against its id, keys against their order, and counts against
 /// what was recorded. Damage is named with the records and snapshots that it affects: exit code 4.
+/// Of an export every file is read, digested and counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder validate
   larder validate latest --quick
+  larder validate ./export
   larder backup-validate ./backups/b1")]
 pub struct ValidateArgs {
-    /// Snapshots: ids, names, latest, latest~N, STORE/NAME; a store means all of its [default: all]
+    /// Snapshots: ids, names, latest, latest~N, STORE/NAME; a store means all of its; or exports [default: all]
     #[arg(value_name = "SNAP")]
     snapshots: Vec<OsString>,
     /// Look at the structure only: is every blob that is needed in some pack? [default: read all]
@@ -35,17 +38,22 @@ pub struct ValidateArgs {
     quick: bool,
 }
 
-/// A store, and the words for its snapshots; none: all of them.
-struct Task {
-    store: PathBuf,
-    words: Vec<String>,
+/// What is validated together.
+enum Task {
+    /// A store, and the words for its snapshots; none: all of them.
+    Store { store: PathBuf, words: Vec<String> },
+    /// An export.
+    Export(PathBuf),
 }
 
 /// Validates, one store after the other.
 pub fn run(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut code = Code::Ok;
     for task in tasks(args, cx)? {
-        code = code.and(validate(&task, args.quick, cx)?);
+        code = code.and(match task {
+            Task::Store { store, words } => validate(&store, &words, args.quick, cx)?,
+            Task::Export(path) => validate_export(&path, cx)?,
+        });
     }
     Ok(code)
 }
@@ -60,39 +68,63 @@ fn tasks(args: &ValidateArgs, cx: &Context<'_>) -> Result<Vec<Task>, Failure> {
         places.push(paths::whole(&cx.store, &|path| cx.kind(path))?);
     }
     let mut tasks: Vec<Task> = Vec::new();
+    let all_of = |store| Task::Store {
+        store,
+        words: Vec::new(),
+    };
     for place in places {
         match place {
             Place::Snapshot { store, word } => {
-                let same =
-                    |task: &&mut Task| !task.words.is_empty() && paths::same(&task.store, &store);
-                match tasks.iter_mut().find(same) {
-                    Some(task) => task.words.push(word),
-                    None => tasks.push(Task {
+                let same = tasks.iter_mut().find_map(|task| match task {
+                    Task::Store {
+                        store: other,
+                        words,
+                    } if !words.is_empty() => paths::same(other, &store).then_some(words),
+                    Task::Store { .. } | Task::Export(_) => None,
+                });
+                match same {
+                    Some(words) => words.push(word),
+                    None => tasks.push(Task::Store {
                         store,
                         words: vec![word],
                     }),
                 }
             }
-            Place::Store(store) => tasks.push(Task {
-                store,
-                words: Vec::new(),
-            }),
-            Place::Folder { stores, .. } => tasks.extend(stores.into_iter().map(|store| Task {
-                store,
-                words: Vec::new(),
-            })),
+            Place::Store(store) => tasks.push(all_of(store)),
+            Place::Folder { stores, .. } => tasks.extend(stores.into_iter().map(all_of)),
+            Place::Export(path) => tasks.push(Task::Export(path)),
         }
     }
     Ok(tasks)
 }
 
-fn validate(task: &Task, quick: bool, cx: &mut Context<'_>) -> Result<Code, Failure> {
-    let store = cx.open(&task.store)?;
+/// Reads every file; there is nothing quicker to look at.
+fn validate_export(path: &Path, cx: &mut Context<'_>) -> Result<Code, Failure> {
+    let world = cx.world.clone();
+    let mut reporter = cx.reporter();
+    let check = ops::import::validate(path, &world, &mut reporter)?;
+    reporter.finish(&check.findings);
+    cx.show(&json::import::validate(&check), |look| {
+        text::import::validate(&check, look)
+    });
+    if cx.global.quiet && !cx.global.json {
+        cx.streams.print(&text::import::damage_only(&check));
+    }
+    Ok(exit::of_export(&check))
+}
+
+fn validate(
+    path: &Path,
+    words: &[String],
+    quick: bool,
+    cx: &mut Context<'_>,
+) -> Result<Code, Failure> {
+    let store = cx.open(path)?;
     let mut options = ValidateOptions {
         snapshots: Vec::new(),
         quick,
     };
-    for word in &task.words {
+    for word in words {
         let manifest = select::one(&store, word, &SourceChoice::Any)?;
         if !options.snapshots.contains(&manifest) {
             options.snapshots.push(manifest);
@@ -103,10 +135,10 @@ fn validate(task: &Task, quick: bool, cx: &mut Context<'_>) -> Result<Code, Fail
     let outcome = ops::validate::run(&store, &world, &options, &mut reporter)?;
     reporter.finish(&outcome.findings);
     let view = ValidateView {
-        store: &task.store,
-        named: !task.words.is_empty(),
+        store: path,
+        named: !words.is_empty(),
     };
-    cx.show(&json::validate(&outcome, &task.store), |look| {
+    cx.show(&json::validate(&outcome, path), |look| {
         text::validate::validate(&outcome, &view, look)
     });
     if cx.global.quiet && !cx.global.json {

@@ -133,6 +133,33 @@ fn a_word_is_a_path_if_it_has_a_slash_or_names_a_store() {
     assert_eq!(place(""), Err(Code::Usage));
 }
 
+/// An export is known by what is there, with or without a slash in the word.
+#[test]
+fn an_export_may_stand_where_a_snapshot_does() {
+    let things = [
+        ("./backups", PathKind::Store),
+        ("./backups/b1.zip", PathKind::ExportZip),
+        ("./day-15", PathKind::ExportFolder),
+        ("./latest", PathKind::ExportFolder),
+    ];
+    let look = disk(&things);
+    let place = |word: &str| super::place(OsStr::new(word), Path::new("./backups"), &look).unwrap();
+    for word in ["day-15", "./day-15/", "./backups/b1.zip", "./latest"] {
+        assert_eq!(place(word), Place::Export(word.into()), "{word}");
+    }
+    assert!(matches!(place("latest"), Place::Snapshot { .. }));
+    assert_eq!(
+        whole(Path::new("day-15"), &look).unwrap(),
+        Place::Export("day-15".into())
+    );
+    // A backup does not write into it.
+    assert_eq!(backup("./day-15", &things), Err(Code::Failed));
+    assert_eq!(
+        backup("./backups/b1.zip", &things),
+        to("./backups", false, Some("b1.zip"))
+    );
+}
+
 #[test]
 fn a_store_named_as_latest_is_given_with_a_slash() {
     let things = [("./latest", PathKind::Store)];

@@ -2,6 +2,7 @@
 //! stored, so that the two can change apart. Bytes are integers, times RFC 3339 in UTC.
 
 pub mod diff;
+pub mod import;
 pub mod stats;
 
 use std::path::Path;

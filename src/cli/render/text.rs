@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod diff;
+pub mod import;
 pub mod list;
 pub mod restore;
 pub mod show;

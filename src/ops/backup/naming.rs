@@ -83,7 +83,7 @@ fn free_name(name: &str, taken: &HashSet<String>) -> String {
 }
 
 /// A name must be a file name and nothing that is read as another word for a snapshot.
-fn check_name(name: &str) -> Result<(), SelectError> {
+pub(in crate::ops) fn check_name(name: &str) -> Result<(), SelectError> {
     let reason = if name.is_empty() {
         "it is empty"
     } else if name.len() > 200 {

@@ -1,21 +1,19 @@
 //! One entity's records: the ancestor's document, JSON lines, or CSV. Memory: one leaf.
 //!
 //! A record has the table's columns in their order, stored generated ones included; the rowid
-//! stands where its column is. Virtual generated columns, and a rowid that is no column, are no
-//! part of it.
+//! stands where its column is. Virtual generated columns are no part of it. Nor is a rowid that is
+//! no column, but for documents: there it is told where it is not the one before plus 1.
 
 use std::io::Write;
 
 use super::WriteError;
 use super::json::{self, Layout, Values};
+use crate::model::exported::{DOCUMENT_VERSION, rowid_field};
 use crate::model::row::RowRef;
-use crate::model::schema::Table;
+use crate::model::schema::{Table, TableKind};
 use crate::model::value::ValueRef;
 use crate::tree::cursor::Cursor;
 use crate::tree::{Root, TreeShape};
-
-/// Version of the document's form: the ancestor's.
-pub(super) const DOCUMENT_VERSION: &str = "1.0";
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,14 +63,45 @@ fn value_of<'a>(field: &Field, row: RowRef<'a>) -> ValueRef<'a> {
 
 /// Most bytes that stand around the values of one record of a document.
 pub(super) fn record_overhead(table: &Table) -> u64 {
-    // An escape makes six bytes of one; `"$encoding": "UTF-16le"` on a line of its own is the rest.
+    // An escape makes six bytes of one; `"$encoding": "UTF-16le"` on a line of its own is the rest,
+    // and the rowid's field.
     let name = |name: &str| 6 * name.len() as u64 + 100;
     table
         .columns
         .iter()
         .map(|column| name(&column.name))
         .sum::<u64>()
-        + 20
+        + 200
+}
+
+/// Tells rowids that are no column, where a reader would not guess them.
+struct HiddenRowids {
+    /// The field's name as a JSON string.
+    field: Vec<u8>,
+    /// What a reader takes the next record's rowid for.
+    expected: Option<i64>,
+}
+
+impl HiddenRowids {
+    /// `None` for tables that have none, or where a column is the rowid.
+    fn of(table: &Table) -> Result<Option<Self>, WriteError> {
+        if !matches!(table.kind, TableKind::Rowid { alias: None, .. }) {
+            return Ok(None);
+        }
+        let mut field = Vec::new();
+        json::string(&mut field, &rowid_field(table))?;
+        Ok(Some(Self {
+            field,
+            expected: Some(1),
+        }))
+    }
+
+    /// The rowid of the next record, if it has to be told.
+    fn next(&mut self, rowid: Option<i64>) -> Option<i64> {
+        let told = rowid.filter(|rowid| self.expected != Some(*rowid));
+        self.expected = rowid.and_then(|rowid| rowid.checked_add(1));
+        told
+    }
 }
 
 /// Writes all records of a tree. Stops between two leaves, or within a large value, if cancelled.
@@ -87,6 +116,10 @@ pub(super) fn write_records(
     begin(table, &fields, form, out)?;
     let shape = TreeShape::of(table, values.encoding);
     let mut cursor = Cursor::new(values.source, &shape, root);
+    let mut hidden = match form {
+        RecordForm::Document => HiddenRowids::of(table)?,
+        RecordForm::Lines | RecordForm::Csv => None,
+    };
     let mut is_first = true;
     while let Some(leaf) = cursor.next_leaf()? {
         if values.progress.cancelled() {
@@ -99,7 +132,7 @@ pub(super) fn write_records(
                 }
                 RECORD_LAYOUT.line(out)?;
             }
-            record(&fields, row, form, values, out)
+            record(&fields, row, form, hidden.as_mut(), values, out)
         })?;
         values.progress.advance(leaf.leaf.rows() as u64);
     }
@@ -144,13 +177,17 @@ fn record(
     fields: &[Field],
     row: RowRef<'_>,
     form: RecordForm,
+    hidden: Option<&mut HiddenRowids>,
     values: &mut Values<'_>,
     out: &mut dyn Write,
 ) -> Result<(), WriteError> {
     match form {
-        RecordForm::Document => object(fields, row, RECORD_LAYOUT, values, out)?,
+        RecordForm::Document => {
+            let rowid = hidden.and_then(|h| Some((h.next(row.rowid)?, h.field.as_slice())));
+            object(fields, row, rowid, RECORD_LAYOUT, values, out)?;
+        }
         RecordForm::Lines => {
-            object(fields, row, Layout::Compact, values, out)?;
+            object(fields, row, None, Layout::Compact, values, out)?;
             out.write_all(b"\n")?;
         }
         RecordForm::Csv => {
@@ -172,20 +209,26 @@ fn record(
 fn object(
     fields: &[Field],
     row: RowRef<'_>,
+    rowid: Option<(i64, &[u8])>,
     layout: Layout,
     values: &mut Values<'_>,
     out: &mut dyn Write,
 ) -> Result<(), WriteError> {
     let inner = layout.inner();
     out.write_all(b"{")?;
+    if let Some((rowid, field)) = rowid {
+        inner.line(out)?;
+        out.write_all(field)?;
+        write!(out, "{}{rowid}", layout.colon())?;
+    }
     for (at, field) in fields.iter().enumerate() {
-        out.write_all(if at > 0 { b"," } else { b"" })?;
+        out.write_all(if at > 0 || rowid.is_some() { b"," } else { b"" })?;
         inner.line(out)?;
         out.write_all(&field.json_name)?;
         out.write_all(layout.colon().as_bytes())?;
         values.json(value_of(field, row), inner, out)?;
     }
-    if !fields.is_empty() {
+    if !fields.is_empty() || rowid.is_some() {
         layout.line(out)?;
     }
     Ok(out.write_all(b"}")?)

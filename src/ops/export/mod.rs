@@ -14,16 +14,17 @@ use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 pub use self::entity::RecordForm;
-use self::entity::{DOCUMENT_VERSION, record_overhead, write_records};
+use self::entity::{record_overhead, write_records};
 use self::json::Values;
 pub use self::json::value_line;
 use self::out::{Digested, Out};
 use crate::error::{Error, ExportError, SelectError};
 use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
+use crate::model::exported::{
+    CARRIED_VERSION, Carried, DOCUMENT_VERSION, ExportManifest, ExportedFile,
+};
 use crate::model::file_name::{MANIFEST_FILE, entity_file};
 use crate::model::schema::{Schema, Table};
 use crate::ops::open::Store;
@@ -97,26 +98,6 @@ impl WriteError {
             Self::Cancelled => ExportError::Cancelled,
         }
     }
-}
-
-/// `manifest.json` of an export.
-#[derive(Debug, Serialize)]
-struct ExportManifest<'a> {
-    version: &'static str,
-    export_date: &'a str,
-    source: &'a str,
-    files: Vec<ExportFile<'a>>,
-}
-
-/// One file of an export.
-#[derive(Debug, Serialize)]
-struct ExportFile<'a> {
-    filename: String,
-    entity_type: &'a str,
-    record_count: u64,
-    sha256: String,
-    dependencies: &'a [String],
-    import_order: u32,
 }
 
 /// Exports a snapshot of a store; see `write` for what is written.
@@ -194,42 +175,35 @@ fn write(
     progress: &mut dyn Progress,
 ) -> Result<ExportOutcome, ExportError> {
     let entities = chosen(manifest, options)?;
+    // What is left out of a part cannot be told from what the database lacks: it is records only.
+    let is_whole = options.entities.is_empty();
+    let internal: Vec<&Entity> = manifest.internal.iter().filter(|_| is_whole).collect();
+    ensure_own_files(manifest, entities.iter().chain(&internal).copied())?;
     let mut out = Out::create(destination, options.form, zip_time(&manifest.time))?;
     let records = entities.iter().map(|entity| entity.records).sum();
-    progress.phase("exporting", records, Unit::Records);
-    let mut files = Vec::with_capacity(entities.len());
-    let mut bytes = 0;
-    for entity in entities {
-        let table = table_of(manifest, schema, entity)?;
-        let filename = entity_file(&entity.entity);
-        out.begin(&filename, may_be_large(entity, table))?;
-        let mut digested = Digested::new(&mut out);
-        let mut buffered = BufWriter::with_capacity(64 << 10, &mut digested);
-        let mut values = Values {
-            source,
-            encoding: schema.encoding,
-            progress: &mut *progress,
-        };
-        let root = root_of(entity);
-        let form = RecordForm::Document;
-        write_records(table, root.as_ref(), form, &mut values, &mut buffered)
-            .and_then(|()| Ok(buffered.flush()?))
-            .map_err(|error| error.at(entity, destination))?;
-        drop(buffered);
-        let (sha256, file_bytes) = digested.finish();
-        out.end()?;
-        bytes += file_bytes;
-        files.push(ExportFile {
-            filename,
-            entity_type: &entity.entity,
-            record_count: entity.records,
-            sha256,
-            dependencies: &entity.dependencies,
-            import_order: entity.import_order,
-        });
-    }
+    let total = internal.iter().map(|entity| entity.records).sum::<u64>();
+    progress.phase("exporting", total.saturating_add(records), Unit::Records);
+    let mut writing = Writing {
+        source,
+        manifest,
+        schema,
+        destination,
+        out: &mut out,
+        bytes: 0,
+    };
+    let files = writing.files(&entities, progress)?;
     let count = files.len() as u64;
-    bytes += write_manifest(manifest, files, destination, &mut out)?;
+    let internal = writing.files(&internal, progress)?;
+    let carried = is_whole.then(|| Carried {
+        version: CARRIED_VERSION,
+        settings: manifest.settings.clone(),
+        schema: schema.clone(),
+        internal,
+        pages_left_out: manifest.pages.as_ref().map(|pages| pages.records),
+        damaged: manifest.damaged,
+    });
+    let mut bytes = writing.bytes;
+    bytes += write_manifest(manifest, files, carried, destination, &mut out)?;
     if progress.cancelled() {
         return Err(ExportError::Cancelled);
     }
@@ -240,6 +214,63 @@ fn write(
         records,
         bytes,
     })
+}
+
+/// An export being written.
+struct Writing<'a> {
+    source: &'a dyn BlobSource,
+    manifest: &'a Manifest,
+    schema: &'a Schema,
+    destination: &'a Path,
+    out: &'a mut Out,
+    /// Of all files so far.
+    bytes: u64,
+}
+
+impl Writing<'_> {
+    fn files(
+        &mut self,
+        entities: &[&Entity],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<ExportedFile>, ExportError> {
+        let files = entities.iter();
+        files.map(|entity| self.file(entity, progress)).collect()
+    }
+
+    /// Writes the file of one entity.
+    fn file(
+        &mut self,
+        entity: &Entity,
+        progress: &mut dyn Progress,
+    ) -> Result<ExportedFile, ExportError> {
+        let table = table_of(self.manifest, self.schema, entity)?;
+        let filename = entity_file(&entity.entity);
+        self.out.begin(&filename, may_be_large(entity, table))?;
+        let mut digested = Digested::new(self.out);
+        let mut buffered = BufWriter::with_capacity(64 << 10, &mut digested);
+        let mut values = Values {
+            source: self.source,
+            encoding: self.schema.encoding,
+            progress,
+        };
+        let root = root_of(entity);
+        let form = RecordForm::Document;
+        write_records(table, root.as_ref(), form, &mut values, &mut buffered)
+            .and_then(|()| Ok(buffered.flush()?))
+            .map_err(|error| error.at(entity, self.destination))?;
+        drop(buffered);
+        let (sha256, bytes) = digested.finish();
+        self.out.end()?;
+        self.bytes += bytes;
+        Ok(ExportedFile {
+            filename,
+            entity_type: entity.entity.clone(),
+            record_count: entity.records,
+            sha256,
+            dependencies: entity.dependencies.clone(),
+            import_order: entity.import_order.into(),
+        })
+    }
 }
 
 /// Writes the records of one entity, one of SQLite's own tables included, to `out`. Returns their
@@ -273,7 +304,7 @@ fn write_entity(
     Ok(entity.records)
 }
 
-/// The entities to export, in import order, no two with one file.
+/// The entities to export, in import order.
 fn chosen<'a>(
     manifest: &'a Manifest,
     options: &ExportOptions,
@@ -288,14 +319,22 @@ fn chosen<'a>(
     };
     let mut entities: Vec<&Entity> = manifest.entities.iter().filter(is_chosen).collect();
     entities.sort_by_key(|entity| entity.import_order);
+    Ok(entities)
+}
+
+/// Refuses two entities with one file.
+fn ensure_own_files<'a>(
+    manifest: &Manifest,
+    entities: impl Iterator<Item = &'a Entity>,
+) -> Result<(), ExportError> {
     let mut files = HashSet::new();
-    for entity in &entities {
+    for entity in entities {
         if !files.insert(entity_file(&entity.entity).to_ascii_lowercase()) {
             let what = format!("two entities named {:?}", entity.entity);
             return Err(misfit(manifest, what));
         }
     }
-    Ok(entities)
+    Ok(())
 }
 
 fn no_entity(manifest: &Manifest, entity: &str) -> ExportError {
@@ -355,7 +394,8 @@ fn zip_time(time: &str) -> zip::DateTime {
 
 fn write_manifest(
     manifest: &Manifest,
-    files: Vec<ExportFile<'_>>,
+    files: Vec<ExportedFile>,
+    carried: Option<Carried>,
     destination: &Path,
     out: &mut Out,
 ) -> Result<u64, ExportError> {
@@ -363,10 +403,16 @@ fn write_manifest(
     let file_name = Path::new(&source.path).file_name();
     let file_name = file_name.and_then(|name| name.to_str());
     let content = ExportManifest {
-        version: DOCUMENT_VERSION,
-        export_date: &manifest.time,
-        source: source.name.as_deref().or(file_name).unwrap_or_default(),
+        version: DOCUMENT_VERSION.to_owned(),
+        export_date: manifest.time.clone(),
+        source: source
+            .name
+            .as_deref()
+            .or(file_name)
+            .unwrap_or_default()
+            .to_owned(),
         files,
+        larder: carried,
     };
     let failed = |cause| ExportError::Output {
         path: destination.to_owned(),

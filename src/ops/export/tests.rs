@@ -236,13 +236,13 @@ fn sha256_hex(bytes: &[u8]) -> String {
 fn check_files(read: &mut dyn FnMut(&str) -> Vec<u8>, outcome: &ExportOutcome) {
     let manifest = read("manifest.json");
     assert!(manifest.starts_with(b"{\n  \"version\": \"1.0\",\n  \"export_date\": \"2026-11-23T"));
-    assert!(
-        manifest.ends_with(b"    }\n  ]\n}"),
-        "no newline at the end"
-    );
+    assert!(manifest.ends_with(b"  }\n}"), "no newline at the end");
     let mut bytes = manifest.len() as u64;
     let manifest: Json = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["source"], "app.db");
+    assert_eq!(manifest["larder"]["version"], 1);
+    assert_eq!(manifest["larder"]["schema"]["tables"][0]["name"], "child");
+    assert_eq!(manifest["larder"]["settings"]["page_size"], 4096);
     let files = manifest["files"].as_array().unwrap();
     let names: Vec<&str> = files
         .iter()

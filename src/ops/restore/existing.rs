@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::Schema;
 use crate::ops::backup::Deed;
-use crate::ops::list::{SnapshotSummary, summary};
+use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
@@ -28,22 +28,34 @@ use crate::target::{CheckLevel, LiveDatabase, LiveView, TargetError, Trial, Work
 /// Plans that are made before a database counts as too busy to be written.
 const TRIES: u32 = 3;
 
+/// What is restored.
+pub(super) struct Records<'r> {
+    pub reader: StoreReader,
+    pub manifest: &'r Manifest,
+    pub summary: SnapshotSummary,
+}
+
 /// Restores into the database at the target.
 ///
 /// Errors: `Store`, `Target` (`Busy`, `Changed`, `OtherApplication` …), `Source` if the safety
 /// snapshot cannot be taken, `Cancelled`. After any of them, and with any conflict in the outcome,
 /// nothing was written.
+///
+/// `keep`: the store that the snapshots before and after go to.
 pub(super) fn run(
-    store: &mut Store,
+    records: &Records<'_>,
+    keep: &mut Store,
     world: &World,
-    manifest: &Manifest,
     options: &RestoreOptions,
     decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
-    let ids = store.snapshot_names()?.ids;
-    let reader = store.reader()?;
-    let schema = read_schema(&reader, manifest)?;
+    let Records {
+        reader,
+        manifest,
+        summary,
+    } = records;
+    let schema = read_schema(reader, manifest)?;
     // Looked at before SQLite opens it.
     let entry = world.vfs.entry(&options.target).ok().flatten();
     let (busy, plan_only) = (options.busy_timeout, options.dry_run);
@@ -51,13 +63,13 @@ pub(super) fn run(
     let mut job = Job {
         world,
         options,
-        reader: &reader,
+        reader,
         manifest,
         schema: &schema,
         live: &live,
         decided: Vec::new(),
         outcome: RestoreOutcome {
-            snapshot: summary(manifest, &ids),
+            snapshot: summary.clone(),
             target: options.target.clone(),
             new_file: false,
             dry_run: options.dry_run,
@@ -78,7 +90,7 @@ pub(super) fn run(
         },
     };
     for _ in 0..TRIES {
-        if job.attempt(store, decider, progress)? {
+        if job.attempt(keep, decider, progress)? {
             let outcome = job.outcome;
             live.close()?;
             for finding in &outcome.findings {

@@ -39,8 +39,12 @@ pub use self::options::{
     RestoreOptions, Scope,
 };
 pub use self::report::{Conflict, LeftOut, Remapped, RestoreOutcome, TableReport};
+use std::time::Duration;
+
+use self::existing::Records;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
+use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
 use crate::progress::Progress;
 use crate::target::is_present;
@@ -48,7 +52,7 @@ use crate::target::is_present;
 /// Restores a snapshot: into a new file if nothing is at the target, else into the database there.
 /// `decider` is asked about references without a target that the options say nothing of.
 ///
-/// Errors: `Store`, `Target`, `Cancelled`; the target is then as it was.
+/// Errors: `Store`, `Target`, `Source`, `Select`, `Cancelled`; the target is then as it was.
 pub fn run(
     store: &mut Store,
     world: &World,
@@ -58,12 +62,48 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut outcome = if is_present(&*world.vfs, &options.target)? {
-        existing::run(store, world, manifest, options, decider, progress)?
-    } else {
-        new_file::run(store, world, manifest, options, progress)?
+    let outcome = match is_present(&*world.vfs, &options.target)? {
+        true => {
+            let records = records(store, manifest)?;
+            existing::run(&records, store, world, options, decider, progress)?
+        }
+        false => new_file::run(store, world, manifest, options, progress)?,
     };
+    Ok(timed(outcome, begun, world))
+}
+
+/// As [`run`], of a snapshot in another store than `keep`, where the snapshots around the change of an
+/// existing database go.
+pub fn run_from(
+    store: &Store,
+    manifest: &Manifest,
+    keep: &mut Store,
+    world: &World,
+    options: &RestoreOptions,
+    decider: &mut dyn Decider,
+    progress: &mut dyn Progress,
+) -> Result<RestoreOutcome, Error> {
+    let begun = world.env.monotonic();
+    let outcome = match is_present(&*world.vfs, &options.target)? {
+        true => {
+            let records = records(store, manifest)?;
+            existing::run(&records, keep, world, options, decider, progress)?
+        }
+        false => new_file::run(store, world, manifest, options, progress)?,
+    };
+    Ok(timed(outcome, begun, world))
+}
+
+fn records<'r>(store: &Store, manifest: &'r Manifest) -> Result<Records<'r>, Error> {
+    Ok(Records {
+        reader: store.reader()?,
+        manifest,
+        summary: summary(manifest, &store.snapshot_names()?.ids),
+    })
+}
+
+fn timed(mut outcome: RestoreOutcome, begun: Duration, world: &World) -> RestoreOutcome {
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    Ok(outcome)
+    outcome
 }

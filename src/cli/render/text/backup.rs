@@ -16,7 +16,7 @@ use crate::ops::show::Changes;
 /// What the outcome itself does not know.
 #[derive(Debug, Clone, Copy)]
 pub struct BackupView<'a> {
-    /// The database, as it was given.
+    /// The database or export, as it was given.
     pub database: &'a Path,
     /// The store, as it was given.
     pub store: &'a Path,
@@ -28,18 +28,38 @@ pub struct BackupView<'a> {
 
 /// The whole report, with the command that restores the snapshot.
 pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> String {
-    let mut out = String::new();
-    let store = escape::path(view.store);
-    if view.store_created {
-        let _ = writeln!(out, "store {store} created");
-    }
-    let _ = writeln!(
-        out,
+    let heading = format!(
         "Backing up {} (SQLite, {}, {})",
         escape::path(view.database),
         escape::shown(&outcome.journal),
         figures::bytes(outcome.source_bytes)
     );
+    report(outcome, view, look, &heading, "Backup complete")
+}
+
+/// The report of an import: that of a backup of what was made from the export.
+pub fn import(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> String {
+    let heading = format!(
+        "Importing {} (export, {})",
+        escape::path(view.database),
+        figures::bytes(outcome.source_bytes)
+    );
+    report(outcome, view, look, &heading, "Import complete")
+}
+
+fn report(
+    outcome: &BackupOutcome,
+    view: &BackupView<'_>,
+    look: &Look,
+    heading: &str,
+    done: &str,
+) -> String {
+    let mut out = String::new();
+    let store = escape::path(view.store);
+    if view.store_created {
+        let _ = writeln!(out, "store {store} created");
+    }
+    let _ = writeln!(out, "{heading}");
     out.push_str(&entities(outcome, look.verbose));
     let snapshot = &outcome.snapshot;
     let id = if look.verbose {
@@ -49,7 +69,7 @@ pub fn backup(outcome: &BackupOutcome, view: &BackupView<'_>, look: &Look) -> St
     };
     let _ = writeln!(
         out,
-        "Backup complete: {}   (snapshot {})",
+        "{done}: {}   (snapshot {})",
         escape::shown(&snapshot.name),
         escape::shown(id)
     );

@@ -83,6 +83,39 @@ fn a_rowid_that_is_no_column_is_no_part_of_a_record() {
     assert_eq!(text_in(RecordForm::Lines, &table, &rows), "{\"a\":1}\n");
 }
 
+/// In documents it is told where a reader would not guess it: a table read again has the same rowids.
+#[test]
+fn a_document_tells_hidden_rowids_where_they_do_not_count_on() {
+    let table = table("bare", &["a", "$rowid"], None);
+    let value = |n| vec![Value::Integer(n), Value::Null];
+    let rows = [1, 2, 7, 8].map(|rowid| (rowid, value(rowid)));
+    let document = bytes_in(RecordForm::Document, &table, &rows);
+    let told: Vec<Option<i64>> = records_of(&document)
+        .iter()
+        .map(|record| record.get("$$rowid").and_then(serde_json::Value::as_i64))
+        .collect();
+    assert_eq!(told, [None, None, Some(7), None]);
+    let ends = [
+        (i64::MIN, value(0)),
+        (-1, value(1)),
+        (0, value(2)),
+        (i64::MAX, value(3)),
+    ];
+    let document = String::from_utf8(bytes_in(RecordForm::Document, &table, &ends)).unwrap();
+    let told: Vec<&str> = document
+        .lines()
+        .filter(|line| line.contains("$$"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "      \"$$rowid\": -9223372036854775808,",
+            "      \"$$rowid\": -1,",
+            "      \"$$rowid\": 9223372036854775807,"
+        ]
+    );
+}
+
 #[test]
 fn csv_tells_null_from_empty_text() {
     let two = table("t", &["id", "a,b"], Some(0));
