@@ -317,10 +317,10 @@ pub fn of_undo(outcome: &UndoOutcome) -> Code {
 
 /// The code of a restore, or of its plan.
 pub fn of_restore(outcome: &RestoreOutcome) -> Code {
-    if !outcome.is_stopped() {
-        of_findings(&outcome.findings)
-    } else {
+    if outcome.is_stopped() {
         Code::Conflicts
+    } else {
+        of_findings(&outcome.findings)
     }
 }
 

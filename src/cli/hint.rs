@@ -112,6 +112,15 @@ fn target(error: &TargetError) -> Option<String> {
             "Nothing was written: the record breaks a rule of its own schema. All records can be had with: \
              larder export"
         }
+        TargetError::NoColumn { columns, .. } => {
+            return Some(format!("It has: {}", columns.join(", ")));
+        }
+        TargetError::BadExpression { .. } => {
+            "Nothing was written. Columns are those of the snapshot's table: larder show SNAP names them."
+        }
+        TargetError::BadDecision { .. } => {
+            "Nothing was written. Change it in the file of decisions."
+        }
         TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
         TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
         _ => return None,

@@ -1,17 +1,24 @@
 //! The command line: words -> `Options` -> `ops` -> `Outcome` -> text or JSON -> exit code.
 //!
 //! Results go to stdout, progress and problems to stderr. Exit codes are decided in `exit` only,
-//! advice for people is written in `hint` only, and nothing but `output` writes to the streams.
+//! advice for people is written in `hint` only, and nothing but `output` writes to the streams. Only
+//! `prompt` talks with the terminal.
 
 pub mod args;
 pub mod commands;
+pub mod config;
+pub mod decisions;
 pub mod exit;
 pub mod failure;
+pub mod files;
 pub mod hint;
+pub mod names;
 pub mod open;
 pub mod operand;
 pub mod output;
 pub mod paths;
+pub mod prompt;
+pub mod questions;
 pub mod quote;
 pub mod render;
 pub mod signals;

@@ -94,7 +94,38 @@ impl<'d> Targets<'d> {
     }
 }
 
+/// Bytes of a value that is shown whole.
+const SHORT_BYTES_MAX: u32 = 400;
+
 impl LiveDatabase {
+    /// Calls `each` for every row of a table with the values of some columns, long ones cut short.
+    pub fn each_short_row(
+        &self,
+        table: &Table,
+        columns: &[&str],
+        mut each: impl FnMut(&[Value]),
+    ) -> Result<(), TargetError> {
+        let mut read = || -> Result<(), SqliteError> {
+            let mut asked = Vec::new();
+            for column in columns {
+                let c = ident(column)?;
+                asked.push(format!(
+                    "CASE WHEN octet_length({c}) > {SHORT_BYTES_MAX} THEN substr({c}, 1, 100) ELSE {c} END"
+                ));
+            }
+            let name = ident(&table.name)?;
+            let sql = format!("SELECT {} FROM main.{name} NOT INDEXED", asked.join(", "));
+            self.db.for_each(&sql, &[], |row| {
+                let values: Result<Vec<Value>, SqliteError> = (0..columns.len())
+                    .map(|at| Ok(row.value(at)?.to_owned()))
+                    .collect();
+                each(&values?);
+                Ok(())
+            })
+        };
+        read().map_err(|e| self.at(&format!("table {}", table.name), e))
+    }
+
     /// Calls `each` for every row of a table that refers to something by this foreign key: the
     /// row's name for people, and the values of the reference.
     pub fn each_reference(

@@ -5,6 +5,8 @@ use std::path::Path;
 use larder::cli::exit::Code;
 use larder::cli::render::json;
 use larder::cli::render::text::backup::BackupView;
+use larder::model::text::TextEncoding;
+use larder::ops::restore::RestoreOutcome;
 use larder::progress::Finding;
 use serde_json::{Value, json};
 
@@ -80,11 +82,27 @@ fn damage_names_whole_ids() {
     );
 }
 
+fn restored(outcome: &RestoreOutcome) -> Value {
+    json::restore::restore(outcome, TextEncoding::Utf8)
+}
+
 #[test]
 fn a_restore_that_stopped_says_that_nothing_was_written() {
-    let document = json::restore(&samples::conflicts());
+    let document = restored(&samples::conflicts());
     assert_eq!(document["written"], false);
     assert_eq!(document["tables"][1]["conflicts"], 12);
     assert_eq!(document["mode"], "add");
-    assert_eq!(json::restore(&samples::restored())["written"], true);
+    assert_eq!(restored(&samples::restored())["written"], true);
+    assert_eq!(restored(&samples::missing())["written"], false);
+}
+
+/// The whole document, so that no field gets lost, and none comes that docs/scripting.md lacks.
+#[test]
+fn a_restore_tells_everything() {
+    let mut outcome = samples::remapped();
+    outcome.missing = samples::missing().missing;
+    outcome.conflicts = samples::conflicts().conflicts;
+    outcome.decisions = samples::decisions();
+    let text = serde_json::to_string_pretty(&restored(&outcome)).unwrap();
+    insta::assert_snapshot!(text);
 }

@@ -16,10 +16,16 @@ mod list;
 mod live_sources;
 mod parsing;
 mod paths;
+#[cfg(unix)]
+mod questions;
 mod render;
 mod restore;
+mod restore_decisions;
+mod restore_flags;
 mod samples;
 mod show;
 mod stats;
+#[cfg(unix)]
+mod terminal;
 mod validate;
 mod workplace;

@@ -112,13 +112,6 @@ fn a_backup_of_nothing_says_both_ways_to_name_the_database() {
 }
 
 #[test]
-fn interactive_restore_is_refused_until_it_exists() {
-    let run = Workplace::empty().run(&["restore", "latest", "--to", "x.db", "-i"]);
-    assert_eq!(run.code, 2);
-    assert!(run.err.contains("later version"), "{}", run.err);
-}
-
-#[test]
 fn help_and_version_go_to_stdout() {
     let place = Workplace::empty();
     let version = place.run(&["--version"]);

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use larder::cli::render::{Look, text};
-use larder::ops::restore::{Mode, RestoreOutcome};
+use larder::model::text::TextEncoding;
+use larder::ops::restore::{Choice, Mode, OnConflict, RestoreOptions, RestoreOutcome};
 use text::backup::BackupView;
+use text::restore::RestoreView;
 use text::validate::ValidateView;
 
 use crate::samples;
@@ -131,7 +133,16 @@ fn a_validation_names_damage_and_what_hangs_on_it() {
 }
 
 fn restored(outcome: &RestoreOutcome) -> String {
-    text::restore::restore(outcome, Path::new(STORE), &look())
+    restored_as(outcome, &RestoreOptions::default())
+}
+
+fn restored_as(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
+    let view = RestoreView {
+        store: Path::new(STORE),
+        encoding: TextEncoding::Utf8,
+        options,
+    };
+    text::restore::restore(outcome, &view, &look())
 }
 
 #[test]
@@ -173,6 +184,98 @@ fn a_restore_that_stops_on_conflicts_names_them() {
 }
 
 #[test]
+fn a_restore_with_a_snapshot_of_its_result_is_taken_back_with_undo() {
+    insta::assert_snapshot!(restored(&samples::remapped()));
+}
+
+#[test]
+fn a_plan_says_which_records_get_new_ids_and_why_others_are_left_out() {
+    let mut plan = samples::remapped();
+    plan.dry_run = true;
+    plan.safety_snapshot = None;
+    insta::assert_snapshot!(restored(&plan));
+}
+
+#[test]
+fn a_plan_without_safety_says_so() {
+    let mut plan = samples::restored();
+    plan.dry_run = true;
+    let options = RestoreOptions {
+        no_safety_snapshot: true,
+        fire_triggers: true,
+        ..RestoreOptions::default()
+    };
+    let text = restored_as(&plan, &options);
+    assert!(text.contains("no safety snapshot is taken: it cannot be undone"));
+    assert!(text.contains("the triggers of app.db fire"));
+}
+
+#[test]
+fn missing_records_are_listed_with_what_decides_about_them() {
+    insta::assert_snapshot!(restored(&samples::missing()));
+}
+
+#[test]
+fn of_many_missing_records_the_first_are_named() {
+    let mut outcome = samples::missing();
+    let one = outcome.missing[0].clone();
+    outcome.missing = vec![one; 1234];
+    let text = restored(&outcome);
+    assert_eq!(text.matches("\nmissing: ").count(), 10);
+    assert!(text.contains("\n  and 1,224 more\n"), "{text}");
+    assert!(
+        text.contains("Nothing was written: 1,234 missing records.\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn who_aborts_is_told_no_more_than_that() {
+    let mut outcome = samples::missing();
+    outcome.decisions = samples::decisions();
+    outcome.decisions[0].choice = Choice::Abort;
+    let text = restored(&outcome);
+    assert!(
+        text.ends_with("Nothing was written, as was decided.\n"),
+        "{text}"
+    );
+    assert!(!text.contains("missing: "), "{text}");
+}
+
+/// What was said already, and does not help, is not said again.
+#[test]
+fn what_lets_a_restore_go_on_is_what_was_not_asked_for_yet() {
+    let mut outcome = samples::conflicts();
+    outcome.mode = Mode::Replace;
+    let options = RestoreOptions {
+        on_conflict: OnConflict::Skip,
+        ..RestoreOptions::default()
+    };
+    let text = restored_as(&outcome, &options);
+    assert!(
+        !text.contains("--on-conflict") && text.contains("\n  --force "),
+        "{text}"
+    );
+    outcome.mode = Mode::Add;
+    let text = restored_as(&outcome, &options);
+    assert!(
+        text.ends_with("Nothing was written: 12 conflicts.\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn conflicts_that_are_skipped_stop_nothing() {
+    let mut outcome = samples::conflicts();
+    outcome.tables[1].skipped = 12;
+    outcome.tables[1].left_out.conflicting = 12;
+    let text = restored(&outcome);
+    assert!(text.contains("12 in conflict"), "{text}");
+    assert!(text.contains("conflict: orders 77: "), "{text}");
+    assert!(text.contains("\nRestored "), "{text}");
+}
+
+#[test]
 fn names_cannot_move_the_cursor_or_break_a_line() {
     let mut outcome = samples::backup();
     outcome.entities[1].file = "a\nb\u{202e}\u{1b}[2J.json".into();
@@ -180,5 +283,17 @@ fn names_cannot_move_the_cursor_or_break_a_line() {
     let text = text::backup::backup(&outcome, &view(STORE, false, None), &look());
     assert!(text.contains(r"a\nb\u{202e}\u{1b}[2J.json"), "{text}");
     let hidden = |c: char| c != '\n' && larder::cli::render::escape::is_hidden(c);
+    assert!(!text.contains(hidden), "{text}");
+    let mut outcome = samples::missing();
+    outcome.conflicts = samples::conflicts().conflicts;
+    let evil = "a\nb\u{202e}\u{1b}[2J";
+    outcome.conflicts[0].values = vec![evil.into()];
+    outcome.missing[0].parent = evil.into();
+    outcome.missing[0].examples = vec![evil.into()];
+    outcome.tables[0].table = evil.into();
+    outcome.tables[0].remapped = 1;
+    outcome.tables[0].carried = 1;
+    let text = restored(&outcome);
+    assert!(text.matches(r"a\nb\u{202e}\u{1b}[2J").count() > 5, "{text}");
     assert!(!text.contains(hidden), "{text}");
 }

@@ -2,10 +2,13 @@
 
 use jiff::tz::TimeZone;
 use larder::cli::render::Look;
+use larder::model::value::Value;
 use larder::ops::backup::{BackupOutcome, EntityReport};
 use larder::ops::import::{ExportCheck, ExportSummary, FileCheck, FileDamage, FileDamageKind};
 use larder::ops::list::{ListOutcome, SnapshotSummary};
-use larder::ops::restore::{Conflict, Mode, RestoreOutcome, TableReport};
+use larder::ops::restore::{
+    Choice, Conflict, Decision, LeftOut, Missing, Mode, Remapped, RestoreOutcome, TableReport,
+};
 use larder::ops::show::Changes;
 use larder::ops::validate::{AffectedRecords, Damage, EntityCheck, SnapshotCheck, ValidateOutcome};
 
@@ -166,6 +169,10 @@ fn table(table: &str, inserted: u64, same: u64, skipped: u64) -> TableReport {
         inserted,
         same,
         skipped,
+        left_out: LeftOut {
+            differing: skipped,
+            ..LeftOut::default()
+        },
         ..TableReport::default()
     }
 }
@@ -187,6 +194,11 @@ pub fn restored() -> RestoreOutcome {
             table("products", 0, 202, 0),
         ],
         conflicts: Vec::new(),
+        missing: Vec::new(),
+        decisions: Vec::new(),
+        remapped: Vec::new(),
+        references_followed: 0,
+        after_snapshot: None,
         safety_snapshot: Some(SnapshotSummary {
             tags: vec!["before-restore".into()],
             ..summary(
@@ -212,6 +224,11 @@ pub fn conflicts() -> RestoreOutcome {
         table: "orders".into(),
         record: "77".into(),
         reason: "its number A-12 belongs to order 91".into(),
+        values: vec!["id 77".into(), "number A-12".into(), "total 19.5".into()],
+        rows: vec![
+            vec!["id 77".into(), "number B-7".into(), "total NULL".into()],
+            vec!["id 91".into(), "number A-12".into(), "total 4".into()],
+        ],
     }];
     outcome
 }
@@ -280,4 +297,93 @@ pub fn checked() -> ExportCheck {
         findings: Vec::new(),
         elapsed_ms: 214,
     }
+}
+
+/// A restore in which records get new ids, and some are left out.
+pub fn remapped() -> RestoreOutcome {
+    let mut outcome = restored();
+    let customers = &mut outcome.tables[0];
+    (customers.remapped, customers.bytes) = (2, 180);
+    let orders = &mut outcome.tables[1];
+    (orders.skipped, orders.carried, orders.bytes) = (6, 3, 9_212);
+    orders.left_out.doubtful = 2;
+    orders.left_out.missing = 3;
+    (outcome.tables[2].filled, outcome.tables[2].updated) = (7, 1200);
+    let new_id = |from: &str, to: &str| Remapped {
+        table: "customers".into(),
+        from: from.into(),
+        to: to.into(),
+    };
+    outcome.remapped = vec![new_id("77", "91"), new_id("78", "92")];
+    outcome.references_followed = 14;
+    outcome.decisions = decisions();
+    outcome.after_snapshot = Some(SnapshotSummary {
+        tags: vec!["after-restore".into()],
+        ..summary(
+            "2026-11-23T20:44:12Z",
+            "77aa",
+            "backup_20261123_214412",
+            1,
+            1,
+        )
+    });
+    outcome
+}
+
+/// One decision of each sort but abort.
+pub fn decisions() -> Vec<Decision> {
+    let name = || ("name".to_owned(), Value::Text(b"Ada".to_vec()));
+    let choices = [
+        Choice::Create(vec![]),
+        Choice::Create(vec![name()]),
+        Choice::Map(vec![Value::Integer(40)]),
+        Choice::Skip,
+        Choice::Null,
+    ];
+    let decision = |(n, choice)| Decision {
+        table: "orders".into(),
+        columns: vec!["customer_id".into()],
+        parent: "customers".into(),
+        values: vec![Value::Integer(n)],
+        choice,
+    };
+    (20..).zip(choices).map(decision).collect()
+}
+
+/// A restore that stopped because records are missing.
+pub fn missing() -> RestoreOutcome {
+    let mut outcome = restored();
+    outcome.safety_snapshot = None;
+    let text = |text: &str| Value::Text(text.into());
+    outcome.missing = vec![
+        Missing {
+            table: "orders".into(),
+            columns: vec!["customer_id".into()],
+            parent: "customers".into(),
+            parent_columns: vec!["id".into()],
+            values: vec![Value::Integer(12)],
+            records: 3,
+            examples: vec!["5".into(), "9".into(), "31".into()],
+            record: Some(vec![
+                ("id".into(), Value::Integer(12)),
+                ("name".into(), text("Ada Klein")),
+                ("photo".into(), Value::Blob(vec![255; 3])),
+            ]),
+            nullable: true,
+            required: vec!["name".into()],
+        },
+        Missing {
+            table: "order_items".into(),
+            columns: vec!["order_id".into(), "no".into()],
+            parent: "parts".into(),
+            parent_columns: vec!["order_id".into(), "no".into()],
+            values: vec![Value::Integer(5), text("b")],
+            records: 1200,
+            examples: vec!["1".into(), "2".into(), "3".into()],
+            record: None,
+            nullable: false,
+            required: Vec::new(),
+        },
+    ];
+    outcome
 }

@@ -1,50 +1,85 @@
 //! `larder restore`: puts a snapshot's records back.
 
+mod fit;
+mod flags;
+mod from;
+
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::flags::DoingFlags;
+use self::flags::MatchFlags;
+use self::flags::MissingFlags;
+use self::flags::ScopeFlags;
+use self::from::From;
 use crate::cli::args;
-use crate::cli::args::DEFAULT_COMPRESSION;
+use crate::cli::config;
+use crate::cli::config::Config;
+use crate::cli::decisions;
 use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::open::Context;
-use crate::cli::paths;
-use crate::cli::paths::Place;
+use crate::cli::prompt::Ended;
+use crate::cli::prompt::Terminal;
+use crate::cli::questions::Questions;
 use crate::cli::quote;
+use crate::cli::render::escape;
+use crate::cli::render::figures;
 use crate::cli::render::json;
 use crate::cli::render::text;
+use crate::cli::render::text::restore::RestoreView;
+use crate::model::text::TextEncoding;
 use crate::ops;
 use crate::ops::open::PathKind;
 use crate::ops::restore::CheckLevel;
+use crate::ops::restore::Choice;
+use crate::ops::restore::Decider;
+use crate::ops::restore::Decision;
+use crate::ops::restore::Decisions;
 use crate::ops::restore::Form;
-use crate::ops::restore::Mode;
+use crate::ops::restore::NoDecider;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::select::SourceChoice;
+use crate::progress::Finding;
 
 /// Put a snapshot's records back, into a new or an existing database
 ///
 /// A database that does not exist yet is made exactly as it was. Into one that exists records are
 /// put in one transaction, or nothing is; the database may be in use. What will happen is shown
-/// beforehand with --dry-run.
+/// beforehand with --dry-run, and can be taken back with `larder undo`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder restore latest --to restored.db
   larder restore latest --to app.db --dry-run
+  larder restore latest --to app.db --table orders -i
+  larder restore latest --to app.db --key-value orders=77 --with-parents
+  larder restore latest --to app.db --table orders --where \"total > 100\" --deleted
   larder restore backup_20261123_211530 --to app.db --mode replace
   larder restore ./export --to restored.db
+  larder restore latest --to app.db --save-decisions d.json --dry-run
+  larder restore latest --to app.db --resolve d.json
   LARDER_DATABASE=app.db larder restore ./backups/b1 --mode replace
 
 `latest` is that of the database that is restored to, if the store has snapshots of it; else of the
-only source there is, or of --source-name. A restore that stops on conflicts writes nothing and
-exits with 5.")]
+only source there is, or of --source-name.
+
+T.COL splits at the last dot. A name that holds a dot, = or a comma is quoted as in SQL:
+  --reference '\"my.table\".\"a col\"=customers.id'
+
+larder.toml may hold what the database does not declare; options add to it and override it:
+  [keys]
+  products = [\"brand\", \"name\"]
+  [references]
+  \"orders.customer\" = \"customers.id\"
+
+A restore that stops on conflicts or missing records writes nothing and exits with 5.")]
 pub struct RestoreArgs {
-    /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest;
-    /// or an export
+    /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest
     #[arg(value_name = "SNAP")]
     snapshot: OsString,
     /// The database to write; absent or existing. Never the recorded source unless it is given here
@@ -55,15 +90,6 @@ pub struct RestoreArgs {
         hide_env_values = true
     )]
     to: Option<PathBuf>,
-    /// What happens to rows that exist already
-    #[arg(short, long, value_name = "MODE", value_enum, default_value_t)]
-    mode: ModeWord,
-    /// Ask about every reference that has no target (comes in a later version)
-    #[arg(short, long)]
-    interactive: bool,
-    /// Show what would happen, write nothing [default: write]
-    #[arg(short = 'n', long)]
-    dry_run: bool,
     /// Restore the latest snapshot of the source of this name or path [default: see below]
     #[arg(long, value_name = "NAME")]
     source_name: Option<String>,
@@ -76,18 +102,14 @@ pub struct RestoreArgs {
     /// How long to wait for a database that is busy, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
-}
-
-/// What happens to rows that exist already.
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum ModeWord {
-    /// Leave them as they are; insert records that are missing
-    #[default]
-    Add,
-    /// As add, and fill what is NULL in them
-    Augment,
-    /// Empty the tables first: afterwards they equal the snapshot
-    Replace,
+    #[command(flatten)]
+    scope: ScopeFlags,
+    #[command(flatten)]
+    doing: DoingFlags,
+    #[command(flatten)]
+    matching: MatchFlags,
+    #[command(flatten)]
+    missing: MissingFlags,
 }
 
 /// What a new file is made from.
@@ -115,15 +137,12 @@ enum CheckWord {
 }
 
 impl RestoreArgs {
-    fn options(&self, target: PathBuf) -> RestoreOptions {
+    fn options(&self, target: PathBuf, config: &Config, single: Vec<Decision>) -> RestoreOptions {
+        let (matching, doing) = (&self.matching, &self.doing);
         RestoreOptions {
             target,
-            mode: match self.mode {
-                ModeWord::Add => Mode::Add,
-                ModeWord::Augment => Mode::Augment,
-                ModeWord::Replace => Mode::Replace,
-            },
-            dry_run: self.dry_run,
+            mode: doing.mode.unwrap_or_default().into(),
+            dry_run: doing.dry_run,
             busy_timeout: Duration::from_secs(self.deadline),
             check: match self.check {
                 CheckWord::None => CheckLevel::None,
@@ -135,103 +154,196 @@ impl RestoreArgs {
                 FormWord::Records => Form::Records,
                 FormWord::Pages => Form::Pages,
             },
-            ..RestoreOptions::default()
+            scope: self.scope.scope(),
+            matching: matching.by.unwrap_or_default().into(),
+            keys: config.keys_and(&matching.keys),
+            references: config.references_and(&matching.references),
+            renames: matching.renames.clone(),
+            on_conflict: doing.on_conflict.unwrap_or_default().into(),
+            decisions: Decisions {
+                single,
+                others: self.missing.on_missing.map(Into::into),
+            },
+            deleted_only: self.scope.deleted,
+            force: doing.force,
+            fire_triggers: doing.fire_triggers,
+            no_safety_snapshot: doing.no_safety_snapshot,
+        }
+    }
+
+    fn source(&self, target: Option<&Path>) -> SourceChoice {
+        match (&self.source_name, target) {
+            (Some(name), _) => SourceChoice::Named(name.clone()),
+            (None, Some(target)) => SourceChoice::Of(target.to_owned()),
+            (None, None) => SourceChoice::Any,
         }
     }
 }
 
 /// Restores.
 pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
-    if args.interactive {
-        return Err(Failure::usage(
-            "interactive restore comes in a later version of larder",
-            "Leave out --interactive; --dry-run shows what would happen.",
-        ));
-    }
+    fit::together(args)?;
     let Some(target) = args::given(args.to.as_ref()) else {
         return Err(no_target(args, cx));
     };
-    let source = match &args.source_name {
-        Some(name) => SourceChoice::Named(name.clone()),
-        None => SourceChoice::Of(target.clone()),
-    };
-    let options = args.options(target);
-    let (outcome, store) = match cx.place(&args.snapshot)? {
-        Place::Export(path) => (from_export(&path, &options, cx)?, cx.store.clone()),
-        Place::Snapshot { .. } | Place::Store(_) | Place::Folder { .. } => {
-            let mut selected = cx.one(&args.snapshot, &source)?;
-            let world = cx.world.clone();
-            let mut reporter = cx.reporter();
-            let outcome = ops::restore::run(
-                &mut selected.store,
-                &world,
-                &selected.manifest,
-                &options,
-                &mut ops::restore::NoDecider,
-                &mut reporter,
-            )?;
-            reporter.finish(&outcome.findings);
-            (outcome, selected.path)
-        }
-    };
-    let conflicts = !outcome.conflicts.is_empty();
-    let report = |look: &_| text::restore::restore(&outcome, &store, look);
-    if conflicts || args.dry_run {
-        cx.answer(&json::restore(&outcome), report);
-    } else {
-        cx.show(&json::restore(&outcome), report);
+    if cx.kind(&target)? == PathKind::Absent {
+        fit::with_new_file(args, &target)?;
     }
-    Ok(exit::of_restore(&outcome))
-}
-
-/// Restores an export as it is: as a snapshot in a store of its own, which goes again.
-fn from_export(
-    export: &Path,
-    options: &RestoreOptions,
-    cx: &mut Context<'_>,
-) -> Result<RestoreOutcome, Failure> {
-    // What a database loses is saved in the store that is named, made if it is not there.
-    let is_there = cx.kind(&options.target)? != PathKind::Absent;
-    let path = cx.store.clone();
-    let mut keep = match is_there && !options.dry_run {
-        true => {
-            let place = paths::backup_store(&path, &|path| cx.kind(path))?;
-            Some(cx.open_for_backup(&place, DEFAULT_COMPRESSION)?.0)
-        }
-        false => None,
+    let config = config::read(args.matching.config.as_deref())?;
+    let terminal = args.missing.interactive.then(terminal).transpose()?;
+    let save = Save::of(args)?;
+    let source = args.source(Some(&target));
+    let mut from = From::open(&args.snapshot, &source, &target, args.doing.dry_run, cx)?;
+    let encoding = from.manifest().settings.encoding;
+    let single = match &args.missing.resolve {
+        Some(path) => decisions::read(path, encoding)?,
+        None => Vec::new(),
     };
+    let options = args.options(target, &config, single);
     let world = cx.world.clone();
     let mut reporter = cx.reporter();
-    let mut borrowed = ops::import::borrow(export, &world, None, &mut reporter)?;
-    let decider = &mut ops::restore::NoDecider;
-    let outcome = match &mut keep {
-        Some(keep) => {
-            let (store, manifest) = (&borrowed.store, &borrowed.manifest);
-            ops::restore::run_from(
-                store,
-                manifest,
-                keep,
-                &world,
-                options,
-                decider,
-                &mut reporter,
-            )?
+    let shown = escape::path(&options.target);
+    let bar = reporter.bar();
+    let mut questions = terminal.map(|t| Questions::new(t.beside(bar), shown, encoding));
+    let mut nobody = NoDecider;
+    let decider: &mut dyn Decider = match &mut questions {
+        Some(questions) => questions,
+        None => &mut nobody,
+    };
+    let done = from.restore(&world, &options, decider, &mut reporter);
+    let mut outcome = match (done, &questions) {
+        (Ok(outcome), _) => outcome,
+        (Err(_), Some(questions)) if questions.ended().is_some() => {
+            reporter.finish(&[]);
+            return Err(ended(questions, save.as_ref(), &options, encoding));
         }
-        None => {
-            let (store, manifest) = (&mut borrowed.store, &borrowed.manifest);
-            ops::restore::run(store, &world, manifest, options, decider, &mut reporter)?
+        (Err(error), _) => return Err(error.into()),
+    };
+    // A restore that was carried out is reported, whatever becomes of the file of decisions.
+    let saved = save.map(|save| save.outcome(&options, &outcome, encoding));
+    let unsaved = match saved.transpose() {
+        Ok(finding) => {
+            outcome.findings.extend(finding);
+            None
         }
+        Err(failure) => Some(failure),
     };
     reporter.finish(&outcome.findings);
-    Ok(outcome)
+    let view = RestoreView {
+        store: from.store(),
+        encoding,
+        options: &options,
+    };
+    let report = |look: &_| text::restore::restore(&outcome, &view, look);
+    let document = json::restore::restore(&outcome, encoding);
+    if outcome.is_stopped() || options.dry_run {
+        cx.answer(&document, report);
+    } else {
+        cx.show(&document, report);
+    }
+    unsaved.map_or(Ok(exit::of_restore(&outcome)), Err)
+}
+
+fn terminal() -> Result<Terminal, Failure> {
+    Terminal::open().ok_or_else(|| {
+        Failure::usage(
+            "-i asks at a terminal, and there is none",
+            "Decide beforehand: --resolve FILE for each missing record (--save-decisions FILE with --dry-run \
+             writes what is to be decided), or --on-missing create, skip or null for all.",
+        )
+    })
+}
+
+/// Nobody answers any more: nothing was written.
+fn ended(
+    questions: &Questions<Terminal>,
+    save: Option<&Save<'_>>,
+    options: &RestoreOptions,
+    encoding: TextEncoding,
+) -> Failure {
+    let given = questions.given();
+    let next = match save.filter(|_| !given.is_empty()) {
+        Some(save) => match save.write(options, given, &[], encoding) {
+            Ok(finding) => format!("{}: {}", finding.subject, finding.text),
+            Err(failure) => return failure,
+        },
+        None if given.is_empty() => String::new(),
+        None => "Answers are kept for the next time with --save-decisions FILE.".to_owned(),
+    };
+    let said = |code, message: String| Failure::said(code, message, next);
+    match questions.ended() {
+        Some(Ended::Failed(error)) => {
+            let message = format!("the terminal cannot be used ({error}); nothing was written");
+            said(Code::Failed, message)
+        }
+        Some(Ended::EndOfInput) => {
+            let message = "the input ended before all was decided; nothing was written";
+            said(Code::Failed, message.to_owned())
+        }
+        Some(Ended::Interrupted) | None => said(
+            Code::Interrupted,
+            "stopped at a question; nothing was written".to_owned(),
+        ),
+    }
+}
+
+/// Where decisions are written to.
+struct Save<'a> {
+    path: &'a Path,
+    replace: bool,
+}
+
+impl<'a> Save<'a> {
+    fn of(args: &'a RestoreArgs) -> Result<Option<Self>, Failure> {
+        let Some(path) = &args.missing.save_decisions else {
+            return Ok(None);
+        };
+        let replace = decisions::place(path, args.missing.resolve.as_deref())?;
+        Ok(Some(Self { path, replace }))
+    }
+
+    /// Writes what was decided, and as a template what was not.
+    fn outcome(
+        &self,
+        options: &RestoreOptions,
+        outcome: &RestoreOutcome,
+        encoding: TextEncoding,
+    ) -> Result<Finding, Failure> {
+        self.write(options, &outcome.decisions, &outcome.missing, encoding)
+    }
+
+    fn write(
+        &self,
+        options: &RestoreOptions,
+        decided: &[Decision],
+        missing: &[ops::restore::Missing],
+        encoding: TextEncoding,
+    ) -> Result<Finding, Failure> {
+        // Who aborts has not decided: the next time it is asked again.
+        let is_kept = |decision: &&Decision| decision.choice != Choice::Abort;
+        let decided: Vec<Decision> = decided.iter().filter(is_kept).cloned().collect();
+        let all = decisions::together(&options.decisions.single, &decided);
+        let saved = decisions::save(self.path, self.replace, &all, missing, encoding)?;
+        let mut text = format!(
+            "{} saved",
+            figures::counted(saved.decided as u64, "decision")
+        );
+        if saved.open > 0 {
+            let open = figures::count(saved.open as u64);
+            text.push_str(&format!(
+                ", {open} to be filled in (\"choice\": null), then: --resolve"
+            ));
+        }
+        if saved.too_long > 0 {
+            let long = figures::count(saved.too_long as u64);
+            text.push_str(&format!("; {long} are of values too long for it"));
+        }
+        Ok(Finding::note(self.path.display().to_string(), text))
+    }
 }
 
 /// No database to write to. The recorded source is suggested, and never written unasked.
 fn no_target(args: &RestoreArgs, cx: &Context<'_>) -> Failure {
-    let source = match &args.source_name {
-        Some(name) => SourceChoice::Named(name.clone()),
-        None => SourceChoice::Any,
-    };
     let word = args.snapshot.as_os_str();
     let with = [
         "restore".as_ref(),
@@ -246,7 +358,7 @@ fn no_target(args: &RestoreArgs, cx: &Context<'_>) -> Failure {
          or in environment:  LARDER_DATABASE=restored.db {without}"
     );
     // A suggestion only: where it cannot be made, the message stands without it.
-    if let Ok(selected) = cx.one(&args.snapshot, &source) {
+    if let Ok(selected) = cx.one(&args.snapshot, &args.source(None)) {
         let recorded = OsStr::new(&selected.manifest.source.path);
         next.push_str("\nIt is a snapshot of: ");
         next.push_str(&quote::word(recorded));

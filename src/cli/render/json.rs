@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod import;
+pub mod restore;
 pub mod stats;
 
 use std::path::Path;
@@ -12,12 +13,10 @@ use serde::Serialize;
 use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::render::text::backup::BackupView;
-use crate::cli::render::text::restore::mode_word;
 use crate::ops::backup::BackupOutcome;
 use crate::ops::export::ExportOutcome;
 use crate::ops::list::ListOutcome;
 use crate::ops::list::SnapshotSummary;
-use crate::ops::restore::RestoreOutcome;
 use crate::ops::show::BlobLine;
 use crate::ops::show::Changes;
 use crate::ops::show::Entity;
@@ -273,39 +272,6 @@ fn damage(damage: &Damage) -> Document {
         "blob_kind": damage.blob.as_ref().map(|(kind, _)| kind),
         "cause": damage.cause,
         "affects": affects.collect::<Vec<_>>(),
-    })
-}
-
-/// The summary of a restore, or of its plan.
-pub fn restore(outcome: &RestoreOutcome) -> Document {
-    let tables = outcome.tables.iter().map(|table| {
-        serde_json::json!({
-            "table": table.table, "inserted": table.inserted, "filled": table.filled,
-            "same": table.same, "skipped": table.skipped, "deleted": table.deleted,
-            "conflicts": table.conflicts,
-        })
-    });
-    let conflicts = outcome.conflicts.iter().map(|conflict| {
-        serde_json::json!({
-            "table": conflict.table, "record": conflict.record, "reason": conflict.reason,
-        })
-    });
-    let safety = outcome.safety_snapshot.as_ref();
-    serde_json::json!({
-        "message_type": "summary",
-        "snapshot": snapshot(&outcome.snapshot, None),
-        "target": shown(&outcome.target),
-        "new_file": outcome.new_file,
-        "target_bytes": outcome.target_bytes,
-        "target_in_use": outcome.target_in_use,
-        "dry_run": outcome.dry_run,
-        "written": !outcome.dry_run && outcome.conflicts.is_empty(),
-        "mode": mode_word(outcome.mode),
-        "tables": tables.collect::<Vec<_>>(),
-        "conflicts": conflicts.collect::<Vec<_>>(),
-        "safety_snapshot": safety.map(|summary| snapshot(summary, None)),
-        "checked": outcome.checked,
-        "elapsed_ms": outcome.elapsed_ms,
     })
 }
 

@@ -5,6 +5,7 @@ pub mod figures;
 pub mod json;
 pub mod progress_bar;
 pub mod text;
+pub mod values;
 
 use std::ffi::OsStr;
 use std::path::Path;

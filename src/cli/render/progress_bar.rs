@@ -1,6 +1,8 @@
 //! How long work is shown: a bar on a terminal after a second, else now and then a line; findings
 //! as they come. Also hands the caught signal to the work.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,28 @@ pub enum Style {
     Json,
 }
 
+/// The bar that is on the terminal now, if any. Who writes to the terminal clears it first; it comes
+/// again with the next step.
+#[derive(Debug, Clone, Default)]
+pub struct Bar(Rc<RefCell<Option<ProgressBar>>>);
+
+impl Bar {
+    /// Takes it off the terminal.
+    pub fn clear(&self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn get(&self) -> Option<ProgressBar> {
+        self.0.borrow().clone()
+    }
+
+    fn set(&self, bar: ProgressBar) {
+        self.0.replace(Some(bar));
+    }
+}
+
 /// Tells a person or program how far work is.
 pub struct Reporter<'a> {
     streams: &'a mut Streams,
@@ -49,7 +73,7 @@ pub struct Reporter<'a> {
     began: Duration,
     last_line: Duration,
     phase: Phase,
-    bar: Option<ProgressBar>,
+    bar: Bar,
     shown: Vec<Finding>,
 }
 
@@ -92,14 +116,14 @@ impl<'a> Reporter<'a> {
                 unit: Unit::Records,
                 done: 0,
             },
-            bar: None,
+            bar: Bar::default(),
             shown: Vec::new(),
         }
     }
 
     /// Ends the bar, and shows those of the outcome's findings that were not reported before.
     pub fn finish(mut self, findings: &[Finding]) {
-        self.clear();
+        self.bar.clear();
         for finding in findings {
             if !self.shown.contains(finding) {
                 self.found(finding);
@@ -107,14 +131,13 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+    /// For others who write to the terminal meanwhile.
+    pub fn bar(&self) -> Bar {
+        self.bar.clone()
     }
 
     fn show_bar(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             bar.set_position(self.phase.done);
             return;
         }
@@ -142,7 +165,7 @@ impl<'a> Reporter<'a> {
         }
         bar.set_message(self.phase.name.clone());
         bar.set_position(self.phase.done);
-        self.bar = Some(bar);
+        self.bar.set(bar);
     }
 
     fn show_line(&mut self) {
@@ -182,7 +205,7 @@ impl Phase {
 
 impl Progress for Reporter<'_> {
     fn phase(&mut self, name: &str, total: u64, unit: Unit) {
-        self.clear();
+        self.bar.clear();
         self.phase = Phase {
             name: super::escape::shown(name).into_owned(),
             total,
@@ -207,7 +230,7 @@ impl Progress for Reporter<'_> {
             Style::Quiet if finding.severity == Severity::Note => {}
             Style::Terminal | Style::Lines | Style::FindingsOnly | Style::Quiet => {
                 let line = text::finding(finding);
-                match &self.bar {
+                match self.bar.get() {
                     Some(bar) => bar.suspend(|| self.streams.problem(&line)),
                     None => self.streams.problem(&line),
                 }
@@ -227,13 +250,27 @@ impl Progress for Reporter<'_> {
 
 impl Drop for Reporter<'_> {
     fn drop(&mut self) {
-        self.clear();
+        self.bar.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_clears_the_bar_ends_it_and_the_next_one_is_another() {
+        let (mine, theirs) = (Bar::default(), Bar::default());
+        let reporters = mine.clone();
+        let shown = ProgressBar::hidden();
+        reporters.set(shown.clone());
+        theirs.clear();
+        assert!(!shown.is_finished());
+        mine.clear();
+        assert!(shown.is_finished());
+        assert!(reporters.get().is_none());
+        mine.clear();
+    }
 
     #[test]
     fn a_line_says_how_far_the_phase_is() {

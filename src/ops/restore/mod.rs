@@ -28,6 +28,7 @@ mod report;
 mod reread;
 mod scope;
 mod shape;
+pub mod similar;
 mod suspects;
 mod verify;
 

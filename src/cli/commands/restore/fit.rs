@@ -1,0 +1,135 @@
+//! Which flags of `larder restore` go together. What makes no sense is refused before anything is
+//! opened: passed over in silence, it would be taken for done.
+
+use std::path::Path;
+
+use super::RestoreArgs;
+use super::flags::MatchWord;
+use super::flags::ModeWord;
+use crate::cli::failure::Failure;
+use crate::cli::render::escape;
+use crate::ops::restore::Scope;
+
+/// Refuses flags that contradict each other.
+pub(super) fn together(args: &RestoreArgs) -> Result<(), Failure> {
+    let scope = args.scope.scope();
+    rows(&scope)?;
+    modes(args, &scope)?;
+    if args.missing.interactive && args.missing.on_missing.is_some() {
+        return Err(Failure::usage(
+            "-i asks about every missing record, --on-missing answers for all: nothing would be asked",
+            "Give one of them.",
+        ));
+    }
+    if args.matching.by == Some(MatchWord::Id) && !args.matching.keys.is_empty() {
+        return Err(Failure::usage(
+            "--match id asks the primary key alone: --key would not be used",
+            "Give --match natural with --key, or leave one of them out.",
+        ));
+    }
+    Ok(())
+}
+
+fn rows(scope: &Scope) -> Result<(), Failure> {
+    if scope.filter.is_some() && scope.tables.len() != 1 {
+        return Err(Failure::usage(
+            "--where needs one --table: the one whose records it chooses among",
+            "As in: --table orders --where \"total > 100\"",
+        ));
+    }
+    let is_excluded = |table: &String| {
+        let mut excluded = scope.excluded.iter();
+        excluded.any(|other| other.eq_ignore_ascii_case(table))
+    };
+    let named = scope.key_values.iter().map(|named| &named.table);
+    if let Some(table) = scope
+        .tables
+        .iter()
+        .chain(named)
+        .find(|table| is_excluded(table))
+    {
+        return Err(Failure::usage(
+            format!(
+                "table {:?} is both chosen and excluded",
+                escape::shown(table)
+            ),
+            "Leave out one of the two.",
+        ));
+    }
+    let all = scope.tables.is_empty() && scope.excluded.is_empty() && scope.key_values.is_empty();
+    if all && (scope.with_parents || scope.with_children) {
+        return Err(Failure::usage(
+            "--with-parents and --with-children add to what is chosen, and all tables are",
+            "Choose some, as in: --key-value orders=77 --with-parents",
+        ));
+    }
+    Ok(())
+}
+
+fn modes(args: &RestoreArgs, scope: &Scope) -> Result<(), Failure> {
+    let mode = args.doing.mode.unwrap_or_default();
+    if args.scope.deleted && mode != ModeWord::Add {
+        let what = match mode {
+            ModeWord::Replace => "--mode replace writes over rows that are there",
+            _ => "--mode augment fills rows that are there",
+        };
+        return Err(Failure::usage(
+            format!("--deleted leaves all rows alone that are there, {what}"),
+            "Leave out --mode, or --deleted.",
+        ));
+    }
+    if args.doing.force && mode != ModeWord::Replace {
+        return Err(Failure::usage(
+            "--force is about rows that --mode replace deletes; nothing is deleted otherwise",
+            "Leave out --force, or say --mode replace.",
+        ));
+    }
+    let matches = args.matching.by.is_some() || !args.matching.keys.is_empty();
+    if mode == ModeWord::Replace && !scope.chooses_rows() && matches {
+        return Err(Failure::usage(
+            "whole tables are replaced as they were, ids included: --match and --key are for chosen rows",
+            "Choose rows, as in: --table products --where \"brand = 'x'\" --mode replace",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses flags that are about a database that exists, where none does.
+pub(super) fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
+    let (scope, matching, doing, missing) =
+        (&args.scope, &args.matching, &args.doing, &args.missing);
+    let given = [
+        (!scope.tables.is_empty(), "--table"),
+        (!scope.excluded.is_empty(), "--exclude-table"),
+        (scope.filter.is_some(), "--where"),
+        (!scope.key_values.is_empty(), "--key-value"),
+        (scope.with_parents, "--with-parents"),
+        (scope.with_children, "--with-children"),
+        (scope.deleted, "--deleted"),
+        (matching.by.is_some(), "--match"),
+        (!matching.keys.is_empty(), "--key"),
+        (!matching.references.is_empty(), "--reference"),
+        (!matching.renames.is_empty(), "--rename"),
+        (doing.on_conflict.is_some(), "--on-conflict"),
+        (doing.force, "--force"),
+        (doing.fire_triggers, "--fire-triggers"),
+        (doing.no_safety_snapshot, "--no-safety-snapshot"),
+        (missing.interactive, "--interactive"),
+        (missing.on_missing.is_some(), "--on-missing"),
+        (missing.resolve.is_some(), "--resolve"),
+        (missing.save_decisions.is_some(), "--save-decisions"),
+    ];
+    let Some((_, flag)) = given.iter().find(|(is_given, _)| *is_given) else {
+        return Ok(());
+    };
+    Err(Failure::usage(
+        format!(
+            "{flag} is for a database that exists, and {} does not",
+            escape::path(target)
+        ),
+        format!(
+            "A new file gets the whole snapshot, exactly as it was: leave out {flag}, or name the database \
+             that the records go into."
+        ),
+    ))
+}

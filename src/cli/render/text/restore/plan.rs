@@ -1,0 +1,276 @@
+//! The plan of a restore: a row per table, then facts, one a line. What was done is shown the same
+//! way.
+
+use std::fmt::Write as _;
+
+use super::snapshot_words;
+use super::sum;
+use crate::cli::render::Look;
+use crate::cli::render::escape;
+use crate::cli::render::figures;
+use crate::cli::render::text::Side;
+use crate::cli::render::text::columns;
+use crate::ops::restore::Choice;
+use crate::ops::restore::Mode;
+use crate::ops::restore::Remapped;
+use crate::ops::restore::RestoreOptions;
+use crate::ops::restore::RestoreOutcome;
+use crate::ops::restore::TableReport;
+
+/// Ids of one table that are named.
+const IDS_MAX: usize = 3;
+
+/// `Plan: add records of … to app.db (2.6 MiB, in use by others: yes)`
+pub(super) fn heading(outcome: &RestoreOutcome, look: &Look) -> String {
+    let snapshot = snapshot_words(outcome, look);
+    let target = escape::path(&outcome.target);
+    if outcome.new_file {
+        return format!(
+            "Plan: make {target} from {snapshot}: {}, {}\n",
+            figures::counted(outcome.snapshot.files, "entity file"),
+            figures::counted(outcome.snapshot.records, "record")
+        );
+    }
+    let mut facts: Vec<String> = outcome
+        .target_bytes
+        .map(figures::bytes)
+        .into_iter()
+        .collect();
+    if let Some(in_use) = outcome.target_in_use {
+        let word = if in_use { "yes" } else { "no" };
+        facts.push(format!("in use by others: {word}"));
+    }
+    let facts = if facts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", facts.join(", "))
+    };
+    match outcome.mode {
+        Mode::Add => format!("Plan: add records of {snapshot} to {target}{facts}\n"),
+        Mode::Augment => {
+            format!("Plan: add records of {snapshot} to {target}{facts}, fill what is NULL\n")
+        }
+        Mode::Replace => {
+            format!("Plan: replace the records of {target}{facts} by those of {snapshot}\n")
+        }
+    }
+}
+
+/// Numbers of a table, by the heads of their columns; those that are there only if they are needed.
+fn numbers(table: &TableReport) -> [(&'static str, u64, bool); 7] {
+    [
+        ("insert", table.inserted, true),
+        ("fill", table.filled, true),
+        ("update", table.updated, false),
+        ("same", table.same, true),
+        ("skip", table.skipped, true),
+        ("delete", table.deleted, false),
+        ("conflict", table.conflicts, true),
+    ]
+}
+
+fn is_quiet(table: &TableReport) -> bool {
+    let loud = [
+        table.inserted,
+        table.filled,
+        table.updated,
+        table.skipped,
+        table.deleted,
+        table.conflicts,
+    ];
+    loud.iter().all(|n| *n == 0)
+}
+
+/// A row per table in which something happens; the others are one line, unless `all`.
+pub(super) fn tables(tables: &[TableReport], all: bool) -> String {
+    let shown: Vec<&TableReport> = tables.iter().filter(|t| all || !is_quiet(t)).collect();
+    let all_numbers: Vec<_> = shown.iter().map(|table| numbers(table)).collect();
+    let is_needed = |at: usize| {
+        let mut rows = all_numbers.iter();
+        rows.any(|row| row[at].1 > 0 || row[at].2)
+    };
+    let needed: Vec<usize> = (0..7).filter(|at| is_needed(*at)).collect();
+    let mut rows = Vec::new();
+    for (table, numbers) in shown.iter().zip(&all_numbers) {
+        if rows.is_empty() {
+            let heads = needed.iter().map(|at| numbers[*at].0.to_owned());
+            rows.push(std::iter::once("table".to_owned()).chain(heads).collect());
+        }
+        let mut row = vec![escape::shown(&table.table).into_owned()];
+        row.extend(needed.iter().map(|at| match numbers[*at].1 {
+            0 => "–".to_owned(),
+            n => figures::count(n),
+        }));
+        row.push(left_out(table));
+        rows.push(row);
+    }
+    let mut sides = vec![Side::Left];
+    sides.resize(needed.len() + 1, Side::Right);
+    sides.push(Side::Left);
+    let mut out = columns("  ", &sides, &rows);
+    let unchanged = tables.iter().filter(|table| is_quiet(table)).count();
+    if unchanged > 0 && !all {
+        let unchanged = figures::counted(unchanged as u64, "table");
+        let _ = writeln!(out, "  {unchanged} unchanged");
+    }
+    if tables.iter().any(|table| table.left_out.doubtful > 0) {
+        out.push_str(
+            "  doubtful: the row with the record's id has another key now; it was renamed, or is another thing\n",
+        );
+    }
+    out
+}
+
+/// Why records of a table are skipped.
+fn left_out(table: &TableReport) -> String {
+    let why = &table.left_out;
+    let reasons = [
+        (why.differing, "with other values"),
+        (why.doubtful, "doubtful"),
+        (why.missing, "refer to what is missing"),
+        (why.conflicting, "in conflict"),
+    ];
+    let reasons = reasons.iter().filter(|(n, _)| *n > 0);
+    let reasons: Vec<String> = reasons
+        .map(|(n, what)| format!("{} {what}", figures::count(*n)))
+        .collect();
+    match reasons[..] {
+        [] => String::new(),
+        _ => format!("skip: {}", reasons.join(", ")),
+    }
+}
+
+/// What becomes of references, if there is anything to say.
+pub(super) fn references(outcome: &RestoreOutcome) -> String {
+    let mut parts = Vec::new();
+    for table in outcome.tables.iter().filter(|table| table.remapped > 0) {
+        let name = escape::shown(&table.table);
+        let ids = new_ids(&table.table, table.remapped, &outcome.remapped);
+        let (gets, what) = match table.remapped {
+            1 => ("gets", "a new id"),
+            _ => ("get", "new ids"),
+        };
+        parts.push(format!(
+            "{} of {name} {gets} {what}{ids}",
+            figures::count(table.remapped)
+        ));
+    }
+    if outcome.references_followed > 0 {
+        let followed = figures::counted(outcome.references_followed, "reference");
+        let follow = if outcome.references_followed == 1 {
+            "follows"
+        } else {
+            "follow"
+        };
+        parts.push(format!("{followed} {follow}"));
+    }
+    let mut out = String::new();
+    let is_plan = outcome.dry_run || outcome.is_stopped();
+    let resolved = match (is_plan, outcome.missing.is_empty()) {
+        (true, true) => Some("all resolved".to_owned()),
+        (true, false) => {
+            let missing = figures::counted(outcome.missing.len() as u64, "missing record");
+            Some(format!("{missing}, see below"))
+        }
+        (false, _) => None,
+    };
+    let parts = parts.join(", ");
+    let line: Vec<String> = resolved
+        .into_iter()
+        .chain(Some(parts).filter(|p| !p.is_empty()))
+        .collect();
+    if !line.is_empty() {
+        let _ = writeln!(out, "  references: {}", line.join("; "));
+    }
+    let carried: Vec<String> = outcome
+        .tables
+        .iter()
+        .filter(|table| table.carried > 0)
+        .map(|table| {
+            format!(
+                "{} {}",
+                escape::shown(&table.table),
+                figures::count(table.carried)
+            )
+        })
+        .collect();
+    if !carried.is_empty() {
+        let _ = writeln!(
+            out,
+            "  references without a target in the snapshot too, kept as they are: {}",
+            carried.join(", ")
+        );
+    }
+    let decided = decided(outcome);
+    if !decided.is_empty() {
+        let _ = writeln!(out, "  missing records that were decided about: {decided}");
+    }
+    out
+}
+
+/// ` (77 -> 91, 78 -> 92, …)`
+fn new_ids(table: &str, count: u64, remapped: &[Remapped]) -> String {
+    let of_table = remapped.iter().filter(|one| one.table == table);
+    let mut ids: Vec<String> = of_table
+        .take(IDS_MAX)
+        .map(|one| format!("{} -> {}", escape::shown(&one.from), escape::shown(&one.to)))
+        .collect();
+    if ids.is_empty() {
+        return String::new();
+    }
+    if ids.len() as u64 != count {
+        ids.push("…".to_owned());
+    }
+    format!(" ({})", ids.join(", "))
+}
+
+/// `2 created, 1 mapped`
+fn decided(outcome: &RestoreOutcome) -> String {
+    let count = |is_it: fn(&Choice) -> bool| {
+        let decisions = outcome.decisions.iter();
+        decisions.filter(|decision| is_it(&decision.choice)).count() as u64
+    };
+    let counts = [
+        (
+            count(|choice| matches!(choice, Choice::Create(_))),
+            "created",
+        ),
+        (count(|choice| matches!(choice, Choice::Map(_))), "mapped"),
+        (count(|choice| matches!(choice, Choice::Skip)), "skipped"),
+        (
+            count(|choice| matches!(choice, Choice::Null)),
+            "set to NULL",
+        ),
+    ];
+    let counts = counts.iter().filter(|(n, _)| *n > 0);
+    let counts = counts.map(|(n, what)| format!("{} {what}", figures::count(*n)));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+/// What holds for the whole plan.
+pub(super) fn facts(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
+    let target = escape::path(&outcome.target);
+    let mut out = String::new();
+    let bytes = sum(outcome, |table| table.bytes);
+    if bytes > 0 {
+        let _ = writeln!(out, "  {} of values are written", figures::bytes(bytes));
+    }
+    let safety = if options.no_safety_snapshot {
+        "no safety snapshot is taken: it cannot be undone".to_owned()
+    } else {
+        format!("a safety snapshot of {target} is taken first")
+    };
+    let triggers = if options.fire_triggers {
+        format!("the triggers of {target} fire")
+    } else {
+        "triggers do not fire".to_owned()
+    };
+    let deleted = match sum(outcome, |table| table.deleted) {
+        0 => "nothing is deleted".to_owned(),
+        1 => "1 row is deleted".to_owned(),
+        n => format!("{} rows are deleted", figures::count(n)),
+    };
+    let _ = writeln!(out, "  {safety}; {triggers}; {deleted}");
+    out.push_str("  all of it is one transaction, or nothing\n");
+    out
+}
