@@ -108,10 +108,10 @@ fn an_export_is_listed_and_validated_and_restored_as_it_is() {
         place.ok(&["restore", word, "--to", &target]);
         assert_eq!(place.count(&target, sql), whole);
     }
-    assert!(
-        place.ok(&["list"]).contains("1 snapshot, "),
-        "the store is as it was"
-    );
+    // What the second restores changed was saved: a snapshot before and one after each.
+    let out = place.ok(&["list"]);
+    assert!(out.contains("7 snapshots, "), "{out}");
+    assert_eq!(out.matches("before-restore").count(), 3);
     let list: Value = serde_json::from_str(&place.ok(&["list", "export", "--json"])).unwrap();
     assert_eq!(list["exports"][0]["records"], 3738);
     assert_eq!(list["exports"][0]["has_schema"], true);
@@ -159,15 +159,17 @@ fn damage_of_an_export_is_named_and_exits_with_4() {
     place.code(4, &["validate", "first", "export"]);
 }
 
-/// Rows that go are saved into the store of the snapshot: that of an export would go, too.
+/// Rows that go are saved into the store that is named, not into that of the export, which goes again.
 #[test]
-fn an_export_replaces_nothing_without_a_store_to_save_it_in() {
+fn what_an_export_replaces_is_saved_in_the_store_and_can_be_undone() {
     let place = exported();
-    let words = ["restore", "export", "--to", "app.db", "--mode", "replace"];
-    let run = place.code(1, &words);
-    assert!(run.err.contains("larder import export"), "{}", run.err);
-    let plan = [&words[..], &["--dry-run"]].concat();
-    place.ok(&plan);
+    place.sql("app.db", "UPDATE products SET notes = 'mine' WHERE id < 9");
+    let mine = "SELECT count(*) FROM products WHERE notes = 'mine'";
+    place.ok(&["restore", "export", "--to", "app.db", "--mode", "replace"]);
+    assert_eq!(place.count("app.db", mine), 0);
+    let out = place.ok(&["undo", "--to", "app.db"]);
+    assert!(out.contains("Undone in "), "{out}");
+    assert_eq!(place.count("app.db", mine), 8);
 }
 
 #[test]
