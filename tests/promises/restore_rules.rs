@@ -178,6 +178,23 @@ fn parents_outside_the_scope_are_known_and_missing_ones_are_listed() {
     );
 }
 
+/// Nothing is guessed about a parent outside the scope either: its keys name two rows.
+#[test]
+fn a_parent_outside_the_scope_that_may_be_two_rows_is_missing() {
+    let from = "INSERT INTO c VALUES(13, 'bob', 'Bob'); INSERT INTO o VALUES(1, 13, 9)";
+    let to = "INSERT INTO c VALUES(13, 'zoe', 'Zoe'), (91, 'bob', 'Bob')";
+    let (stage, done) = restored(SHOP, from, to, |options| options.scope = scope(&["o"]));
+    assert!(done.is_stopped() && all(&stage, "o").is_empty());
+    assert_eq!(done.missing[0].values, [Value::Integer(13)]);
+    let (stage, done) = restored(SHOP, from, to, |options| {
+        options.scope = scope(&["o"]);
+        let to = Choice::Map(vec![Value::Integer(91)]);
+        options.decisions.single = vec![decide("o", "c", "c", 13, to)];
+    });
+    assert!(!done.is_stopped(), "{done:?}");
+    assert_eq!(all(&stage, "o"), ["o(1, 91, 9)"]);
+}
+
 fn decide(table: &str, column: &str, parent: &str, value: i64, choice: Choice) -> Decision {
     Decision {
         table: table.to_owned(),

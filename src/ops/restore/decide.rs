@@ -161,7 +161,7 @@ pub(super) fn decide(
             .filter(|at| !in_primary(at))
             .collect::<Vec<_>>()
         {
-            none if none.is_empty() => RowAction::Same,
+            none if none.is_empty() => RowAction::Skip,
             columns => RowAction::Update(columns),
         },
     }

@@ -14,7 +14,7 @@ use super::{closure, records};
 use crate::error::Error;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
-use crate::target::{Doing, KeyMap, Record, Step, TargetError, Targets, Worksheet};
+use crate::target::{Comparer, Doing, KeyMap, Record, Step, TargetError, Targets, Worksheet};
 
 /// Looks for gaps in one plan.
 pub(super) struct Gaps<'p, 's> {
@@ -28,6 +28,8 @@ pub(super) struct Gaps<'p, 's> {
     pub answers: &'s mut Answers<'p>,
     /// Keys of the records that are inserted, by link; `None`: not gathered yet.
     pub planned: Vec<Option<KeyMap<'p>>>,
+    /// Rows of the table that is looked at, where some of their columns are written.
+    pub rows: Option<Comparer<'p>>,
 }
 
 /// What one look at a table came to.
@@ -78,6 +80,11 @@ impl<'p> Gaps<'p, '_> {
         for at in &due {
             self.gather(*at, progress)?;
         }
+        let shape = &self.shapes[table];
+        self.rows = match shape.made {
+            true => None,
+            false => Some(Comparer::new(self.basis.live, &shape.live, &shape.map)?),
+        };
         let mut suspects = self.suspects(table, &due, progress)?;
         if suspects.iter().all(Suspects::is_empty) {
             return Ok(found);
@@ -154,7 +161,7 @@ impl<'p> Gaps<'p, '_> {
         }
         self.each_step(table, progress, |gaps, one| {
             for (n, at) in due.iter().enumerate() {
-                let Some(key) = gaps.reference(*at, one) else {
+                let Some(key) = gaps.reference(*at, one)? else {
                     continue;
                 };
                 if !gaps.is_present(*at, &key, looks[n].as_mut())? {
@@ -184,9 +191,11 @@ impl<'p> Gaps<'p, '_> {
     }
 
     /// The value by which a record to be written refers to something; `None` if it does not.
-    fn reference(&self, link_at: usize, one: &One<'_>) -> Option<Reference> {
+    fn reference(&self, link_at: usize, one: &One<'_>) -> Result<Option<Reference>, TargetError> {
         let link = &self.links.all[link_at];
-        let step = one.step?;
+        let Some(step) = one.step else {
+            return Ok(None);
+        };
         let writes = match step.doing {
             Doing::Insert | Doing::Rewrite => true,
             Doing::Fill | Doing::Update => link.columns.iter().any(|at| step.columns.contains(at)),
@@ -196,11 +205,36 @@ impl<'p> Gaps<'p, '_> {
             rowid: one.was.rowid,
             values: &values,
         };
-        let now = now.whole(&link.columns).filter(|_| writes)?;
-        Some(Reference {
+        if !writes {
+            return Ok(None);
+        }
+        // What is not written keeps the row's value.
+        let mixed = match (step.doing, &step.id, &self.rows) {
+            (Doing::Fill | Doing::Update, Some(id), Some(rows))
+                if link.columns.iter().any(|at| !step.columns.contains(at)) =>
+            {
+                let mut values = rows.values(id, &link.columns)?;
+                for (value, at) in values.iter_mut().zip(&link.columns) {
+                    if step.columns.contains(at) {
+                        *value = now.value(*at).to_owned();
+                    }
+                }
+                Some(values)
+            }
+            _ => None,
+        };
+        if let Some(values) = mixed {
+            let is_whole = !values.contains(&Value::Null);
+            return Ok(is_whole.then(|| Reference {
+                was: values.clone(),
+                now: values,
+            }));
+        }
+        let now = now.whole(&link.columns);
+        Ok(now.map(|now| Reference {
             was: one.was.whole(&link.columns).unwrap_or_else(|| now.clone()),
             now,
-        })
+        }))
     }
 
     fn is_present(
@@ -214,6 +248,9 @@ impl<'p> Gaps<'p, '_> {
             Some(wanted) => self.keys.fate(wanted, &key.was)?,
             None => None,
         };
+        if fate == Some(Fate::Unsettled) {
+            return Ok(true);
+        }
         let was_moved = key.was != key.now;
         if !was_moved && matches!(fate, Some(Fate::Absent | Fate::Dropped)) {
             return Ok(false);
@@ -276,7 +313,7 @@ impl<'p> Gaps<'p, '_> {
         suspect: &mut Suspects<'p>,
         draft: &mut Draft,
     ) -> Result<bool, TargetError> {
-        let Some(key) = self.reference(suspect.link, one) else {
+        let Some(key) = self.reference(suspect.link, one)? else {
             return Ok(false);
         };
         if !suspect.has(&key.was)? || key.was != key.now {
@@ -343,6 +380,13 @@ impl<'p> Gaps<'p, '_> {
         match step.doing {
             Doing::Insert => {
                 report.inserted -= 1;
+                let shape = &self.shapes[table];
+                if let Some(at) = new_id(shape, self.links, table, step) {
+                    report.remapped -= 1;
+                    let was = crate::target::shown(one.was.value(at));
+                    plan.tally.remapped.retain(|other| other.from != was);
+                }
+                let report = &mut plan.tally.report;
                 let all = (0..one.was.values.len()).map(size).sum();
                 report.bytes = report.bytes.saturating_sub(all);
                 self.keys.drop_record(self.links, table, one.was)?;
@@ -398,6 +442,19 @@ impl<'p> Gaps<'p, '_> {
             },
         )
     }
+}
+
+/// The column of a surrogate id that a step gives a new one.
+fn new_id(shape: &TableShape, links: &Links, table: usize, step: &Step) -> Option<usize> {
+    let primary = shape.map.primary.as_ref()?.positions();
+    let [at] = primary.as_slice() else {
+        return None;
+    };
+    let is_reference = links
+        .of_child(table)
+        .any(|(_, link)| link.columns.contains(at));
+    let is_changed = step.changes.iter().any(|(column, _)| column == at);
+    (shape.has_surrogate_id() && is_changed && !is_reference).then_some(*at)
 }
 
 /// A record with its step.

@@ -7,7 +7,7 @@ use super::links::Links;
 use super::shape::TableShape;
 use crate::model::row::compare_values;
 use crate::model::value::{Value, ValueRef};
-use crate::target::{KeyMap, Record, TargetError, Worksheet};
+use crate::target::{KeyMap, KeyName, Record, TargetError, Worksheet};
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +20,18 @@ pub(super) enum Fate {
     Doubtful,
     /// Its record is left out, since what it refers to is.
     Dropped,
+    /// Its record is in conflict, which stops all: nothing more is said of it.
+    Unsettled,
 }
 
 impl Fate {
-    const ALL: [Self; 4] = [Self::Moved, Self::Absent, Self::Doubtful, Self::Dropped];
+    const ALL: [Self; 5] = [
+        Self::Moved,
+        Self::Absent,
+        Self::Doubtful,
+        Self::Dropped,
+        Self::Unsettled,
+    ];
 
     fn mark(self) -> i64 {
         self as i64
@@ -167,6 +175,7 @@ impl<'w> Keys<'w> {
             } else if entry.mark == Fate::Moved.mark() {
                 translated.followed += 1;
                 for (column, value) in link.columns.iter().zip(entry.values) {
+                    let value = as_class_of(record.value(*column), value);
                     translated.changes.retain(|(other, _)| other != column);
                     translated.changes.push((*column, value));
                 }
@@ -242,17 +251,46 @@ impl<'w> Keys<'w> {
             let Some(old) = was.whole(&wanted.mapped) else {
                 continue;
             };
-            let primary = shape.map.primary.as_ref();
-            let by_primary = primary.is_some_and(|key| {
-                let mut of_key = key.positions();
-                let mut of_wanted = wanted.mapped.clone();
-                of_key.sort_unstable();
-                of_wanted.sort_unstable();
-                of_key == of_wanted
-            });
-            match by_primary {
+            match is_key(shape, KeyName::Primary, &wanted.mapped) {
                 true => self.maps[at].add(&old, Fate::Doubtful.mark())?,
-                false => self.lose(at, &old)?,
+                // Whether a row has it, the database says.
+                false => self.gaps[at] = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a record has no row and is not restored: what refers to it has no target, also where
+    /// another row has its key. That no row has one of the `asked` keys is known.
+    pub(super) fn not_here(
+        &mut self,
+        links: &Links,
+        shape: &TableShape,
+        table: usize,
+        was: Record<'_>,
+        asked: &[KeyName],
+    ) -> Result<(), TargetError> {
+        for (at, wanted) in links.of_parent(table) {
+            let is_asked = asked
+                .iter()
+                .any(|name| is_key(shape, *name, &wanted.mapped));
+            if let (false, Some(old)) = (is_asked, was.whole(&wanted.mapped)) {
+                self.lose(at, &old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a record is in conflict, which stops all.
+    pub(super) fn unsettled(
+        &mut self,
+        links: &Links,
+        table: usize,
+        was: Record<'_>,
+    ) -> Result<(), TargetError> {
+        for (at, wanted) in links.of_parent(table) {
+            if let Some(old) = was.whole(&wanted.mapped) {
+                self.maps[at].add(&old, Fate::Unsettled.mark())?;
             }
         }
         Ok(())
@@ -302,6 +340,34 @@ impl<'w> Keys<'w> {
             self.gaps[at] = false;
         }
         Ok(())
+    }
+}
+
+/// True if these mapped columns are a key of the table.
+fn is_key(shape: &TableShape, name: KeyName, columns: &[usize]) -> bool {
+    shape.map.key(name).is_some_and(|key| {
+        let (mut of_key, mut of_columns) = (key.positions(), columns.to_vec());
+        of_key.sort_unstable();
+        of_columns.sort_unstable();
+        of_key == of_columns
+    })
+}
+
+/// A key's value as the column of a reference would hold it: of the class that the reference had, where
+/// nothing is lost.
+fn as_class_of(was: ValueRef<'_>, key: Value) -> Value {
+    match (was, key) {
+        (ValueRef::Text(_), Value::Integer(number)) => Value::Text(number.to_string().into_bytes()),
+        (ValueRef::Integer(_), Value::Text(bytes)) => {
+            let number = std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|t| t.parse::<i64>().ok());
+            match number.filter(|number| number.to_string().as_bytes() == bytes) {
+                Some(number) => Value::Integer(number),
+                None => Value::Text(bytes),
+            }
+        }
+        (_, key) => key,
     }
 }
 

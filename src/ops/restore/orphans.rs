@@ -3,14 +3,16 @@
 
 use super::basis::{Basis, Conflicts};
 use super::closure::each_record;
+use super::keys::changed;
 use super::links::{Reference, references};
 use super::plan::TablePlan;
 use super::report::Conflict;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::schema::Table;
+use crate::model::value::Value;
 use crate::progress::Progress;
-use crate::target::{Targets, Worksheet, is_ordinary, parent_columns};
+use crate::target::{Comparer, Record, Targets, Worksheet, is_ordinary, parent_columns};
 
 /// Finds them, and adds them as conflicts.
 pub(super) fn find(
@@ -37,6 +39,14 @@ pub(super) fn find(
                     && shape.is_replaced(basis.mode())
                     && shape.live.name.eq_ignore_ascii_case(parent)
             });
+            let updated = shapes.iter().zip(tables).position(|(shape, table)| {
+                let is_it = shape.live.name.eq_ignore_ascii_case(parent);
+                is_it && !shape.is_replaced(basis.mode()) && table.tally.report.updated > 0
+            });
+            if let Some(at) = updated {
+                let parent = (&shapes[at], &tables[at]);
+                of_updated(basis, child, &reference, parent, sheet, conflicts, progress)?;
+            }
             let Some(at) = at.filter(|at| tables[*at].is_touched()) else {
                 continue;
             };
@@ -50,6 +60,78 @@ pub(super) fn find(
                 progress,
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Rows that refer to a key which an overwritten row has no more.
+fn of_updated(
+    basis: &Basis<'_>,
+    child: &Table,
+    reference: &Reference,
+    (parent, plan): (&TableShape, &TablePlan<'_>),
+    sheet: &Worksheet,
+    conflicts: &mut Conflicts,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let columns = parent_columns(&reference.key, &parent.live, reference.declared);
+    let Some(columns) = columns else {
+        return Ok(());
+    };
+    let mapped = columns.iter().map(|(column, _)| {
+        let name = &parent.live.columns.get(*column)?.name;
+        parent.map.position(name)
+    });
+    let Some(mapped) = mapped.collect::<Option<Vec<usize>>>() else {
+        return Ok(());
+    };
+    let mut lost = sheet.key_map(&parent.live, &columns)?;
+    let mut gained = sheet.key_map(&parent.live, &columns)?;
+    let rows = Comparer::new(basis.live, &parent.live, &parent.map)?;
+    let mut steps = plan.steps.read()?;
+    each_record(basis, parent, progress, |ordinal, record| {
+        let Some(step) = steps.of(ordinal)? else {
+            return Ok(());
+        };
+        let values = changed(record.values, &step.changes);
+        let now = Record {
+            rowid: record.rowid,
+            values: &values,
+        };
+        match &step.id {
+            Some(id) if step.columns.iter().any(|at| mapped.contains(at)) => {
+                let was = rows.values(id, &mapped)?;
+                if !was.contains(&Value::Null) {
+                    lost.add(&was, 0)?;
+                }
+                // Key columns that are not written are those of the row.
+                let value = |(n, at): (usize, &usize)| match step.columns.contains(at) {
+                    true => now.value(*at).to_owned(),
+                    false => was[n].clone(),
+                };
+                let is: Vec<Value> = mapped.iter().enumerate().map(value).collect();
+                match is.contains(&Value::Null) {
+                    true => Ok(()),
+                    false => gained.add(&is, 0),
+                }
+            }
+            Some(_) => Ok(()),
+            None => now.whole(&mapped).map_or(Ok(()), |key| gained.add(&key, 0)),
+        }
+    })?;
+    if !lost.is_empty() {
+        basis
+            .live
+            .each_reference(child, &reference.key, |name, values| {
+                if lost.has(&values)? && !gained.has(&values)? {
+                    let reason = format!(
+                        "it refers to a row of {} that gets another key",
+                        parent.live.name
+                    );
+                    conflicts.note(&child.name, name, reason);
+                }
+                Ok(())
+            })?;
     }
     Ok(())
 }

@@ -194,7 +194,12 @@ impl<'p> Pass<'p, '_> {
         }
         let verdict = tools.matcher.find(record, content)?;
         match verdict {
-            Verdict::New if !in_scope => Ok(()),
+            Verdict::New if !in_scope => {
+                let asked = self.asked(record);
+                let shape = self.shape();
+                self.keys
+                    .not_here(self.links, shape, self.table, one.was, &asked)
+            }
             Verdict::New => self.insert(one, translated, tools, tally, content),
             Verdict::Copy => {
                 tally.report.same += u64::from(in_scope);
@@ -221,7 +226,7 @@ impl<'p> Pass<'p, '_> {
                     self.names(&keys),
                     self.names(&missing)
                 );
-                self.unsettled(one)?;
+                self.unsettled(one, in_scope)?;
                 match in_scope {
                     true => self.conflict(record, std::slice::from_ref(&row), reason, tools, tally),
                     false => Ok(()),
@@ -229,7 +234,7 @@ impl<'p> Pass<'p, '_> {
             }
             Verdict::Several { rows, keys } => {
                 let reason = self.several(&keys, &rows);
-                self.unsettled(one)?;
+                self.unsettled(one, in_scope)?;
                 match in_scope {
                     true => self.conflict(record, &rows, reason, tools, tally),
                     false => Ok(()),
@@ -392,14 +397,14 @@ impl<'p> Pass<'p, '_> {
                     }
                     None => {
                         let reason = "its id is taken, and there is none left".to_owned();
-                        self.unsettled(one)?;
+                        self.unsettled(one, true)?;
                         return self.conflict(record, &[], reason, tools, tally);
                     }
                 },
                 Taken::Key(name, rows) => {
                     let key = shape.map.key(name).map_or("", |key| &key.name);
                     let reason = format!("its key {key} is taken by another row");
-                    self.unsettled(one)?;
+                    self.unsettled(one, true)?;
                     return self.conflict(record, &rows, reason, tools, tally);
                 }
             }
@@ -410,7 +415,7 @@ impl<'p> Pass<'p, '_> {
             values: &values,
         };
         if let Some(why) = refusal(tools.tried.as_mut(), record, content)? {
-            self.unsettled(one)?;
+            self.unsettled(one, true)?;
             return self.conflict(record, &[], why, tools, tally);
         }
         tools.matcher.inserts(one.ordinal, record)?;
@@ -441,13 +446,8 @@ impl<'p> Pass<'p, '_> {
         })
     }
 
-    /// Whether a key of a record that has no row is taken all the same: by keys that were not asked.
-    fn taken(
-        &mut self,
-        record: Record<'_>,
-        tools: &mut Tools<'_>,
-        content: &mut dyn SpilledContent,
-    ) -> Result<Taken, TargetError> {
+    /// The keys that said which row a record means.
+    fn asked(&self, record: Record<'_>) -> Vec<KeyName> {
         let shape = self.shape();
         let (first, second) = shape.asked(self.basis.options.matching);
         let is_whole = |name: &KeyName| {
@@ -458,6 +458,19 @@ impl<'p> Pass<'p, '_> {
             true => first,
             false => second,
         };
+        asked.into_iter().filter(is_whole).collect()
+    }
+
+    /// Whether a key of a record that has no row is taken all the same: by keys that were not asked.
+    fn taken(
+        &mut self,
+        record: Record<'_>,
+        tools: &mut Tools<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Taken, TargetError> {
+        let shape = self.shape();
+        let asked = self.asked(record);
+        let mut taken = Taken::No;
         for name in shape.map.keys() {
             // The declared key need not be unique.
             if name == KeyName::Declared || asked.contains(&name) {
@@ -470,11 +483,12 @@ impl<'p> Pass<'p, '_> {
             if name == KeyName::Primary && shape.has_surrogate_id() {
                 let primary = shape.map.primary.as_ref();
                 let at = primary.and_then(|key| key.positions().first().copied());
-                return Ok(at.map_or(Taken::No, Taken::Id));
+                taken = at.map_or(Taken::No, Taken::Id);
+                continue;
             }
             return Ok(Taken::Key(name, rows));
         }
-        Ok(Taken::No)
+        Ok(taken)
     }
 
     fn doubtful(
@@ -515,13 +529,14 @@ impl<'p> Pass<'p, '_> {
         keys.iter().map(name).collect::<Vec<&str>>().join("; ")
     }
 
-    /// Notes that it is not known which row a record is: nothing may refer to it. Where a conflict stops
-    /// all, that would only be said twice.
-    fn unsettled(&mut self, one: &One<'_>) -> Result<(), TargetError> {
+    /// Notes that it is not known which row a record is: nothing may refer to it. Where its conflict is
+    /// told, and stops all, that would only be said twice.
+    fn unsettled(&mut self, one: &One<'_>, in_scope: bool) -> Result<(), TargetError> {
         let options = self.basis.options;
-        match options.on_conflict == OnConflict::Skip || options.deleted_only {
+        let is_skipped = options.on_conflict == OnConflict::Skip || options.deleted_only;
+        match is_skipped || !in_scope {
             true => self.keys.absent(self.links, self.table, one.was),
-            false => Ok(()),
+            false => self.keys.unsettled(self.links, self.table, one.was),
         }
     }
 

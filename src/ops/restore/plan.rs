@@ -256,6 +256,7 @@ impl<'p> Planner<'p> {
                 chosen: &mut self.chosen,
                 answers: &mut self.answers,
                 planned: self.links.all.iter().map(|_| None).collect(),
+                rows: None,
             };
             for table in 0..self.shapes.len() {
                 let found = gaps.check(table, progress)?;
@@ -287,6 +288,7 @@ impl<'p> Planner<'p> {
                 chosen: &mut self.chosen,
                 answers: &mut self.answers,
                 planned: Vec::new(),
+                rows: None,
             };
             let mut links = self.links.of_child(at);
             if !links.any(|(_, link)| gaps.is_due(link)) {

@@ -102,7 +102,6 @@ impl Before {
             let carried = planned.map_or(Some(0), |planned| carried(basis, planned, key));
             let allowed = match planned {
                 Some(shape) if shape.made => carried,
-                Some(shape) if shape.is_replaced(basis.mode()) => carried,
                 _ => carried.map(|carried| carried + there),
             };
             if allowed.is_none_or(|allowed| *violations <= allowed) {
