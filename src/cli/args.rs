@@ -55,6 +55,7 @@ SNAP in other commands is one of:
   a name                                       backup_20261123_211530
   latest, latest~N                             the newest, the Nth before it
   a path (has a / or is a store's folder)      ./backups/backup_20261123_211530
+  an export, for list, validate, restore       ./export, export.zip
 
 Exit codes:
   0 ok  1 failed  2 usage  3 done, but something could not be read or carried  4 damage found

@@ -70,12 +70,12 @@ pub struct Manifest {
 /// What was backed up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Absolute path with symbolic links resolved.
+    /// Absolute path with symbolic links resolved; of an export if the snapshot was imported.
     pub path: String,
     /// Name given with `--source-name`: then it, not the path, tells sources apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Length of the database file.
+    /// Length of the database file, or of the export's files.
     pub bytes: u64,
 }
 

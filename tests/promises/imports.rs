@@ -12,7 +12,7 @@ use larder::format::manifest::{Entity, Manifest};
 use larder::ops::backup::BackupOutcome;
 use larder::ops::export::{self, ExportForm, ExportOptions};
 use larder::ops::import::{self, ExportCheck, ImportOptions};
-use larder::progress::NoProgress;
+use larder::progress::{NoProgress, Progress, Unit};
 
 use crate::workshop::{Workshop, bakery, restore_options};
 
@@ -191,6 +191,43 @@ fn an_export_can_be_restored_as_it_is() {
         "nothing stays"
     );
     assert_eq!(snapshots(&shop), before);
+}
+
+/// Stops in a phase of the work.
+struct StopIn(&'static str, bool);
+
+impl Progress for StopIn {
+    fn phase(&mut self, name: &str, _total: u64, _unit: Unit) {
+        self.1 |= name == self.0;
+    }
+
+    fn cancelled(&self) -> bool {
+        self.1
+    }
+}
+
+/// Neither in the store nor in the folder for temporary files.
+#[test]
+fn an_import_that_is_stopped_leaves_nothing() {
+    let (mut shop, folder) = sample();
+    let before = snapshots(&shop);
+    let temp = shop.path("temp");
+    std::fs::create_dir(&temp).unwrap();
+    let options = ImportOptions {
+        export: folder,
+        temp_dir: Some(temp.clone()),
+        ..ImportOptions::default()
+    };
+    for phase in ["Checking", "Reading", "none"] {
+        let progress = &mut StopIn(phase, false);
+        let done = import::run(&mut shop.store, &shop.world, &options, progress);
+        match phase {
+            "none" => assert!(done.is_ok()),
+            _ => assert!(matches!(done, Err(Error::Cancelled)), "{phase}: {done:?}"),
+        }
+        assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "{phase}");
+        assert_eq!(snapshots(&shop), before + usize::from(phase == "none"));
+    }
 }
 
 /// What is equal in a snapshot and in what its export becomes again.

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Each, ReadError, of_input};
+use super::long_strings::Aside;
 use super::place::{Place, unreadable};
 use crate::error::{Error, FileDamage, FileDamageKind};
 use crate::model::exported::ExportedFile;
@@ -29,6 +30,7 @@ pub(super) fn file(
     each: Each<'_>,
 ) -> Result<Looked, Error> {
     let path = place.path().to_owned();
+    let aside = Aside::new(place.mark().to_owned(), encoding);
     let mut looked = Looked::default();
     let Some(opened) = place.file(&file.filename)? else {
         looked.damage.push(damage(file, FileDamageKind::Missing));
@@ -39,7 +41,7 @@ pub(super) fn file(
         sha256: Sha256::new(),
         bytes: 0,
     };
-    let read = document::read(&mut digested, &file.entity_type, encoding, each);
+    let read = document::read(&mut digested, &file.entity_type, aside, each);
     // The sum is of the whole file, however far it holds records.
     let drained = match &read {
         Err(ReadError::Input(_) | ReadError::Other(_)) => Ok(()),

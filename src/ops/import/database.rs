@@ -1,20 +1,20 @@
 //! An export as a database in a temporary file, which is then backed up as any other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
 use std::path::Path;
 
 use super::check;
 use super::document::{Record, Refusal};
 use super::listing::Listing;
+use super::long_strings::Aside;
 use crate::error::{Error, ImportError};
 use crate::model::exported::{ExportedFile, rowid_field};
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Settings, Table, TableKind};
-use crate::model::value::{Spilled, Value, ValueRef};
+use crate::model::value::{Value, ValueRef};
 use crate::ops::open::World;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{CheckLevel, Expected, NewDatabase, SpilledContent, TableWriter, TargetError};
+use crate::target::{CheckLevel, Expected, NewDatabase, TableWriter, TargetError};
 
 /// The field that says a record's rowid, unless a column has that name.
 pub(super) const ROWID_FIELD: &str = "$rowid";
@@ -63,6 +63,9 @@ pub(super) fn make(
     let mut rows = BTreeMap::new();
     for table in database.tables() {
         let Some(file) = file_of(table) else { continue };
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
         let mut writer = database.writer(table).map_err(refused)?;
         fill(listing, plan, file, table, &mut writer, progress)?;
         rows.insert(table.name.clone(), file.record_count);
@@ -104,14 +107,14 @@ fn fill(
 ) -> Result<(), Error> {
     let path = listing.path();
     let mut shape = Shape::of(table, plan.made_up);
-    let mut each = |number: u64, record: &mut Record| {
+    let mut each = |number: u64, record: &mut Record, mut aside: &Aside| {
         let rowid = shape.take(number, record).map_err(Refusal::Content)?;
         let values: Vec<ValueRef<'_>> = shape.values.iter().map(Value::as_ref).collect();
         let row = RowRef {
             rowid,
             values: &values,
         };
-        let written = writer.row(row, &mut NoContent);
+        let written = writer.row(row, &mut aside);
         written.map_err(|error| Refusal::Error(refused(&path, error)))?;
         if number.is_multiple_of(RECORDS_A_STEP) {
             progress.advance(RECORDS_A_STEP);
@@ -139,15 +142,6 @@ fn fill(
             };
             Err(refused(&path, error))
         }
-    }
-}
-
-/// No record of an export refers to a value outside of it.
-pub(super) struct NoContent;
-
-impl SpilledContent for NoContent {
-    fn open<'a>(&'a mut self, _: &Spilled) -> io::Result<Box<dyn Read + 'a>> {
-        Err(io::Error::other("a value outside of its record (a bug)"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One entity file, read as a stream: its records are handed on one by one.
 //!
-//! Memory: one record, which may have so many bytes and no more.
+//! Memory: one record without its long strings, which may have so many bytes and no more.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,22 +10,23 @@ use std::rc::Rc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::place::is_of_vfs;
+use super::long_strings::{self, Aside};
+use super::place::is_of_system;
 use super::value::value;
 use crate::error::{Error, ImportError, TargetError};
 use crate::model::exported::DOCUMENT_VERSION;
-use crate::model::text::TextEncoding;
 use crate::model::value::Value;
 
-/// Bytes of JSON that one record may have: the largest blob that SQLite holds takes 1.3 GB of base64.
-const RECORD_BYTES_MAX: u64 = 3 << 29;
+/// Bytes of JSON that one record may have, long strings apart: as many columns as there may be, each
+/// with a string that is just short.
+const RECORD_BYTES_MAX: u64 = 96 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// A record: its fields, in the order in which they stand there.
 pub(super) type Record = Vec<(String, Value)>;
 
-/// What is done with each record, and its number: the first is 1.
-pub(super) type Each<'a> = &'a mut dyn FnMut(u64, &mut Record) -> Result<(), Refusal>;
+/// What is done with each record: its number, from 1 on, and the content of its long values.
+pub(super) type Each<'a> = &'a mut dyn FnMut(u64, &mut Record, &Aside) -> Result<(), Refusal>;
 
 /// Why a record was not taken.
 #[derive(Debug)]
@@ -63,19 +64,20 @@ pub(super) enum ReadError {
 pub(super) fn read(
     reader: &mut dyn Read,
     entity: &str,
-    encoding: TextEncoding,
+    aside: Aside,
     each: Each<'_>,
 ) -> Result<u64, ReadError> {
     let left = Rc::new(Cell::new(RECORD_BYTES_MAX));
+    let aside = Rc::new(aside);
     let metered = Metered {
-        inner: reader,
+        inner: long_strings::Document::new(reader, aside.clone()),
         left: left.clone(),
     };
     let mut json =
         serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER_BYTES, metered));
     let mut reading = Reading {
         entity,
-        encoding,
+        aside,
         left,
         each,
         records: 0,
@@ -93,7 +95,7 @@ pub(super) fn read(
 
 /// What an error while reading says: of the system, or of what the file holds.
 pub(super) fn of_input(error: io::Error) -> ReadError {
-    match is_of_vfs(&error) {
+    match is_of_system(&error) {
         true => ReadError::Input(error),
         false => ReadError::Content(error.to_string()),
     }
@@ -101,7 +103,7 @@ pub(super) fn of_input(error: io::Error) -> ReadError {
 
 struct Reading<'a> {
     entity: &'a str,
-    encoding: TextEncoding,
+    aside: Rc<Aside>,
     left: Rc<Cell<u64>>,
     each: Each<'a>,
     records: u64,
@@ -198,18 +200,19 @@ impl<'de> serde::de::Visitor<'de> for Records<'_, '_> {
         let mut record = Record::new();
         loop {
             self.0.left.set(RECORD_BYTES_MAX);
+            self.0.aside.clear();
             record.clear();
             let number = self.0.records + 1;
             let fields = Fields {
                 number,
-                encoding: self.0.encoding,
+                aside: &self.0.aside,
                 record: &mut record,
             };
             if records.next_element_seed(fields)?.is_none() {
                 return Ok(());
             }
             self.0.records = number;
-            match (self.0.each)(number, &mut record) {
+            match (self.0.each)(number, &mut record, &self.0.aside) {
                 Ok(()) => {}
                 Err(Refusal::Content(text)) => {
                     return Err(S::Error::custom(format!("record {number}: {text}")));
@@ -226,7 +229,7 @@ impl<'de> serde::de::Visitor<'de> for Records<'_, '_> {
 /// One record.
 struct Fields<'r> {
     number: u64,
-    encoding: TextEncoding,
+    aside: &'r Aside,
     record: &'r mut Record,
 }
 
@@ -247,8 +250,13 @@ impl<'de> serde::de::Visitor<'de> for Fields<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<(), M::Error> {
         while let Some(name) = fields.next_key::<String>()? {
+            if self.aside.is_mark(&name) {
+                let number = self.number;
+                let text = format!("record {number}: a field with a name of more than 16 KiB");
+                return Err(M::Error::custom(text));
+            }
             let json: Box<RawValue> = fields.next_value()?;
-            let read = value(json.get(), self.encoding).map_err(|error| {
+            let read = value(json.get(), self.aside).map_err(|error| {
                 let number = self.number;
                 M::Error::custom(format!("record {number}, field {name:?}: {error}"))
             })?;
@@ -259,12 +267,12 @@ impl<'de> serde::de::Visitor<'de> for Fields<'_> {
 }
 
 /// Reads no more than is left.
-struct Metered<'a> {
-    inner: &'a mut dyn Read,
+struct Metered<R> {
+    inner: R,
     left: Rc<Cell<u64>>,
 }
 
-impl Read for Metered<'_> {
+impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         match self.left.get().checked_sub(count as u64) {
@@ -273,7 +281,8 @@ impl Read for Metered<'_> {
                 Ok(count)
             }
             None => {
-                let text = format!("a record is longer than {RECORD_BYTES_MAX} bytes");
+                let text =
+                    format!("a record is longer than {RECORD_BYTES_MAX} bytes, long strings apart");
                 Err(io::Error::new(io::ErrorKind::InvalidData, text))
             }
         }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -18,8 +17,8 @@ use crate::model::exported::{
 use crate::model::file_name::MANIFEST_FILE;
 use crate::model::schema::Schema;
 use crate::model::text::TextEncoding;
+use crate::ops::open::World;
 use crate::progress::Finding;
-use crate::vfs::Vfs;
 
 /// A manifest of 100,000 files, with the schema of as many tables.
 const MANIFEST_BYTES_MAX: u64 = 128 << 20;
@@ -33,8 +32,8 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Finds an export and reads its manifest.
-    pub fn open(path: &Path, vfs: &Arc<dyn Vfs>) -> Result<Self, ImportError> {
-        let mut place = Place::open(path, vfs)?;
+    pub fn open(path: &Path, world: &World) -> Result<Self, ImportError> {
+        let mut place = Place::open(path, world)?;
         let bytes = manifest_bytes(&mut place)?;
         let manifest = parse(&bytes, place.path())?;
         check(&manifest, place.path())?;

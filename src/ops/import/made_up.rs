@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::document::{Record, Refusal};
 use crate::error::ImportError;
-use crate::model::value::Value;
+use crate::model::value::{LongClass, Value};
 use crate::target::PlainColumn;
 
 /// SQLite's own limit, as it is built here.
@@ -44,7 +44,11 @@ struct Classes {
 impl Classes {
     fn add(&mut self, value: &Value) {
         match value {
-            Value::Null | Value::Spilled(_) => {}
+            Value::Null => {}
+            Value::Spilled(long) => match long.class {
+                LongClass::Text => self.text = true,
+                LongClass::Blob => self.blob = true,
+            },
             Value::Integer(_) => self.integer = true,
             Value::Real(_) => self.real = true,
             Value::Text(_) => self.text = true,

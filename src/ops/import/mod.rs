@@ -8,9 +8,11 @@ mod check;
 mod database;
 mod document;
 mod listing;
+mod long_strings;
 mod made_up;
 mod place;
 mod schemaless;
+mod unescape;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use self::database::{Plan, RECORDS_A_STEP};
 use self::document::{Record, Refusal};
 use self::listing::Listing;
+use self::long_strings::Aside;
 use self::made_up::{Fields, WrongFields};
 use self::schemaless::Seen;
 use crate::error::{Error, ImportError, TargetError};
@@ -121,7 +124,7 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut listing = Listing::open(&options.export, &world.vfs)?;
+    let mut listing = Listing::open(&options.export, world)?;
     let scratch = scratch(options.temp_dir.as_deref())?;
     let checked = check(&mut listing, progress)?;
     if !checked.damage.is_empty() {
@@ -180,7 +183,7 @@ pub fn run(
 
 /// What the manifest of an export says. Reads nothing else.
 pub fn look(path: &Path, world: &World) -> Result<ExportSummary, Error> {
-    Ok(summary(&Listing::open(path, &world.vfs)?))
+    Ok(summary(&Listing::open(path, world)?))
 }
 
 /// Reads every file of an export. Damage is in the outcome; an error means that it could not be
@@ -191,7 +194,7 @@ pub fn validate(
     progress: &mut dyn Progress,
 ) -> Result<ExportCheck, Error> {
     let begun = world.env.monotonic();
-    let mut listing = Listing::open(path, &world.vfs)?;
+    let mut listing = Listing::open(path, world)?;
     let checked = check(&mut listing, progress)?;
     let findings: Vec<Finding> = listing.others()?.into_iter().collect();
     for finding in &findings {
@@ -322,9 +325,12 @@ fn check(listing: &mut Listing, progress: &mut dyn Progress) -> Result<Checked, 
     let path = listing.path();
     progress.phase("Checking", listing.records(), Unit::Records);
     for file in listing.files() {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
         let mut fields = Fields::default();
         let wrong = |fields| wrong_fields(&path, &file, fields);
-        let mut each = |number: u64, record: &mut Record| {
+        let mut each = |number: u64, record: &mut Record, _: &Aside| {
             if number.is_multiple_of(RECORDS_A_STEP) {
                 progress.advance(RECORDS_A_STEP);
                 if progress.cancelled() {

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::long_strings::AsideError;
+use crate::env::random_16;
 use crate::error::{A_DATABASE, ImportError};
 use crate::model::file_name::MANIFEST_FILE;
-use crate::ops::open::is_zip;
+use crate::ops::open::{World, is_zip};
 use crate::source::recorded_path;
 use crate::vfs::{EntryKind, Vfs, VfsError};
 
@@ -30,6 +32,7 @@ pub(super) struct Place {
     resolved: PathBuf,
     vfs: Arc<dyn Vfs>,
     zip: Option<Zip>,
+    mark: String,
 }
 
 struct Zip {
@@ -47,20 +50,22 @@ pub(super) struct Opened<'a> {
 
 impl Place {
     /// Finds an export. Errors: `NotAnExport`, `Zip`, `UnsafeName`, `Input`.
-    pub fn open(path: &Path, vfs: &Arc<dyn Vfs>) -> Result<Self, ImportError> {
+    pub fn open(path: &Path, world: &World) -> Result<Self, ImportError> {
         let resolved = recorded_path(path);
+        let digits = random_16(&*world.env).map(|byte| format!("{byte:02x}"));
         let mut place = Self {
             path: path.to_owned(),
             resolved,
-            vfs: vfs.clone(),
+            vfs: world.vfs.clone(),
             zip: None,
+            mark: digits.concat(),
         };
         let entry = place.entry(&place.resolved)?;
         match entry.map(|entry| (entry.kind, entry.bytes)) {
             None => Err(place.not_one("nothing is there")),
             Some((EntryKind::Foreign, _)) => Err(place.not_one("it is neither file nor folder")),
             Some((EntryKind::File, bytes)) => {
-                let is_zip = is_zip(&place.resolved, &**vfs).map_err(input)?;
+                let is_zip = is_zip(&place.resolved, &*world.vfs).map_err(input)?;
                 if !is_zip {
                     let beginning = place.vfs.read_at(&place.resolved, 0, bytes.min(16));
                     let is_database = beginning.map_err(input)? == *b"SQLite format 3\0";
@@ -82,6 +87,11 @@ impl Place {
     /// As it was given.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Hex digits that nobody knew when the export was made.
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Absolute, without links.
@@ -200,7 +210,7 @@ impl Place {
 
     fn zip_failed(&self, cause: ZipError) -> ImportError {
         match cause {
-            ZipError::Io(cause) if is_of_vfs(&cause) => unreadable(&self.path, cause),
+            ZipError::Io(cause) if is_of_system(&cause) => unreadable(&self.path, cause),
             cause => self.bad_zip(cause),
         }
     }
@@ -224,7 +234,7 @@ impl Place {
                 Ok(Some(Opened { reader, bytes }))
             }
             Err(ZipError::FileNotFound) => Ok(None),
-            Err(ZipError::Io(cause)) if is_of_vfs(&cause) => Err(unreadable(&path, cause)),
+            Err(ZipError::Io(cause)) if is_of_system(&cause) => Err(unreadable(&path, cause)),
             Err(cause) => Err(ImportError::Zip {
                 path,
                 cause: format!("{name}: {cause}"),
@@ -302,8 +312,11 @@ fn input(error: VfsError) -> ImportError {
 }
 
 /// True for a failure of the system, which says nothing about what the export holds.
-pub(super) fn is_of_vfs(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<VfsError>())
+pub(super) fn is_of_system(error: &io::Error) -> bool {
+    let is_one = |inner: &(dyn std::error::Error + 'static)| {
+        inner.is::<VfsError>() || inner.is::<AsideError>()
+    };
+    error.get_ref().is_some_and(|inner| is_one(inner))
 }
 
 /// A file through the Vfs, from its beginning to the end that it had when it was found.

@@ -7,6 +7,7 @@ use super::check;
 use super::database::Plan;
 use super::document::{Record, Refusal};
 use super::listing::Listing;
+use super::long_strings::Aside;
 use super::made_up::{Fields, IdKey};
 use crate::error::{Error, ImportError};
 use crate::model::exported::ExportedFile;
@@ -172,7 +173,7 @@ fn ids_are_unique(
     let mut unique = true;
     for table in database.tables() {
         let mut writer = database.writer(table)?;
-        let mut each = |number: u64, record: &mut Record| {
+        let mut each = |number: u64, record: &mut Record, mut aside: &Aside| {
             let id = record.iter().find(|(name, _)| name == ID);
             let (Some((_, id)), true) = (id, unique) else {
                 return Ok(());
@@ -181,7 +182,7 @@ fn ids_are_unique(
                 rowid: i64::try_from(number).ok(),
                 values: &[id.as_ref()],
             };
-            match writer.row(row, &mut super::database::NoContent) {
+            match writer.row(row, &mut aside) {
                 Ok(()) => Ok(()),
                 Err(TargetError::Constraint { .. }) => {
                     unique = false;

@@ -13,29 +13,35 @@
 //! | `{"$real": "Infinity"}`, `{"$real": "-Infinity"}` | a real |
 //! | any other object, and an array | text: the JSON, verbatim |
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::long_strings::{Aside, Written};
 use crate::model::text::TextEncoding;
-use crate::model::value::Value;
+use crate::model::value::{LongClass, Value};
 
 /// The value of a JSON text without blanks around it.
-pub(super) fn value(json: &str, encoding: TextEncoding) -> Result<Value, String> {
-    let text = |text: &str| Value::Text(encoding.encode(text.to_owned()));
+pub(super) fn value(json: &str, aside: &Aside) -> Result<Value, String> {
+    let text = |text: &str| Value::Text(aside.encoding().encode(text.to_owned()));
     match json.as_bytes() {
         b"null" => Ok(Value::Null),
         b"true" => Ok(Value::Integer(1)),
         b"false" => Ok(Value::Integer(0)),
         [b'"', ..] => match serde_json::from_str::<String>(json) {
-            Ok(string) => Ok(Value::Text(encoding.encode(string))),
+            Ok(string) => match aside.value(&string, LongClass::Text, Written::Plain) {
+                Some(long) => long,
+                None => Ok(Value::Text(aside.encoding().encode(string))),
+            },
             Err(error) => Err(error.to_string()),
         },
-        [b'{', ..] => match tagged(json, encoding)? {
+        [b'{', ..] => match tagged(json, aside)? {
             Some(value) => Ok(value),
-            None => Ok(text(json)),
+            None => Ok(text(&aside.whole(json)?)),
         },
-        [b'[', ..] => Ok(text(json)),
+        [b'[', ..] => Ok(text(&aside.whole(json)?)),
         _ => Ok(number(json).unwrap_or_else(|| text(json))),
     }
 }
@@ -52,26 +58,37 @@ fn number(json: &str) -> Option<Value> {
 /// The forms of an export for what JSON has no values for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tagged {
-    #[serde(rename = "$blob")]
-    blob: Option<String>,
-    #[serde(rename = "$text")]
-    text: Option<String>,
+struct Tagged<'a> {
+    #[serde(rename = "$blob", borrow)]
+    blob: Option<Content<'a>>,
+    #[serde(rename = "$text", borrow)]
+    text: Option<Content<'a>>,
     #[serde(rename = "$encoding")]
     encoding: Option<String>,
     #[serde(rename = "$real")]
     real: Option<String>,
 }
 
+/// A string that may be long: without escapes in it, it is not copied.
+#[derive(Deserialize)]
+struct Content<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// `None` for an object that is none of the forms.
-fn tagged(json: &str, encoding: TextEncoding) -> Result<Option<Value>, String> {
+fn tagged(json: &str, aside: &Aside) -> Result<Option<Value>, String> {
     let is_one = json[1..].trim_start().starts_with("\"$");
     let Some(form) = is_one.then(|| serde_json::from_str(json).ok()).flatten() else {
         return Ok(None);
     };
-    let bytes = |text: &str| {
+    let bytes = |text: &str, class: LongClass| {
+        if let Some(long) = aside.value(text, class, Written::Base64) {
+            return long;
+        }
         let bytes = STANDARD.decode(text);
-        bytes.map_err(|error| format!("no base64: {error}"))
+        let bytes = bytes.map_err(|error| format!("no base64: {error}"))?;
+        Ok(match class {
+            LongClass::Text => Value::Text(bytes),
+            LongClass::Blob => Value::Blob(bytes),
+        })
     };
     match form {
         Tagged {
@@ -79,7 +96,7 @@ fn tagged(json: &str, encoding: TextEncoding) -> Result<Option<Value>, String> {
             text: None,
             encoding: None,
             real: None,
-        } => Ok(Some(Value::Blob(bytes(&blob)?))),
+        } => Ok(Some(bytes(&blob.0, LongClass::Blob)?)),
         Tagged {
             blob: None,
             text: Some(text),
@@ -87,11 +104,11 @@ fn tagged(json: &str, encoding: TextEncoding) -> Result<Option<Value>, String> {
             real: None,
         } => {
             let written = written.as_deref().unwrap_or(TextEncoding::Utf8.name());
-            if written != encoding.name() {
-                let own = encoding.name();
+            if written != aside.encoding().name() {
+                let own = aside.encoding().name();
                 return Err(format!("a text in {written}, in a database of {own}"));
             }
-            Ok(Some(Value::Text(bytes(&text)?)))
+            Ok(Some(bytes(&text.0, LongClass::Text)?))
         }
         Tagged {
             blob: None,
@@ -111,8 +128,12 @@ fn tagged(json: &str, encoding: TextEncoding) -> Result<Option<Value>, String> {
 mod tests {
     use super::*;
 
+    fn read_in(json: &str, encoding: TextEncoding) -> Result<Value, String> {
+        value(json, &Aside::new("m4rk".to_owned(), encoding))
+    }
+
     fn read(json: &str) -> Result<Value, String> {
-        value(json, TextEncoding::Utf8)
+        read_in(json, TextEncoding::Utf8)
     }
 
     fn text(text: &str) -> Value {
@@ -135,6 +156,7 @@ mod tests {
             (r#""a\u0000\n\ud83e\udd80""#, text("a\0\n🦀")),
             (r#"{"$blob": "AP8="}"#, Value::Blob(vec![0, 255])),
             (r#"{ "$text": "/w==" }"#, Value::Text(vec![255])),
+            (r#"{ "$text": "\/w=\u003d" }"#, Value::Text(vec![255])),
             (r#"{"$real": "-Infinity"}"#, Value::Real(f64::NEG_INFINITY)),
             (r#"{"$real": "1"}"#, text(r#"{"$real": "1"}"#)),
             (r#"{"$blob": 1}"#, text(r#"{"$blob": 1}"#)),
@@ -159,12 +181,10 @@ mod tests {
             assert!(read(json).is_err(), "{json}");
         }
         assert!(read(r#""\ud800""#).is_err(), "half a pair");
-        let utf16 = value(
-            r#"{"$text": "PdgA", "$encoding": "UTF-16le"}"#,
-            TextEncoding::Utf16le,
-        );
+        let raw = r#"{"$text": "PdgA", "$encoding": "UTF-16le"}"#;
+        let utf16 = read_in(raw, TextEncoding::Utf16le);
         assert_eq!(utf16, Ok(Value::Text(vec![0x3d, 0xd8, 0])));
-        let utf16 = value("\"aé\"", TextEncoding::Utf16be);
+        let utf16 = read_in("\"aé\"", TextEncoding::Utf16be);
         assert_eq!(utf16, Ok(Value::Text(vec![0, b'a', 0, 0xe9])));
     }
 }

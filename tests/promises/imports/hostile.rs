@@ -217,6 +217,12 @@ fn an_archive_of_many_entries_is_read() {
 #[test]
 fn what_is_no_record_is_named_with_its_number() {
     let shop = &mut Workshop::new();
+    let long = "x".repeat(100_000);
+    let long_name = format!("[{{\"{long}\": 1}}]");
+    let long_control = format!("[{{\"a\": \"{long}\u{1}\"}}]");
+    let long_pair = format!(r#"[{{"a": "{long}\ud800"}}]"#);
+    let long_base64 = format!("[{{\"a\": {{\"$blob\": \"{long}?\"}}}}]");
+    let unfinished = format!("[{{\"a\": \"{long}");
     let deep = format!("[{{\"a\": {}}}", "[".repeat(100_000));
     let cases = [
         ("[{}, 5]", "record 2"),
@@ -233,6 +239,11 @@ fn what_is_no_record_is_named_with_its_number() {
         ("[], \"records\": []", "duplicate field"),
         ("[], \"version\": \"1.0\"", "two fields"),
         ("[{\"a\": \"\u{1}\"}]", "control character"),
+        (long_name.as_str(), "a name of more than"),
+        (long_control.as_str(), "control character"),
+        (long_pair.as_str(), "an escape is cut off"),
+        (long_base64.as_str(), "field \"a\""),
+        (unfinished.as_str(), "EOF"),
     ];
     for (n, (records, told)) in cases.iter().enumerate() {
         let folder = shop.path(&format!("case-{n}"));

@@ -57,6 +57,52 @@ fn rows(db: &Connection, sql: &str) -> Vec<String> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
+/// Long strings are not held in memory; they come out as short ones do, nested ones verbatim.
+#[test]
+fn long_values_come_out_as_short_ones_do() {
+    let shop = &mut Workshop::new();
+    let folder = shop.path("long");
+    let text = "Ä\\n\\ud83e\\udd80x".repeat(20_000);
+    let base64 = "AP8A".repeat(20_000);
+    let nested = format!("{{\"k\":  [\"{text}\", 1, \"{text}\"]}}");
+    let record = |n: u32| {
+        format!(
+            "{{\"id\": \"{n}{text}\", \"b\": {{\"$blob\": \"{base64}\"}}, \"n\": {nested}, \
+             \"r\": {{\"$text\": \"{base64}\"}}, \"o\": {{\"$blob\": \"{base64}\", \"x\": 1}}}}"
+        )
+    };
+    let records = format!("[{}, {}, {}]", record(1), record(2), record(3));
+    hostile::write(&folder, &[("a", &records)]);
+    let manifest = imported(shop, &folder);
+    let target = shop.path("long.db");
+    shop.restore_new(manifest.id.as_str(), &target);
+    let db = Connection::open(&target).unwrap();
+    let parsed: String = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+    let blob = [0, 255, 0].repeat(20_000);
+    for n in 1..=3_i64 {
+        let sql = "SELECT id, b, n, CAST(r AS BLOB), typeof(r), o FROM a WHERE rowid = ?1";
+        let row = db.query_row(sql, [n], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, Vec<u8>>(3)?,
+                row.get::<_, String>(4)?,
+                row.get::<_, String>(5)?,
+            ))
+        });
+        let (id, b, nest, raw, class, object) = row.unwrap();
+        assert!(
+            id == format!("{n}{parsed}") && b == blob && nest == nested,
+            "{n}"
+        );
+        assert!(raw == blob && class == "text", "{n}");
+        assert_eq!(object, format!("{{\"$blob\": \"{base64}\", \"x\": 1}}"));
+    }
+    let keys = rows(&db, "SELECT name FROM pragma_table_info('a') WHERE pk");
+    assert_eq!(keys, ["'id'"]);
+}
+
 /// Names, classes, keys, and what is nested.
 #[test]
 fn records_without_a_schema_become_tables() {
