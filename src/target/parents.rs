@@ -33,16 +33,17 @@ pub fn parent_columns(
     if columns.len() != key.columns.len() {
         return None;
     }
-    if declared {
-        return Some(
-            columns
-                .into_iter()
-                .map(|c| (c, Collation::Binary))
-                .collect(),
-        );
-    }
     let unique = parent.unique_keys.iter().map(|key| &key.columns);
     let keys: Vec<_> = std::iter::once(&parent.primary_key).chain(unique).collect();
+    if declared {
+        // How a column compares is known of those that are in a key.
+        let collation = |column: &usize| {
+            let mut parts = keys.iter().copied().flatten();
+            let part = parts.find(|part| part.column as usize == *column);
+            part.map_or(Collation::Binary, |part| part.collation.clone())
+        };
+        return Some(columns.iter().map(|c| (*c, collation(c))).collect());
+    }
     let matching = keys.into_iter().find(|key| {
         key.len() == columns.len() && key.iter().all(|k| columns.contains(&(k.column as usize)))
     })?;

@@ -47,6 +47,7 @@ mod local_writes;
 mod old_stores;
 mod pages;
 mod restore_faults;
+mod restore_model;
 mod restore_modes;
 mod restore_rules;
 mod round_trip;

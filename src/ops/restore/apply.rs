@@ -214,6 +214,7 @@ fn fill(
     );
     basis.live.ignore_checks(false)?;
     written?;
+    done.inserted += table.given;
     ensure_all(&table.tally.report, &done)?;
     Ok(())
 }

@@ -208,6 +208,18 @@ impl Job<'_> {
         let reported = plan.tables.iter().map(|table| &table.tally.report);
         let reported = reported.filter(|report| !report.table.is_empty());
         outcome.tables = reported.cloned().collect();
+        // Tables that only the database has.
+        for given in &plan.given {
+            let mut tables = outcome.tables.iter_mut();
+            if !tables.any(|table| table.table == given.table) {
+                let of_it = plan.given.iter().filter(|other| other.table == given.table);
+                outcome.tables.push(TableReport {
+                    table: given.table.clone(),
+                    inserted: of_it.count() as u64,
+                    ..TableReport::default()
+                });
+            }
+        }
         outcome.conflicts.clear();
         for table in &plan.tables {
             let first = table.tally.conflicts.first.iter();

@@ -57,7 +57,7 @@ impl<'p> Gaps<'p, '_> {
         };
         let whole = self.shapes[parent].role == Role::Whole;
         let gaps = link.wanted.is_none_or(|at| self.keys.has_gaps(at));
-        !whole || !link.in_snapshot || gaps
+        !whole || !link.in_snapshot || link.is_violated || gaps
     }
 
     /// Looks at the references of one table. Its records must be on the worksheet, step by step.
@@ -108,13 +108,18 @@ impl<'p> Gaps<'p, '_> {
         let (Parent::Planned(parent), Some(wanted)) = (link.parent, link.wanted) else {
             return Ok(());
         };
-        if self.planned[link_at].is_some() || !self.tables[parent].writes() {
+        let is_replaced = self.shapes[parent].is_replaced(self.basis.mode());
+        let has_new = self.tables[parent].writes() || is_replaced;
+        if self.planned[link_at].is_some() || !has_new {
             return Ok(());
         }
         let (shape, mapped) = (&self.shapes[parent], &self.links.wanted[wanted].mapped);
         let mut keys = self.sheet.key_map(&shape.live, &link.parent_columns)?;
+        let rows = match shape.made {
+            true => None,
+            false => Some(Comparer::new(self.basis.live, &shape.live, &shape.map)?),
+        };
         let plan = &self.tables[parent];
-        let is_replaced = shape.is_replaced(self.basis.mode());
         let mut steps = plan.steps.read()?;
         let all = plan.work == Work::All;
         closure::each_record(self.basis, shape, progress, |ordinal, record| {
@@ -123,13 +128,20 @@ impl<'p> Gaps<'p, '_> {
                 false => steps.of(ordinal)?,
             };
             let writes = all || step.is_some() || is_replaced;
-            let changes = step.map(|step| step.changes).unwrap_or_default();
-            let values = changed(record.values, &changes);
+            let changes = step.as_ref().map(|step| step.changes.as_slice());
+            let values = changed(record.values, changes.unwrap_or_default());
             let now = Record {
                 rowid: record.rowid,
                 values: &values,
             };
-            match now.whole(mapped).filter(|_| writes) {
+            let key = match &step {
+                // A row gets values, but keeps its primary key.
+                Some(step) if step.doing != Doing::Insert && !is_replaced => {
+                    key_of_row(rows.as_ref(), step, now, mapped)?
+                }
+                _ => now.whole(mapped),
+            };
+            match key.filter(|_| writes) {
                 Some(key) => keys.add(&key, 0),
                 None => Ok(()),
             }
@@ -197,8 +209,10 @@ impl<'p> Gaps<'p, '_> {
             return Ok(None);
         };
         let writes = match step.doing {
-            Doing::Insert | Doing::Rewrite => true,
-            Doing::Fill | Doing::Update => link.columns.iter().any(|at| step.columns.contains(at)),
+            Doing::Insert => true,
+            Doing::Fill | Doing::Update | Doing::Rewrite => {
+                link.columns.iter().any(|at| step.columns.contains(at))
+            }
         };
         let values = changed(one.was.values, &step.changes);
         let now = Record {
@@ -209,25 +223,12 @@ impl<'p> Gaps<'p, '_> {
             return Ok(None);
         }
         // What is not written keeps the row's value.
-        let mixed = match (step.doing, &step.id, &self.rows) {
-            (Doing::Fill | Doing::Update, Some(id), Some(rows))
-                if link.columns.iter().any(|at| !step.columns.contains(at)) =>
-            {
-                let mut values = rows.values(id, &link.columns)?;
-                for (value, at) in values.iter_mut().zip(&link.columns) {
-                    if step.columns.contains(at) {
-                        *value = now.value(*at).to_owned();
-                    }
-                }
-                Some(values)
-            }
-            _ => None,
-        };
-        if let Some(values) = mixed {
-            let is_whole = !values.contains(&Value::Null);
-            return Ok(is_whole.then(|| Reference {
-                was: values.clone(),
-                now: values,
+        let is_part = link.columns.iter().any(|at| !step.columns.contains(at));
+        if is_part && matches!(step.doing, Doing::Fill | Doing::Update) {
+            let key = key_of_row(self.rows.as_ref(), step, now, &link.columns)?;
+            return Ok(key.map(|key| Reference {
+                was: key.clone(),
+                now: key,
             }));
         }
         let now = now.whole(&link.columns);
@@ -252,6 +253,9 @@ impl<'p> Gaps<'p, '_> {
             return Ok(true);
         }
         let was_moved = key.was != key.now;
+        // A table that equals the snapshot's refers as it did.
+        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
+        let fate = fate.filter(|fate| !is_replaced || *fate == Fate::Dropped);
         if !was_moved && matches!(fate, Some(Fate::Absent | Fate::Dropped)) {
             return Ok(false);
         }
@@ -442,6 +446,25 @@ impl<'p> Gaps<'p, '_> {
             },
         )
     }
+}
+
+/// The key that a row has once a step is carried out; `None` if one of its columns is NULL then.
+fn key_of_row(
+    rows: Option<&Comparer<'_>>,
+    step: &Step,
+    now: Record<'_>,
+    columns: &[usize],
+) -> Result<Option<Vec<Value>>, TargetError> {
+    let (Some(rows), Some(id)) = (rows, &step.id) else {
+        return Ok(now.whole(columns));
+    };
+    let mut values = rows.values(id, columns)?;
+    for (value, at) in values.iter_mut().zip(columns) {
+        if step.columns.contains(at) {
+            *value = now.value(*at).to_owned();
+        }
+    }
+    Ok((!values.contains(&Value::Null)).then_some(values))
 }
 
 /// The column of a surrogate id that a step gives a new one.

@@ -20,6 +20,8 @@ pub(super) struct Link {
     pub parent_columns: Vec<(usize, Collation)>,
     /// True if the snapshot's table declares the same.
     pub in_snapshot: bool,
+    /// True if the snapshot has references of it without a target, or it is not known.
+    pub is_violated: bool,
     /// Position among the keys that are referred to; `None` if records do not have these columns.
     pub wanted: Option<usize>,
 }
@@ -132,6 +134,7 @@ impl Links {
             parent,
             parent_columns,
             in_snapshot: reference.declared || declares(&shape.stored, key),
+            is_violated: reference.declared || is_violated(basis, &shape.stored),
             wanted,
         });
     }
@@ -170,6 +173,12 @@ impl Links {
         let wanted = self.wanted.iter().enumerate();
         wanted.filter(move |(_, wanted)| wanted.table == table)
     }
+}
+
+/// True if references of a stored table had no target when the snapshot was taken.
+fn is_violated(basis: &Basis<'_>, stored: &Table) -> bool {
+    let mut verdicts = basis.manifest.foreign_keys.iter();
+    basis.manifest.damaged || verdicts.any(|verdict| verdict.table == stored.name)
 }
 
 /// True if a stored table declares the same reference.

@@ -221,25 +221,32 @@ impl<'p> Pass<'p, '_> {
                 }
             }
             Verdict::Disputed { row, keys, missing } => {
-                let reason = format!(
-                    "its key ({}) is that of a row with another {}",
-                    self.names(&keys),
-                    self.names(&missing)
-                );
-                self.unsettled(one, in_scope)?;
-                match in_scope {
-                    true => self.conflict(record, std::slice::from_ref(&row), reason, tools, tally),
-                    false => Ok(()),
-                }
+                let (by, other) = (self.names(&keys), self.names(&missing));
+                let reason = format!("its key ({by}) is that of a row with another {other}");
+                let rows = std::slice::from_ref(&row);
+                self.contradicted(one, record, (rows, reason), in_scope, tools, tally)
             }
             Verdict::Several { rows, keys } => {
                 let reason = self.several(&keys, &rows);
-                self.unsettled(one, in_scope)?;
-                match in_scope {
-                    true => self.conflict(record, &rows, reason, tools, tally),
-                    false => Ok(()),
-                }
+                self.contradicted(one, record, (&rows, reason), in_scope, tools, tally)
             }
+        }
+    }
+
+    /// A record whose keys do not say which row it is.
+    fn contradicted(
+        &mut self,
+        one: &One<'_>,
+        record: Record<'_>,
+        (rows, reason): (&[Row], String),
+        in_scope: bool,
+        tools: &Tools<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), TargetError> {
+        self.unsettled(one, in_scope)?;
+        match in_scope {
+            true => self.conflict(record, rows, reason, tools, tally),
+            false => Ok(()),
         }
     }
 
@@ -280,6 +287,13 @@ impl<'p> Pass<'p, '_> {
             Row::Live(_) => Vec::new(),
         };
         let matcher = &tools.matcher;
+        // A row that is overwritten has the record's values afterwards, but for its primary key.
+        let options = self.basis.options;
+        let overwrites = in_scope && options.mode == Mode::Replace && !options.deleted_only;
+        let primary = self.shape().map.primary.as_ref();
+        let primary = primary.map(crate::target::Key::positions);
+        let primary = primary.unwrap_or_default();
+        let in_primary = |at: &usize| primary.contains(at);
         let is = |columns: &[usize]| -> Result<Vec<Value>, TargetError> {
             match row {
                 Row::Planned(_) => Ok(columns
@@ -287,13 +301,23 @@ impl<'p> Pass<'p, '_> {
                     .map(|at| planned.get(*at).cloned().unwrap_or(Value::Null))
                     .collect()),
                 Row::Live(id) => {
-                    let equal = |at: &usize| fields.get(*at) == Some(&Field::Equal);
+                    let equal = |at: &usize| {
+                        fields.get(*at) == Some(&Field::Equal) || (overwrites && !in_primary(at))
+                    };
                     match columns.iter().all(equal) {
                         true => Ok(columns
                             .iter()
                             .map(|at| record.value(*at).to_owned())
                             .collect()),
-                        false => matcher.values(id, columns),
+                        false => {
+                            let mut values = matcher.values(id, columns)?;
+                            for (value, at) in values.iter_mut().zip(columns) {
+                                if overwrites && !in_primary(at) {
+                                    *value = record.value(*at).to_owned();
+                                }
+                            }
+                            Ok(values)
+                        }
                     }
                 }
             }
@@ -472,8 +496,14 @@ impl<'p> Pass<'p, '_> {
         let asked = self.asked(record);
         let mut taken = Taken::No;
         for name in shape.map.keys() {
+            // A key that holds an id which changes is a new one.
+            let key = shape.map.key(name);
+            let changes = key.is_some_and(|key| match &taken {
+                Taken::Id(id) => key.columns.iter().any(|(at, _)| at == id),
+                _ => false,
+            });
             // The declared key need not be unique.
-            if name == KeyName::Declared || asked.contains(&name) {
+            if name == KeyName::Declared || asked.contains(&name) || changes {
                 continue;
             }
             let rows = tools.matcher.rows(name, record, content)?;

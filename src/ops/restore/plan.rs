@@ -39,6 +39,8 @@ pub(super) struct TablePlan<'w> {
     pub deletions: RowList<'w>,
     /// All its rows are deleted first.
     pub is_emptied: bool,
+    /// Rows of given values that are inserted, counted with the records.
+    pub given: u64,
 }
 
 impl TablePlan<'_> {
@@ -124,6 +126,7 @@ fn empty<'w>(sheet: &'w Worksheet) -> Result<TablePlan<'w>, Error> {
         steps: sheet.steps()?,
         deletions: sheet.row_list()?,
         is_emptied: false,
+        given: 0,
     })
 }
 
@@ -359,6 +362,10 @@ impl<'p> Planner<'p> {
             plan.findings.push(Finding::note("references", text));
         }
         for (shape, table) in shapes.iter().zip(&mut plan.tables) {
+            let given = plan.given.iter().filter(|g| g.table == shape.live.name);
+            table.given = given.count() as u64;
+            table.tally.report.inserted += table.given;
+            table.tally.report.table.clone_from(&shape.live.name);
             plan.followed += table.tally.followed;
             plan.remapped.append(&mut table.tally.remapped);
             findings::of_table(basis, shapes, shape, table, &mut plan.findings);

@@ -32,6 +32,7 @@ pub(super) fn plan<'w>(
         steps: sheet.steps()?,
         deletions: sheet.row_list()?,
         is_emptied: true,
+        given: 0,
     };
     let report = &mut plan.tally.report;
     report.table.clone_from(&shape.live.name);
