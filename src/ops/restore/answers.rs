@@ -2,12 +2,13 @@
 //! scope of the restore. They hold for all rounds of planning.
 
 use super::basis::Basis;
+use super::keys::Changes;
 use super::links::{Link, Links, Parent};
 use super::missing::{Choice, Decision, OnMissing};
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::Value;
-use crate::target::{KeyMap, TargetError, Targets, Worksheet};
+use crate::target::{KeyMap, Record, TargetError, Targets, Worksheet};
 
 /// What is done with the records of one missing value.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,8 @@ pub(super) struct Answers<'w> {
     by_link: Vec<KeyMap<'w>>,
     /// By wanted key: parents that were put in the scope since planning began anew.
     fresh: Vec<KeyMap<'w>>,
+    /// By link: values of references that have no target, and what was decided to stand for them.
+    applied: Vec<KeyMap<'w>>,
     /// Rows of given values that are needed.
     pub given: Vec<Given>,
     /// Somebody decided that nothing is to be written.
@@ -60,10 +63,11 @@ impl<'w> Answers<'w> {
         shapes: &[TableShape],
         links: &Links,
     ) -> Result<Self, Error> {
-        let (mut by_link, mut fresh) = (Vec::new(), Vec::new());
+        let (mut by_link, mut fresh, mut applied) = (Vec::new(), Vec::new(), Vec::new());
         for link in &links.all {
             let table = parent_table(basis, shapes, link);
             by_link.push(sheet.key_map(table, &link.parent_columns)?);
+            applied.push(sheet.key_map(table, &link.parent_columns)?);
         }
         for wanted in &links.wanted {
             fresh.push(sheet.key_map(&shapes[wanted.table].live, &wanted.columns)?);
@@ -73,6 +77,7 @@ impl<'w> Answers<'w> {
             others: basis.options.decisions.others,
             by_link,
             fresh,
+            applied,
             given: Vec::new(),
             aborted: false,
         };
@@ -208,6 +213,62 @@ impl<'w> Answers<'w> {
                     .zip(key)
                     .all(|(name, wanted)| value(name) == Some(wanted))
         })
+    }
+
+    /// From here on, these values stand for a value of a link: records are looked at anew with them. False
+    /// if they do already.
+    pub(super) fn apply(
+        &mut self,
+        link_at: usize,
+        key: &[Value],
+        values: &[(usize, Value)],
+    ) -> Result<bool, TargetError> {
+        if self.applied[link_at].has(key)? {
+            return Ok(false);
+        }
+        let packed: Vec<Value> = values
+            .iter()
+            .flat_map(|(at, value)| {
+                let at = i64::try_from(*at).unwrap_or(i64::MAX);
+                [Value::Integer(at), value.clone()]
+            })
+            .collect();
+        self.applied[link_at].put(key, 0, &packed)?;
+        Ok(true)
+    }
+
+    /// True if values of a table's references are decided about.
+    pub(super) fn may_change(&self, links: &Links, child: usize) -> bool {
+        let mut of_child = links.of_child(child);
+        of_child.any(|(at, _)| !self.applied[at].is_empty())
+    }
+
+    /// What stands for the references of a record: mapped columns and values.
+    pub(super) fn changes(
+        &mut self,
+        links: &Links,
+        child: usize,
+        record: Record<'_>,
+    ) -> Result<Changes, TargetError> {
+        let mut changes = Changes::new();
+        for (at, link) in links.of_child(child) {
+            if self.applied[at].is_empty() {
+                continue;
+            }
+            let Some(key) = record.whole(&link.columns) else {
+                continue;
+            };
+            let Some(entry) = self.applied[at].get(&key)? else {
+                continue;
+            };
+            for pair in entry.values.chunks_exact(2) {
+                if let Value::Integer(at) = pair[0] {
+                    let at = usize::try_from(at).unwrap_or(usize::MAX);
+                    changes.push((at, pair[1].clone()));
+                }
+            }
+        }
+        Ok(changes)
     }
 
     /// True if a parent was put in the scope since planning began anew.

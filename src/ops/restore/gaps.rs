@@ -57,6 +57,9 @@ impl<'p> Gaps<'p, '_> {
         };
         let whole = self.shapes[parent].role == Role::Whole;
         let gaps = link.wanted.is_none_or(|at| self.keys.has_gaps(at));
+        // Part of a reference may be the row's.
+        let report = &table.tally.report;
+        let gaps = gaps || (link.columns.len() > 1 && report.filled + report.updated > 0);
         !whole || !link.in_snapshot || link.is_violated || gaps
     }
 
@@ -226,15 +229,20 @@ impl<'p> Gaps<'p, '_> {
         let is_part = link.columns.iter().any(|at| !step.columns.contains(at));
         if is_part && matches!(step.doing, Doing::Fill | Doing::Update) {
             let key = key_of_row(self.rows.as_ref(), step, now, &link.columns)?;
-            return Ok(key.map(|key| Reference {
-                was: key.clone(),
-                now: key,
-            }));
+            // What is not written may be equal to the record's.
+            if key.is_none() || key != now.whole(&link.columns) {
+                return Ok(key.map(|key| Reference {
+                    was: key.clone(),
+                    now: key,
+                    is_mixed: true,
+                }));
+            }
         }
         let now = now.whole(&link.columns);
         Ok(now.map(|now| Reference {
             was: one.was.whole(&link.columns).unwrap_or_else(|| now.clone()),
             now,
+            is_mixed: false,
         }))
     }
 
@@ -334,7 +342,7 @@ impl<'p> Gaps<'p, '_> {
             draft.release(link);
             return Ok(false);
         }
-        if link.in_snapshot && fate.is_none() && !in_snapshot {
+        if link.in_snapshot && fate.is_none() && !in_snapshot && !key.is_mixed {
             self.tables[link.child].tally.report.carried += 1;
             return Ok(false);
         }
@@ -346,12 +354,42 @@ impl<'p> Gaps<'p, '_> {
                 false => suspect.undecided(&key.was)?,
             },
             Answer::Give => return Ok(true),
-            Answer::Map(values) => draft.set(link, &values),
             Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
-            Answer::Null => draft.set_null(&suspect.nulls),
+            Answer::Map(values) => {
+                let changes: Vec<_> = link.columns.iter().copied().zip(values.clone()).collect();
+                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
+                    return Ok(true);
+                }
+                draft.set(link, &values);
+            }
+            Answer::Null => {
+                let nulls = suspect.nulls.iter();
+                let changes: Vec<_> = nulls.map(|at| (*at, Value::Null)).collect();
+                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
+                    return Ok(true);
+                }
+                draft.set_null(&suspect.nulls);
+            }
             Answer::Skip => draft.release(link),
         }
         Ok(false)
+    }
+
+    /// Has records looked at anew with what was decided to stand for a reference: they may mean other rows
+    /// then. False for a table that equals the snapshot's, and if that was done.
+    fn looks_anew(
+        &mut self,
+        link_at: usize,
+        key: &Reference,
+        doing: Doing,
+        changes: &[(usize, Value)],
+    ) -> Result<bool, TargetError> {
+        let link = &self.links.all[link_at];
+        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
+        if is_replaced || doing != Doing::Insert {
+            return Ok(false);
+        }
+        self.answers.apply(link_at, &key.was, changes)
     }
 
     /// Puts a parent in the scope. False if it is there already, and still missing.
@@ -493,6 +531,8 @@ struct Reference {
     was: Vec<Value>,
     /// As it will be written.
     now: Vec<Value>,
+    /// Part of it is the row's, part the record's.
+    is_mixed: bool,
 }
 
 /// A step while it is decided about its references.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::Answers;
 use super::basis::{Basis, Conflicts};
 use super::beside::{Met, Rows, is_equal};
 use super::decide::{Row, RowAction, decide};
@@ -58,6 +59,8 @@ pub(super) struct Pass<'p, 's> {
     pub chosen: &'s mut Chosen<'p>,
     /// What became of the keys that are referred to.
     pub keys: &'s mut Keys<'p>,
+    /// What was decided to stand for references.
+    pub answers: &'s mut Answers<'p>,
     /// Where the steps go.
     pub steps: &'s mut Steps<'p>,
 }
@@ -138,7 +141,8 @@ impl<'p> Pass<'p, '_> {
 
     fn tools(&self, trial: &'p Trial, has_rows: bool) -> Result<Tools<'p>, Error> {
         let (basis, shape) = (self.basis, self.shape());
-        let translates = self.keys.may_translate(self.links, self.table);
+        let translates = self.keys.may_translate(self.links, self.table)
+            || self.answers.may_change(self.links, self.table);
         let may_collide = !shape.same_keys || shape.map.declared.is_some() || translates;
         let tried = match shape.made {
             true => None,
@@ -168,7 +172,7 @@ impl<'p> Pass<'p, '_> {
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
         let translated = match tools.translates {
-            true => self.keys.translate(self.links, self.table, one.was)?,
+            true => self.translated(one)?,
             false => Translated::default(),
         };
         let values = changed(one.was.values, &translated.changes);
@@ -208,7 +212,7 @@ impl<'p> Pass<'p, '_> {
             Verdict::Row { row, other_id } => {
                 self.note_row(one, record, &row, other_id, in_scope, tools, tally)?;
                 match in_scope {
-                    true => self.row(one, record, &row, other_id, tools, tally),
+                    true => self.row(one, record, &row, other_id, tools, tally, content),
                     false => Ok(()),
                 }
             }
@@ -231,6 +235,17 @@ impl<'p> Pass<'p, '_> {
                 self.contradicted(one, record, (&rows, reason), in_scope, tools, tally)
             }
         }
+    }
+
+    /// A record's references as they will be: to the keys of their rows, or what was decided.
+    fn translated(&mut self, one: &One<'_>) -> Result<Translated, TargetError> {
+        let mut translated = self.keys.translate(self.links, self.table, one.was)?;
+        let decided = self.answers.changes(self.links, self.table, one.was)?;
+        for (at, value) in decided {
+            translated.changes.retain(|(other, _)| *other != at);
+            translated.changes.push((at, value));
+        }
+        Ok(translated)
     }
 
     /// A record whose keys do not say which row it is.
@@ -337,6 +352,7 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// A record whose row is there.
+    #[expect(clippy::too_many_arguments, reason = "one call, in one place")]
     fn row(
         &mut self,
         one: &One<'_>,
@@ -345,6 +361,7 @@ impl<'p> Pass<'p, '_> {
         other_id: bool,
         tools: &mut Tools<'_>,
         tally: &mut Tally,
+        content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
         let (basis, shape) = (self.basis, self.shape());
         let deleted_only = basis.options.deleted_only;
@@ -371,6 +388,14 @@ impl<'p> Pass<'p, '_> {
             return self.conflict(record, std::slice::from_ref(row), reason, tools, tally);
         }
         let Row::Live(id) = row else { return Ok(()) };
+        if doing == Doing::Update
+            && let Some((name, rows)) =
+                self.taken_by_another(record, row, &columns, tools, content)?
+        {
+            let reason = format!("its key {} is taken by another row", self.names(&[name]));
+            self.unsettled(one, true)?;
+            return self.conflict(record, &rows, reason, tools, tally);
+        }
         tools.written.add(&id.0, 0)?;
         match doing {
             Doing::Fill => tally.report.filled += 1,
@@ -389,6 +414,34 @@ impl<'p> Pass<'p, '_> {
             columns,
             changes,
         })
+    }
+
+    /// The other row that has a UNIQUE key which an update would give to this one.
+    fn taken_by_another(
+        &self,
+        record: Record<'_>,
+        row: &Row,
+        columns: &[usize],
+        tools: &mut Tools<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Option<(KeyName, Vec<Row>)>, TargetError> {
+        let map = &self.shape().map;
+        for at in 0..map.unique.len() {
+            let name = KeyName::Unique(at);
+            let is_written = map.unique[at]
+                .columns
+                .iter()
+                .any(|(c, _)| columns.contains(c));
+            if !is_written {
+                continue;
+            }
+            let mut rows = tools.matcher.rows(name, record, content)?;
+            rows.retain(|other| other != row);
+            if !rows.is_empty() {
+                return Ok(Some((name, rows)));
+            }
+        }
+        Ok(None)
     }
 
     /// A record that has no row.

@@ -202,6 +202,7 @@ impl<'p> Planner<'p> {
             table: at,
             chosen: &mut self.chosen[at],
             keys: &mut self.keys,
+            answers: &mut self.answers,
             steps: &mut plan.steps,
         }
         .run(self.trial, progress)?;
@@ -225,7 +226,8 @@ impl<'p> Planner<'p> {
             && shape.map.dropped.is_empty()
             && shape.map.declared.is_none()
             && shape.same_keys
-            && !self.keys.may_translate(self.links, at);
+            && !self.keys.may_translate(self.links, at)
+            && !self.answers.may_change(self.links, at);
         if !is_plain || (!shape.made && basis.live.has_rows(&shape.live.name)?) {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! How each table of the snapshot lies over the live one, and what part it has in a restore.
 
 use super::basis::Basis;
+use super::links::references;
 use super::options::{Match, Mode};
 use crate::format::manifest::Entity;
 use crate::model::schema::{ObjectKind, Schema, Table};
@@ -37,6 +38,8 @@ pub(super) struct TableShape {
     pub same_keys: bool,
     /// True if its text is the snapshot's.
     pub same_text: bool,
+    /// Columns of its references, declared ones too.
+    pub referring: Vec<String>,
     /// True if a UNIQUE index over an expression, or a part of the rows, may be in the way of a write.
     pub has_other_unique: bool,
 }
@@ -59,6 +62,11 @@ impl TableShape {
             role,
             tree: TreeShape::of(stored, basis.schema.encoding),
             same_keys: has_keys_of(stored, live),
+            referring: references(basis, live)
+                .iter()
+                .flat_map(|reference| &reference.key.columns)
+                .map(|(column, _)| column.clone())
+                .collect(),
             has_other_unique: has_other_unique(&basis.view.schema, live),
             same_text: text(basis.schema, &stored.name) == text(&basis.view.schema, &live.name),
             stored: stored.clone(),
@@ -102,9 +110,17 @@ impl TableShape {
         }
     }
 
-    /// True if its primary key is only a number that tells rows apart: it may be another one.
+    /// True if its primary key is only a number that tells rows apart: it may be another one. Not if it is
+    /// that of a parent.
     pub(super) fn has_surrogate_id(&self) -> bool {
         let alias = self.live.rowid_alias();
+        let name = alias
+            .and_then(|at| self.live.columns.get(at))
+            .map(|c| &c.name);
+        let refers = |column: &str| name.is_some_and(|name| name.eq_ignore_ascii_case(column));
+        if self.referring.iter().any(|column| refers(column)) {
+            return false;
+        }
         let is_alias = |at: &usize| Some(self.map.columns[*at].column) == alias;
         let primary = self.map.primary.as_ref().map(crate::target::Key::positions);
         let is_number = alias.is_some() && primary.is_some_and(|at| at.iter().all(is_alias));

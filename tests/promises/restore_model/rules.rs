@@ -366,10 +366,8 @@ impl Planner<'_> {
             self.now.counts[t].missing += 1;
             return Target::LeftOut;
         }
-        let table = &self.schema.tables[t];
-        if resolved.values != values && has_key(table, self.wishes, t, &resolved.values) {
-            // Silent: a decision has changed the record, perhaps in a key. It is looked for again, though
-            // not as a whole row (§7).
+        if resolved.values != values {
+            // A decision has changed the record: it is looked for again.
             let found = self.found(t, &resolved.values);
             if found != Found::New {
                 return self.known_record(record, &resolved.values, &found);
@@ -390,8 +388,14 @@ impl Planner<'_> {
                 })
         };
         let is_declared = self.wishes.keys.iter().any(|(of, _)| *of == t);
+        let refers = table.known_references().any(|(_, r)| {
+            table
+                .primary
+                .first()
+                .is_some_and(|id| r.columns.contains(id))
+        });
         let is_surrogate =
-            table.has_alias() && (table.live_unique().next().is_some() || is_declared);
+            table.has_alias() && !refers && (table.live_unique().next().is_some() || is_declared);
         let mut values = values.to_vec();
         if is_surrogate && is_taken(&table.primary, &values) {
             values[table.primary[0]] = Value::Int(self.next_id(t));

@@ -133,7 +133,7 @@ fn unclear(to: &mut Maker) {
         ["c: updated 1 same 1 deleted 1", "c: 1 1 x | 2 1 y"],
     );
     to.case(
-        "a record whose reference was decided is looked for again, by key",
+        "a record whose reference was decided is looked for again",
         "p id:pk\n c id:pk p:int,->p.id x unique(p,x)",
         ["p: 1\n c: 1 1 y", "p: 2\n c: 7 2 y"],
         |_, w| {
@@ -144,14 +144,14 @@ fn unclear(to: &mut Maker) {
         ["c: same 1 remapped 1", ""],
     );
     to.case(
-        "but not as a whole row (§7)",
+        "and so is one without a key, as a whole row",
         "p id:pk\n c p:int,->p.id x",
         ["p: 1\n c: 1 y", "c: - y"],
         |_, w| {
             w.tables = vec![1];
             w.others = Some(Others::Null);
         },
-        ["c: inserted 1", "c: - y | - y"],
+        ["c: same 1", "c: - y"],
     );
     to.case(
         "references to a key that was decided follow it",
