@@ -191,6 +191,19 @@ impl<'w> Answers<'w> {
         })
     }
 
+    /// True if the records of a value are left out.
+    pub(super) fn skips(&mut self, link_at: usize, key: &[Value]) -> Result<bool, TargetError> {
+        let place = self.by_link[link_at].get(key)?;
+        let decision = place.and_then(|entry| {
+            let at = usize::try_from(entry.mark).ok()?;
+            self.decisions.get(at)
+        });
+        Ok(match decision {
+            Some(decision) => decision.choice == Choice::Skip,
+            None => self.others == Some(OnMissing::Skip),
+        })
+    }
+
     /// True if a row of given values has this key.
     pub(super) fn gives(
         &self,

@@ -29,6 +29,7 @@ pub(super) fn choose<'w>(
                 Role::Whole | Role::Known => None,
             },
             created: Vec::new(),
+            left_out: sheet.ordinals()?,
         };
         for (wanted, mapped) in created_keys(links, at) {
             let columns = &links.wanted[wanted].columns;

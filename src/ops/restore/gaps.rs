@@ -43,6 +43,8 @@ pub(super) struct Found {
     pub dropped: bool,
     /// True if parents are to be created: all is to be planned anew.
     pub created: bool,
+    /// True if records were left out that were to be inserted: others may have been taken for them.
+    pub left_out: bool,
 }
 
 impl<'p> Gaps<'p, '_> {
@@ -295,13 +297,20 @@ impl<'p> Gaps<'p, '_> {
                 drop: false,
                 altered: false,
             };
+            // A record that is left out for one reference is not asked about the others.
             for suspect in suspects.iter_mut() {
-                found.created |= gaps.settle_one(one, suspect, &mut draft)?;
+                draft.drop |= gaps.is_left_out(one, suspect)?;
+            }
+            if !draft.drop {
+                for suspect in suspects.iter_mut() {
+                    found.created |= gaps.settle_one(one, suspect, &mut draft)?;
+                }
             }
             match (draft.drop, draft.altered) {
                 (true, _) => {
                     found.dropped = true;
-                    gaps.leave_out(table, one, &draft.step)
+                    found.left_out |= gaps.leave_out(table, one, &draft.step)?;
+                    Ok(())
                 }
                 (false, true) => gaps.tables[table].steps.put(&draft.step),
                 (false, false) => Ok(()),
@@ -316,6 +325,33 @@ impl<'p> Gaps<'p, '_> {
             }
         }
         Ok(())
+    }
+
+    /// True if a record that would be inserted is left out for one of its references.
+    fn is_left_out(
+        &mut self,
+        one: &One<'_>,
+        suspect: &mut Suspects<'p>,
+    ) -> Result<bool, TargetError> {
+        let is_inserted = one.step.is_some_and(|step| step.doing == Doing::Insert);
+        let key = self.reference(suspect.link, one)?;
+        let Some(key) = key.filter(|key| is_inserted && key.was == key.now) else {
+            return Ok(false);
+        };
+        if !suspect.has(&key.was)? {
+            return Ok(false);
+        }
+        let link = &self.links.all[suspect.link];
+        let fate = match link.wanted {
+            Some(wanted) => self.keys.fate(wanted, &key.was)?,
+            None => None,
+        };
+        let in_snapshot = suspect.is_in_snapshot(&key.was)?;
+        if fate == Some(Fate::Dropped) {
+            return Ok(true);
+        }
+        let is_carried = link.in_snapshot && fate.is_none() && !in_snapshot;
+        Ok(!is_carried && self.answers.skips(suspect.link, &key.was)?)
     }
 
     /// Carries out what is decided about one reference of a record. True if a parent is to be created.
@@ -411,8 +447,8 @@ impl<'p> Gaps<'p, '_> {
         Ok(false)
     }
 
-    /// Leaves a record out that was to be written.
-    fn leave_out(&mut self, table: usize, one: &One<'_>, step: &Step) -> Result<(), TargetError> {
+    /// Leaves a record out that was to be written. True if it was to be inserted.
+    fn leave_out(&mut self, table: usize, one: &One<'_>, step: &Step) -> Result<bool, TargetError> {
         let plan = &mut self.tables[table];
         plan.steps.remove(one.ordinal)?;
         let report = &mut plan.tally.report;
@@ -432,6 +468,7 @@ impl<'p> Gaps<'p, '_> {
                 let all = (0..one.was.values.len()).map(size).sum();
                 report.bytes = report.bytes.saturating_sub(all);
                 self.keys.drop_record(self.links, table, one.was)?;
+                return self.chosen[table].left_out.add(one.ordinal);
             }
             Doing::Fill => report.filled -= 1,
             Doing::Update | Doing::Rewrite => {
@@ -446,7 +483,7 @@ impl<'p> Gaps<'p, '_> {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Calls `each` for every record with its step.

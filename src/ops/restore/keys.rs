@@ -154,6 +154,7 @@ impl<'w> Keys<'w> {
     pub(super) fn translate(
         &mut self,
         links: &Links,
+        shape: &TableShape,
         child: usize,
         record: Record<'_>,
     ) -> Result<Translated, TargetError> {
@@ -175,7 +176,10 @@ impl<'w> Keys<'w> {
             } else if entry.mark == Fate::Moved.mark() {
                 translated.followed += 1;
                 for (column, value) in link.columns.iter().zip(entry.values) {
-                    let value = as_class_of(record.value(*column), value);
+                    let column_at = shape.map.columns[*column].column;
+                    let declared = shape.live.columns.get(column_at);
+                    let declared = declared.map_or("", |c| c.declared_type.as_str());
+                    let value = stored_in(declared, value);
                     translated.changes.retain(|(other, _)| other != column);
                     translated.changes.push((*column, value));
                 }
@@ -353,21 +357,25 @@ fn is_key(shape: &TableShape, name: KeyName, columns: &[usize]) -> bool {
     })
 }
 
-/// A key's value as the column of a reference would hold it: of the class that the reference had, where
-/// nothing is lost.
-fn as_class_of(was: ValueRef<'_>, key: Value) -> Value {
-    match (was, key) {
-        (ValueRef::Text(_), Value::Integer(number)) => Value::Text(number.to_string().into_bytes()),
-        (ValueRef::Integer(_), Value::Text(bytes)) => {
-            let number = std::str::from_utf8(&bytes)
-                .ok()
-                .and_then(|t| t.parse::<i64>().ok());
+/// A key's value as the column of a reference stores it (SQLite's documentation, "Datatypes", section 3.1
+/// "Determination Of Column Affinity").
+fn stored_in(declared_type: &str, key: Value) -> Value {
+    let declared = declared_type.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    let is_number = has(&["INT"]);
+    let is_text = !is_number && has(&["CHAR", "CLOB", "TEXT"]);
+    let is_as_it_is = declared.is_empty() || (!is_number && !is_text && has(&["BLOB"]));
+    match key {
+        Value::Integer(number) if is_text => Value::Text(number.to_string().into_bytes()),
+        Value::Text(bytes) if !is_text && !is_as_it_is => {
+            let number = std::str::from_utf8(&bytes).ok();
+            let number = number.and_then(|text| text.parse::<i64>().ok());
             match number.filter(|number| number.to_string().as_bytes() == bytes) {
                 Some(number) => Value::Integer(number),
                 None => Value::Text(bytes),
             }
         }
-        (_, key) => key,
+        key => key,
     }
 }
 

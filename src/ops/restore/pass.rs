@@ -74,6 +74,8 @@ struct Tools<'t> {
     written: KeyMap<'t>,
     /// Whether references of the table may have to change.
     translates: bool,
+    /// Whether it was decided what stands for some of them.
+    decides: bool,
     fields: Vec<Field>,
 }
 
@@ -141,9 +143,9 @@ impl<'p> Pass<'p, '_> {
 
     fn tools(&self, trial: &'p Trial, has_rows: bool) -> Result<Tools<'p>, Error> {
         let (basis, shape) = (self.basis, self.shape());
-        let translates = self.keys.may_translate(self.links, self.table)
-            || self.answers.may_change(self.links, self.table);
-        let may_collide = !shape.same_keys || shape.map.declared.is_some() || translates;
+        let translates = self.keys.may_translate(self.links, self.table);
+        let decides = self.answers.may_change(self.links, self.table);
+        let may_collide = !shape.same_keys || shape.map.declared.is_some() || translates || decides;
         let tried = match shape.made {
             true => None,
             false => trial.writer(
@@ -160,6 +162,7 @@ impl<'p> Pass<'p, '_> {
             tried,
             written: self.sheet.row_map(&shape.live)?,
             translates,
+            decides,
             fields: Vec::new(),
         })
     }
@@ -172,7 +175,9 @@ impl<'p> Pass<'p, '_> {
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
         let translated = match tools.translates {
-            true => self.translated(one)?,
+            true => self
+                .keys
+                .translate(self.links, self.shape(), self.table, one.was)?,
             false => Translated::default(),
         };
         let values = changed(one.was.values, &translated.changes);
@@ -197,14 +202,66 @@ impl<'p> Pass<'p, '_> {
             };
         }
         let verdict = tools.matcher.find(record, content)?;
+        if verdict == Verdict::New && in_scope {
+            return self.new_record(one, translated, tools, tally, content);
+        }
+        self.judge((one, record), verdict, in_scope, tools, tally, content)
+    }
+
+    /// A record that means no row: what was decided about its references may make it one that is there.
+    fn new_record(
+        &mut self,
+        one: &One<'_>,
+        mut translated: Translated,
+        tools: &mut Tools<'_>,
+        tally: &mut Tally,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        if self.chosen.left_out.has(one.ordinal)? {
+            tally.report.skipped += 1;
+            tally.report.left_out.missing += 1;
+            return self.keys.drop_record(self.links, self.table, one.was);
+        }
+        let decided = match tools.decides {
+            true => self.answers.changes(self.links, self.table, one.was)?,
+            false => Changes::new(),
+        };
+        if decided.is_empty() {
+            return self.insert(one, translated, tools, tally, content);
+        }
+        for (at, value) in decided {
+            translated.changes.retain(|(other, _)| *other != at);
+            translated.changes.push((at, value));
+        }
+        let changes = translated.changes.clone();
+        let values = changed(one.was.values, &changes);
+        let record = Record {
+            rowid: one.was.rowid,
+            values: &values,
+        };
+        match tools.matcher.find(record, content)? {
+            Verdict::New => self.insert(one, translated, tools, tally, content),
+            verdict => self.judge((one, record), verdict, true, tools, tally, content),
+        }
+    }
+
+    /// Does what a verdict asks for.
+    fn judge(
+        &mut self,
+        (one, record): (&One<'_>, Record<'_>),
+        verdict: Verdict,
+        in_scope: bool,
+        tools: &mut Tools<'_>,
+        tally: &mut Tally,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
         match verdict {
-            Verdict::New if !in_scope => {
+            Verdict::New => {
                 let asked = self.asked(record);
                 let shape = self.shape();
                 self.keys
                     .not_here(self.links, shape, self.table, one.was, &asked)
             }
-            Verdict::New => self.insert(one, translated, tools, tally, content),
             Verdict::Copy => {
                 tally.report.same += u64::from(in_scope);
                 Ok(())
@@ -235,17 +292,6 @@ impl<'p> Pass<'p, '_> {
                 self.contradicted(one, record, (&rows, reason), in_scope, tools, tally)
             }
         }
-    }
-
-    /// A record's references as they will be: to the keys of their rows, or what was decided.
-    fn translated(&mut self, one: &One<'_>) -> Result<Translated, TargetError> {
-        let mut translated = self.keys.translate(self.links, self.table, one.was)?;
-        let decided = self.answers.changes(self.links, self.table, one.was)?;
-        for (at, value) in decided {
-            translated.changes.retain(|(other, _)| *other != at);
-            translated.changes.push((at, value));
-        }
-        Ok(translated)
     }
 
     /// A record whose keys do not say which row it is.

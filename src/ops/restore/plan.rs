@@ -101,6 +101,7 @@ pub(super) fn make<'p>(
         chosen: closure::choose(basis, shapes, links, sheet, progress)?,
         keys: Keys::new(sheet, shapes, links)?,
         answers: Answers::new(basis, sheet, shapes, links)?,
+        endless: Vec::new(),
         tables: shapes
             .iter()
             .map(|_| empty(sheet))
@@ -130,6 +131,9 @@ fn empty<'w>(sheet: &'w Worksheet) -> Result<TablePlan<'w>, Error> {
     })
 }
 
+/// Rounds over a circle of tables: each brings what a record means one reference further.
+const ROUNDS_MAX: u32 = 200;
+
 struct Planner<'p> {
     basis: &'p Basis<'p>,
     shapes: &'p [TableShape],
@@ -141,12 +145,15 @@ struct Planner<'p> {
     keys: Keys<'p>,
     answers: Answers<'p>,
     tables: Vec<TablePlan<'p>>,
+    /// Tables in which what a record means depends on itself.
+    endless: Vec<usize>,
 }
 
 impl<'p> Planner<'p> {
     /// Goes through all records, parents first.
     fn go_through(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
         self.answers.begin()?;
+        self.endless.clear();
         for table in 0..self.shapes.len() {
             self.keys.clear(self.links, table)?;
         }
@@ -155,7 +162,13 @@ impl<'p> Planner<'p> {
                 self.table(*table, progress)?;
             }
             // On a cycle, a record may come before the one that it refers to.
+            let mut rounds = 0;
             while group.is_cycle && !self.keys.is_settled(self.links, &group.tables)? {
+                rounds += 1;
+                if rounds > ROUNDS_MAX {
+                    self.endless.extend(group.tables.iter().copied());
+                    break;
+                }
                 let (sheet, shapes) = (self.sheet, self.shapes);
                 self.keys
                     .next_round(sheet, shapes, self.links, &group.tables)?;
@@ -248,6 +261,7 @@ impl<'p> Planner<'p> {
 
     /// Looks for references without a target until nothing more is left out.
     fn look_for_gaps(&mut self, progress: &mut dyn Progress) -> Result<Found, Error> {
+        let mut left_out = false;
         loop {
             self.put_into_steps(progress)?;
             let mut round = Found::default();
@@ -267,11 +281,21 @@ impl<'p> Planner<'p> {
                 let found = gaps.check(table, progress)?;
                 round.dropped |= found.dropped;
                 round.created |= found.created;
+                left_out |= found.left_out;
                 round.more += found.more;
                 round.missing.extend(found.missing);
             }
-            let again = round.dropped && !round.created;
-            if !again {
+            if round.created {
+                // What was left out may have what it needs then.
+                for chosen in &mut self.chosen {
+                    if chosen.left_out.count() > 0 {
+                        chosen.left_out = self.sheet.ordinals()?;
+                    }
+                }
+                return Ok(round);
+            }
+            if !round.dropped {
+                round.created = left_out;
                 return Ok(round);
             }
         }
@@ -340,6 +364,11 @@ impl<'p> Planner<'p> {
     fn finish(self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
         let (basis, shapes) = (self.basis, self.shapes);
         let mut conflicts = Conflicts::default();
+        for at in &self.endless {
+            let reason = "which rows they mean depends on themselves: say --match id, or name a key with --key";
+            let table = &shapes[*at].live.name;
+            conflicts.note(table, "records".to_owned(), reason.to_owned());
+        }
         orphans::find(
             basis,
             shapes,

@@ -19,6 +19,8 @@ pub(super) struct Chosen<'w> {
     /// Parents that are created for records which refer to them: a key of the table, by the columns'
     /// places among the mapped ones, and its values.
     pub created: Vec<(Vec<usize>, KeyMap<'w>)>,
+    /// Records that are left out since what they refer to is missing.
+    pub left_out: Ordinals<'w>,
 }
 
 impl Chosen<'_> {

@@ -31,12 +31,12 @@ impl Case {
         let is_strict = wishes.mode == Mode::Replace && !chooses_rows;
         let schema = draw::schema(&mut draw, is_strict);
         let mut db = Database::empty(&schema);
-        let rows = draw.below(6 * schema.tables.len() + 1);
+        let rows = draw.below(9 * schema.tables.len() + 1);
         let ancestor = edits(&mut draw, &schema, &mut db, rows, Side::Both);
         let (mut one, mut other) = (db.clone(), db);
-        let count = draw.below(10);
+        let count = draw.below(18);
         let first = edits(&mut draw, &schema, &mut one, count, Side::Snapshot);
-        let count = draw.below(10);
+        let count = draw.below(18);
         let second = edits(&mut draw, &schema, &mut other, count, Side::Live);
         options(&mut draw, &schema, &one, chooses_rows, &mut wishes);
         decide(&mut draw, &schema, &one, &other, &mut wishes);
@@ -185,8 +185,8 @@ fn options(
 ) {
     let tables: Vec<usize> = (0..schema.tables.len()).collect();
     w.matching = draw.pick(&[Match::Auto, Match::Auto, Match::Id, Match::Natural]);
+    let t = draw.pick(&tables);
     if draw.once_in(5) {
-        let t = draw.pick(&tables);
         let columns: Vec<usize> = (0..schema.tables[t].columns.len()).collect();
         let mut key = vec![draw.pick(&columns)];
         let second = draw.pick(&columns);

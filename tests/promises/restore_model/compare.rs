@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::product::Product;
 use super::rules;
 use super::tables::{Database, Schema};
+use super::whole::is_replaced;
 use super::wishes::{Counts, Mode, Outcome, Wishes};
 use super::words::{table, told};
 
@@ -89,7 +90,7 @@ fn judge(
     if product.rows() != *live {
         return Err("a plan writes: it changed rows".to_owned());
     }
-    alike(schema, "planned", expected, &planned)?;
+    alike(schema, wishes, "planned", expected, &planned)?;
     let done = product
         .restore(wishes, false, is_safe)
         .map_err(|e| format!("error: {e}"))?;
@@ -147,24 +148,33 @@ fn once_more(
     let again = product
         .restore(wishes, false, false)
         .map_err(|e| format!("again: {e}"))?;
-    alike(schema, "again", &expected, &again)?;
+    alike(schema, wishes, "again", &expected, &again)?;
     rows_alike(schema, wishes, &expected, &product.rows(), &live)
         .map_err(|difference| format!("again {difference}"))?;
     Ok(expected.counts.iter().any(|c| c.inserted > 0))
 }
 
-fn alike(schema: &Schema, when: &str, expected: &Outcome, found: &Outcome) -> Result<(), String> {
+fn alike(
+    schema: &Schema,
+    wishes: &Wishes,
+    when: &str,
+    expected: &Outcome,
+    found: &Outcome,
+) -> Result<(), String> {
     // Silent: whether references to conflicts are looked at where these stop the restore, and what is
-    // counted of records that were to be created and are there already.
-    let stops = expected.stopped;
+    // counted of records outside the scope that were to be created and are there already.
+    let conflicts = expected.counts.iter().any(|c| c.conflicts > c.conflicting);
     let shown = |outcome: &Outcome| {
         let mut shown = outcome.clone();
-        if expected.counts.iter().any(|c| c.conflicts > c.conflicting) {
+        if conflicts {
             shown.missing.clear();
         }
-        for (counts, expected) in shown.counts.iter_mut().zip(&expected.counts) {
-            let is_idle = stops && *expected == Counts::default();
-            if is_idle && counts.conflicts == 0 {
+        for (t, counts) in shown.counts.iter_mut().enumerate() {
+            let is_outside = match wishes.replaces_tables() {
+                true => !is_replaced(schema, wishes, t),
+                false => expected.counts[t] == Counts::default(),
+            };
+            if expected.stopped && is_outside && counts.conflicts == 0 {
                 *counts = Counts::default();
             }
         }
@@ -195,8 +205,9 @@ fn rows_alike(
             ));
         }
         // Rowids that are no column come back where tables are replaced, and stay where they are.
-        if (wishes.replaces_tables() || expected.stopped) && expected.after.rows[t] != found.rows[t]
-        {
+        let is_replaced = wishes.replaces_tables() && is_replaced(schema, wishes, t);
+        let has_rowids = is_replaced || expected.stopped;
+        if has_rowids && expected.after.rows[t] != found.rows[t] {
             return Err(format!("rowids: of {}", table.name));
         }
         if found.sequence[t] < before.sequence[t] {

@@ -210,7 +210,8 @@ fn refer(draw: &mut Draw, schema: &mut Schema, t: usize) -> Option<Vec<usize>> {
     let number = table.references.len();
     let (is_odd, not_null) = (draw.once_in(10), draw.once_in(4));
     // Its own primary key may be a reference, as in a table that is a part of another.
-    let is_key = parent != t && table.has_alias() && parent_columns.len() == 1 && draw.once_in(6);
+    let is_part = table.has_alias() && parent != t;
+    let is_key = is_part && parent_columns.len() == 1 && draw.once_in(5);
     let mut columns = Vec::new();
     for (n, affinity) in affinities.into_iter().enumerate() {
         if is_key && affinity == Affinity::Integer {

@@ -65,12 +65,6 @@ fn asked(table: &Table, wishes: &Wishes, t: usize, values: &[Value]) -> Asked {
     }
 }
 
-/// True if the record has a whole key that is asked.
-pub fn has_key(table: &Table, wishes: &Wishes, t: usize, values: &[Value]) -> bool {
-    let asked = asked(table, wishes, t, values);
-    asked.primary.is_some() || !asked.others.is_empty()
-}
-
 /// What the keys find among the rows there are, those that the plan inserts included.
 pub fn identify(
     table: &Table,

@@ -1,6 +1,5 @@
 //! References of records that are written: docs/restore.md §2 (they follow) and §4 (they lead nowhere).
 
-use super::identity::Found;
 use super::rules::{Planner, Record, Resolved, Target, inserted};
 use super::tables::{Reference, Value, is_whole};
 use super::wishes::{Choice, Gap, Others};
@@ -226,7 +225,7 @@ impl Planner<'_> {
             (None, None) => return None,
         };
         match choice {
-            // Only a record that is new can be created: one that contradicts the database cannot.
+            // A record that contradicts the database is a conflict then, and this is missing still.
             Choice::Create => parent
                 .filter(|&p| self.can_be_created(p))
                 .map(|_| Choice::Create),
@@ -236,7 +235,7 @@ impl Planner<'_> {
     }
 
     fn can_be_created(&self, record: Record) -> bool {
-        let (t, r) = record;
-        !self.scope[t][r] && self.found(t, &self.translated(record)) == Found::New
+        let was_tried = self.before.is_some_and(|b| b.created.contains(&record));
+        !self.scope[record.0][record.1] && !was_tried
     }
 }

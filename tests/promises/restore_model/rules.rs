@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::identity::{Found, Slot, has_key, identify};
+use super::identity::{Found, Slot, identify};
 use super::scope::{Scope, scope};
 use super::tables::{Database, Row, Schema, Value, is_whole};
 use super::whole;
@@ -186,15 +186,20 @@ impl Planner<'_> {
     }
 
     fn record(&mut self, record: Record) -> Target {
-        let (t, r) = record;
+        let (t, _) = record;
         let values = self.translated(record);
         let found = self.found(t, &values);
-        let is_created = self.before.is_some_and(|b| b.created.contains(&record));
         match found {
-            Found::New if self.scope[t][r] || is_created => self.new_record(record, values),
+            Found::New if self.in_scope(record) => self.new_record(record, values),
             Found::New => Target::Nothing,
             found => self.known_record(record, &values, &found),
         }
+    }
+
+    /// Chosen, or to be created for a record that is.
+    fn in_scope(&self, record: Record) -> bool {
+        let is_created = self.before.is_some_and(|b| b.created.contains(&record));
+        self.scope[record.0][record.1] || is_created
     }
 
     pub fn found(&self, t: usize, values: &[Value]) -> Found {
@@ -208,8 +213,8 @@ impl Planner<'_> {
     }
 
     fn known_record(&mut self, record: Record, values: &[Value], found: &Found) -> Target {
-        let (t, r) = record;
-        if !self.scope[t][r] {
+        let (t, _) = record;
+        if !self.in_scope(record) {
             // Silent: a record out of scope that contradicts the database. It is not known which row
             // it is, so nothing may be hung on one of them.
             return match found {

@@ -33,7 +33,8 @@ pub fn replace(schema: &Schema, snapshot: &Database, live: &Database, wishes: &W
                 Some(_) => counts.updated += 1,
                 None => counts.inserted += 1,
             }
-            // A reference that a row had already is not given to it.
+            // Silent: a reference that the row had already is not given to it, so it is neither carried
+            // nor missing.
             let is_new = |c: &usize| there.is_none_or(|l| l.values[*c] != row.values[*c]);
             let references = table.known_references();
             let new = references.filter(|(_, r)| r.columns.iter().any(is_new));
@@ -62,7 +63,8 @@ pub fn replace(schema: &Schema, snapshot: &Database, live: &Database, wishes: &W
     outcome
 }
 
-fn is_replaced(schema: &Schema, wishes: &Wishes, t: usize) -> bool {
+/// True if the table is replaced, where tables are.
+pub fn is_replaced(schema: &Schema, wishes: &Wishes, t: usize) -> bool {
     let is_named = wishes.tables.is_empty() || wishes.tables.contains(&t);
     t < schema.tables.len() && is_named && !wishes.excluded.contains(&t)
 }

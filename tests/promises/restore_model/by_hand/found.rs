@@ -73,6 +73,20 @@ fn corners(to: &mut Maker) {
         ["p: same 1 remapped 1\nc: same 1", ""],
     );
     to.case(
+        "and the class of the row's key, where its column has no affinity",
+        "p id:pk code:unique\n c a:text p:->p.code pk(a,p)",
+        ["p: 1 k\n c: x k", "p: 1 4"],
+        |_, w| w.matching = Match::Id,
+        ["p: differing 1\nc: inserted 1", "p: 1 4\n c: x 4"],
+    );
+    to.case(
+        "and a text that looks like a number stays a text",
+        "p id:pk code:unique\n c id:pk p:->p.code",
+        ["p: 1 k\n c: 1 k", "p: 1 '7"],
+        |_, w| w.matching = Match::Id,
+        ["p: differing 1\nc: inserted 1", "p: 1 '7\n c: 1 '7"],
+    );
+    to.case(
         "a key in other letters is no other key, for references declared as options too",
         "p k:text,nocase x pk(k)\n c id:pk p:text,->?p.k",
         ["p: A 1\n c: 1 A | 2 A", "p: a 2\n c: 1 A"],

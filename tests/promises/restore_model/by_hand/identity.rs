@@ -261,6 +261,13 @@ fn new_keys(to: &mut Maker) {
         ["t: inserted 2 remapped 1", "t: 1 x | 9 b | 10 a"],
     );
     to.case(
+        "an id that refers to something is never replaced",
+        "p id:pk\n c id:pk,->p.id name:text,unique",
+        ["p: 1 | 2\n c: 1 a", "p: 1 | 2\n c: 1 b"],
+        natural,
+        ["p: same 2\nc: conflicts 1\nstopped", ""],
+    );
+    to.case(
         "another key that is taken is a conflict",
         NAMED,
         ["t: 1 a x", "t: 2 a x"],
