@@ -12,6 +12,7 @@ use rusqlite::limits::Limit;
 use super::authorize::{self, SchemaOnly};
 use super::statement::{BlobIo, Row, SqliteError, Statement};
 use super::value::Bound;
+use crate::model::row::Collation;
 use crate::model::value::{Value, ValueRef};
 
 /// The longest value SQLite can hold in this build.
@@ -112,6 +113,17 @@ impl Connection {
         self.db.create_collation(name, by_bytes)?;
         // An index that SQLite wanted without it stays switched off until the schema is read anew.
         self.execute("PRAGMA writable_schema=RESET")
+    }
+
+    /// How a column of the main database compares where nothing else is said; BINARY if there is no
+    /// such column.
+    pub fn collation_of(&self, table: &str, column: &str) -> Result<Collation, SqliteError> {
+        if !self.db.column_exists(Some("main"), table, column)? {
+            return Ok(Collation::Binary);
+        }
+        let (_, collation, ..) = self.db.column_metadata(Some("main"), table, column)?;
+        let name = collation.map_or("BINARY".into(), |name| name.to_string_lossy());
+        Ok(Collation::by_name(&name))
     }
 
     /// Takes a stub away again.

@@ -113,8 +113,8 @@ pub struct ColumnMap {
 pub struct Declared {
     /// Columns that have another name now: name in the snapshot, name in the database.
     pub renames: Vec<(String, String)>,
-    /// Columns of the live table that tell its rows apart.
-    pub key: Vec<String>,
+    /// Columns of the live table that tell its rows apart, and how each compares.
+    pub key: Vec<(String, Collation)>,
 }
 
 impl ColumnMap {
@@ -153,9 +153,9 @@ impl ColumnMap {
         let declared: Option<Vec<_>> = declared
             .key
             .iter()
-            .map(|name| {
+            .map(|(name, collation)| {
                 let is_it = |column: &Mapped| column.name.eq_ignore_ascii_case(name);
-                Some((columns.iter().position(is_it)?, Collation::Binary))
+                Some((columns.iter().position(is_it)?, collation.clone()))
             })
             .collect();
         let declared = declared.map(|parts| named_key(parts, &columns));

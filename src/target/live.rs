@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::error::TargetError;
 use super::schema::kind_name;
+use crate::model::row::Collation;
 use crate::model::schema::{Schema, SchemaObject, Settings, Table, TableKind};
 use crate::model::value::{Value, ValueRef};
 use crate::sqlite::check::{self, ForeignKeyCheck};
@@ -80,6 +81,12 @@ impl LiveDatabase {
     /// The database, as it was named.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How a column compares where nothing else is said; BINARY if there is no such column.
+    pub fn collation(&self, table: &str, column: &str) -> Result<Collation, TargetError> {
+        let asked = self.db.collation_of(table, column);
+        asked.map_err(|e| self.at(&format!("table {table}"), e))
     }
 
     pub(super) fn at(&self, place: &str, cause: SqliteError) -> TargetError {

@@ -32,6 +32,12 @@ impl RowId {
         };
         Ok(Self(identity.iter().map(value).collect::<Result<_, _>>()?))
     }
+
+    /// For people: `row 5`, or its key.
+    pub fn shown(&self) -> String {
+        let values = self.0.iter().map(|value| shown(value.as_ref()));
+        format!("row {}", values.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// Where what tells a table's rows apart stands among the mapped columns; empty: it is the rowid. `None` if

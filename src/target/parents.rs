@@ -1,22 +1,25 @@
 //! The parents that references of a live database refer to.
 
-use super::columns::equals;
+use super::columns::{Identity, equals};
 use super::error::TargetError;
 use super::live::LiveDatabase;
+use super::lookup::RowId;
 use crate::model::row::Collation;
-use crate::model::schema::{ForeignKey, Table, TableKind};
-use crate::model::value::{Value, ValueRef};
+use crate::model::schema::{ForeignKey, Table};
+use crate::model::value::Value;
 use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{SqliteError, Statement};
 
 /// The columns of the parent that a foreign key names, with the collations that decide; `None` if
-/// they are no key of it: then SQLite cannot check the reference either. `declared`: the reference was
-/// declared for this restore; it may name any columns.
+/// they are no key of it: then SQLite cannot check the reference either. A reference that was declared
+/// for this restore may name any columns: how they compare is asked of the database.
+///
+/// Errors: `Damaged`, `Busy`.
 pub fn parent_columns(
     key: &ForeignKey,
     parent: &Table,
-    declared: bool,
-) -> Option<Vec<(usize, Collation)>> {
+    declared: Option<&LiveDatabase>,
+) -> Result<Option<Vec<(usize, Collation)>>, TargetError> {
     let named: Option<Vec<usize>> = key
         .columns
         .iter()
@@ -28,30 +31,31 @@ pub fn parent_columns(
             let primary = parent.primary_key.iter().map(|key| key.column as usize);
             primary.collect()
         }
-        None => return None,
+        None => return Ok(None),
     };
     if columns.len() != key.columns.len() {
-        return None;
+        return Ok(None);
     }
     let unique = parent.unique_keys.iter().map(|key| &key.columns);
     let keys: Vec<_> = std::iter::once(&parent.primary_key).chain(unique).collect();
-    if declared {
-        // How a column compares is known of those that are in a key.
-        let collation = |column: &usize| {
-            let mut parts = keys.iter().copied().flatten();
-            let part = parts.find(|part| part.column as usize == *column);
-            part.map_or(Collation::Binary, |part| part.collation.clone())
-        };
-        return Some(columns.iter().map(|c| (*c, collation(c))).collect());
+    if let Some(live) = declared {
+        let with_collation = columns.iter().map(|column| {
+            let name = &parent.columns[*column].name;
+            Ok((*column, live.collation(&parent.name, name)?))
+        });
+        return with_collation.collect::<Result<_, _>>().map(Some);
     }
     let matching = keys.into_iter().find(|key| {
         key.len() == columns.len() && key.iter().all(|k| columns.contains(&(k.column as usize)))
-    })?;
+    });
+    let Some(matching) = matching else {
+        return Ok(None);
+    };
     let collation = |column: &usize| {
         let of = matching.iter().find(|k| k.column as usize == *column);
         of.map_or(Collation::Binary, |k| k.collation.clone())
     };
-    Some(columns.iter().map(|c| (*c, collation(c))).collect())
+    Ok(Some(columns.iter().map(|c| (*c, collation(c))).collect()))
 }
 
 /// Looks up the targets of references in a live parent table.
@@ -127,19 +131,16 @@ impl LiveDatabase {
         read().map_err(|e| self.at(&format!("table {}", table.name), e))
     }
 
-    /// Calls `each` for every row of a table that refers to something by this foreign key: the
-    /// row's name for people, and the values of the reference.
+    /// Calls `each` for every row of a table that refers to something by this foreign key, with the values
+    /// of the reference.
     pub fn each_reference(
         &self,
         table: &Table,
         key: &ForeignKey,
-        mut each: impl FnMut(String, Vec<Value>) -> Result<(), TargetError>,
+        mut each: impl FnMut(&RowId, Vec<Value>) -> Result<(), TargetError>,
     ) -> Result<(), TargetError> {
         let at = |e: SqliteError| self.at(&format!("table {}", table.name), e);
-        let name = match table.rowid_column() {
-            Some(rowid) if table.kind != TableKind::WithoutRowid => Some(rowid),
-            _ => None,
-        };
+        let identity = Identity::of(table);
         let sql = || -> Result<String, SqliteError> {
             let children: Vec<&str> = key
                 .columns
@@ -152,7 +153,11 @@ impl LiveDatabase {
             }
             Ok(format!(
                 "SELECT {} FROM main.{} WHERE {}",
-                idents(children.into_iter().chain(name))?,
+                idents(
+                    children
+                        .into_iter()
+                        .chain(identity.columns.iter().map(String::as_str))
+                )?,
                 ident(&table.name)?,
                 whole.join(" AND ")
             ))
@@ -162,16 +167,12 @@ impl LiveDatabase {
         let mut rows = statement.rows();
         while let Some(row) = rows.next().map_err(at)? {
             let width = key.columns.len();
-            let values: Result<Vec<Value>, SqliteError> =
-                (0..width).map(|n| Ok(row.value(n)?.to_owned())).collect();
-            let named = match name {
-                Some(_) => match row.value(width).map_err(at)? {
-                    ValueRef::Integer(rowid) => format!("row {rowid}"),
-                    _ => "a row".to_owned(),
-                },
-                None => "a row".to_owned(),
-            };
-            each(named, values.map_err(at)?)?;
+            let mut values = Vec::new();
+            for n in 0..width + identity.columns.len() {
+                values.push(row.value(n).map_err(at)?.to_owned());
+            }
+            let id = RowId(values.split_off(width));
+            each(&id, values)?;
         }
         Ok(())
     }

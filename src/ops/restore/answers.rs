@@ -250,6 +250,15 @@ impl<'w> Answers<'w> {
         Ok(true)
     }
 
+    /// True if it was decided what stands for a value of a link.
+    pub(super) fn is_applied(
+        &mut self,
+        link_at: usize,
+        key: &[Value],
+    ) -> Result<bool, TargetError> {
+        self.applied[link_at].has(key)
+    }
+
     /// True if values of a table's references are decided about.
     pub(super) fn may_change(&self, links: &Links, child: usize) -> bool {
         let mut of_child = links.of_child(child);

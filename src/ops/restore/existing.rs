@@ -145,7 +145,7 @@ impl Job<'_> {
         let (mut conflicts, mut findings) = (Conflicts::default(), Vec::new());
         let tables = scope::tables(&basis, &mut conflicts, &mut findings);
         let tables = tables.inspect_err(|_| live.roll_back())?;
-        let links = Links::of(&basis, &tables.shapes);
+        let links = Links::of(&basis, &tables.shapes).inspect_err(|_| live.roll_back())?;
         let (sheet, trial) = (Worksheet::new(live)?, Trial::new(live)?);
         let planned = plan::make(&basis, &tables, &links, &sheet, &trial, decider, progress);
         let mut plan = planned.inspect_err(|_| live.roll_back())?;

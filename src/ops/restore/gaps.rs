@@ -1,7 +1,7 @@
 //! References of the records to be written whose target is missing: found, decided about, and carried
 //! through to what refers to records that are left out. The rules: docs/restore.md §4.
 
-use super::answers::{Answer, Answers};
+use super::answers::Answers;
 use super::basis::Basis;
 use super::keys::{Fate, Keys, changed};
 use super::links::{Link, Links, Parent};
@@ -208,7 +208,11 @@ impl<'p> Gaps<'p, '_> {
     }
 
     /// The value by which a record to be written refers to something; `None` if it does not.
-    fn reference(&self, link_at: usize, one: &One<'_>) -> Result<Option<Reference>, TargetError> {
+    pub(super) fn reference(
+        &self,
+        link_at: usize,
+        one: &One<'_>,
+    ) -> Result<Option<Reference>, TargetError> {
         let link = &self.links.all[link_at];
         let Some(step) = one.step else {
             return Ok(None);
@@ -282,212 +286,8 @@ impl<'p> Gaps<'p, '_> {
         Ok(self.answers.gives(self.basis, self.shapes, link, &key.now))
     }
 
-    /// Carries out what is decided about the suspects of a table.
-    fn settle(
-        &mut self,
-        table: usize,
-        suspects: &mut [Suspects<'p>],
-        found: &mut Found,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
-        self.each_step(table, progress, |gaps, one| {
-            let Some(step) = one.step else { return Ok(()) };
-            let mut draft = Draft {
-                step: step.clone(),
-                drop: false,
-                altered: false,
-            };
-            // A record that is left out for one reference is not asked about the others.
-            for suspect in suspects.iter_mut() {
-                draft.drop |= gaps.is_left_out(one, suspect)?;
-            }
-            if !draft.drop {
-                for suspect in suspects.iter_mut() {
-                    found.created |= gaps.settle_one(one, suspect, &mut draft)?;
-                }
-            }
-            match (draft.drop, draft.altered) {
-                (true, _) => {
-                    found.dropped = true;
-                    found.left_out |= gaps.leave_out(table, one, &draft.step)?;
-                    Ok(())
-                }
-                (false, true) => gaps.tables[table].steps.put(&draft.step),
-                (false, false) => Ok(()),
-            }
-        })?;
-        if found.dropped {
-            // What the table gets is no longer what was gathered.
-            for (at, link) in self.links.all.iter().enumerate() {
-                if link.parent == Parent::Planned(table) {
-                    self.planned[at] = None;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// True if a record that would be inserted is left out for one of its references.
-    fn is_left_out(
-        &mut self,
-        one: &One<'_>,
-        suspect: &mut Suspects<'p>,
-    ) -> Result<bool, TargetError> {
-        let is_inserted = one.step.is_some_and(|step| step.doing == Doing::Insert);
-        let key = self.reference(suspect.link, one)?;
-        let Some(key) = key.filter(|key| is_inserted && key.was == key.now) else {
-            return Ok(false);
-        };
-        if !suspect.has(&key.was)? {
-            return Ok(false);
-        }
-        let link = &self.links.all[suspect.link];
-        let fate = match link.wanted {
-            Some(wanted) => self.keys.fate(wanted, &key.was)?,
-            None => None,
-        };
-        let in_snapshot = suspect.is_in_snapshot(&key.was)?;
-        if fate == Some(Fate::Dropped) {
-            return Ok(true);
-        }
-        let is_carried = link.in_snapshot && fate.is_none() && !in_snapshot;
-        Ok(!is_carried && self.answers.skips(suspect.link, &key.was)?)
-    }
-
-    /// Carries out what is decided about one reference of a record. True if a parent is to be created.
-    fn settle_one(
-        &mut self,
-        one: &One<'_>,
-        suspect: &mut Suspects<'p>,
-        draft: &mut Draft,
-    ) -> Result<bool, TargetError> {
-        let Some(key) = self.reference(suspect.link, one)? else {
-            return Ok(false);
-        };
-        if !suspect.has(&key.was)? || key.was != key.now {
-            return Ok(false);
-        }
-        let (basis, shapes, links) = (self.basis, self.shapes, self.links);
-        let link = &links.all[suspect.link];
-        let fate = match link.wanted {
-            Some(wanted) => self.keys.fate(wanted, &key.was)?,
-            None => None,
-        };
-        let in_snapshot = suspect.is_in_snapshot(&key.was)?;
-        if fate == Some(Fate::Dropped) {
-            draft.release(link);
-            return Ok(false);
-        }
-        if link.in_snapshot && fate.is_none() && !in_snapshot && !key.is_mixed {
-            self.tables[link.child].tally.report.carried += 1;
-            return Ok(false);
-        }
-        let answers = &mut self.answers;
-        match answers.of(basis, shapes, links, suspect.link, &key.was, in_snapshot)? {
-            Answer::None => suspect.undecided(&key.was)?,
-            Answer::Create => match self.create(link, &key.was)? {
-                true => return Ok(true),
-                false => suspect.undecided(&key.was)?,
-            },
-            Answer::Give => return Ok(true),
-            Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
-            Answer::Map(values) => {
-                let changes: Vec<_> = link.columns.iter().copied().zip(values.clone()).collect();
-                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
-                    return Ok(true);
-                }
-                draft.set(link, &values);
-            }
-            Answer::Null => {
-                let nulls = suspect.nulls.iter();
-                let changes: Vec<_> = nulls.map(|at| (*at, Value::Null)).collect();
-                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
-                    return Ok(true);
-                }
-                draft.set_null(&suspect.nulls);
-            }
-            Answer::Skip => draft.release(link),
-        }
-        Ok(false)
-    }
-
-    /// Has records looked at anew with what was decided to stand for a reference: they may mean other rows
-    /// then. False for a table that equals the snapshot's, and if that was done.
-    fn looks_anew(
-        &mut self,
-        link_at: usize,
-        key: &Reference,
-        doing: Doing,
-        changes: &[(usize, Value)],
-    ) -> Result<bool, TargetError> {
-        let link = &self.links.all[link_at];
-        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
-        if is_replaced || doing != Doing::Insert {
-            return Ok(false);
-        }
-        self.answers.apply(link_at, &key.was, changes)
-    }
-
-    /// Puts a parent in the scope. False if it is there already, and still missing.
-    fn create(&mut self, link: &Link, key: &[Value]) -> Result<bool, TargetError> {
-        let (Parent::Planned(parent), Some(wanted)) = (link.parent, link.wanted) else {
-            return Ok(false);
-        };
-        let mapped = &self.links.wanted[wanted].mapped;
-        for (columns, keys) in &mut self.chosen[parent].created {
-            if columns == mapped {
-                if keys.has(key)? {
-                    return self.answers.is_new(wanted, key);
-                }
-                keys.add(key, 0)?;
-                self.answers.note_new(wanted, key)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Leaves a record out that was to be written. True if it was to be inserted.
-    fn leave_out(&mut self, table: usize, one: &One<'_>, step: &Step) -> Result<bool, TargetError> {
-        let plan = &mut self.tables[table];
-        plan.steps.remove(one.ordinal)?;
-        let report = &mut plan.tally.report;
-        report.skipped += 1;
-        report.left_out.missing += 1;
-        let size = |at: usize| super::pass::bytes(one.was.value(at));
-        match step.doing {
-            Doing::Insert => {
-                report.inserted -= 1;
-                let shape = &self.shapes[table];
-                if let Some(at) = new_id(shape, self.links, table, step) {
-                    report.remapped -= 1;
-                    let was = crate::target::shown(one.was.value(at));
-                    plan.tally.remapped.retain(|other| other.from != was);
-                }
-                let report = &mut plan.tally.report;
-                let all = (0..one.was.values.len()).map(size).sum();
-                report.bytes = report.bytes.saturating_sub(all);
-                self.keys.drop_record(self.links, table, one.was)?;
-                return self.chosen[table].left_out.add(one.ordinal);
-            }
-            Doing::Fill => report.filled -= 1,
-            Doing::Update | Doing::Rewrite => {
-                report.updated -= 1;
-                // A replaced table equals the snapshot but for what is left out.
-                if self.shapes[table].is_replaced(self.basis.mode())
-                    && let Some(id) = &step.id
-                {
-                    report.deleted += 1;
-                    plan.deletions.add(id)?;
-                    self.keys.drop_record(self.links, table, one.was)?;
-                }
-            }
-        }
-        Ok(false)
-    }
-
     /// Calls `each` for every record with its step.
-    fn each_step(
+    pub(super) fn each_step(
         &mut self,
         table: usize,
         progress: &mut dyn Progress,
@@ -542,83 +342,19 @@ fn key_of_row(
     Ok((!values.contains(&Value::Null)).then_some(values))
 }
 
-/// The column of a surrogate id that a step gives a new one.
-fn new_id(shape: &TableShape, links: &Links, table: usize, step: &Step) -> Option<usize> {
-    let primary = shape.map.primary.as_ref()?.positions();
-    let [at] = primary.as_slice() else {
-        return None;
-    };
-    let is_reference = links
-        .of_child(table)
-        .any(|(_, link)| link.columns.contains(at));
-    let is_changed = step.changes.iter().any(|(column, _)| column == at);
-    (shape.has_surrogate_id() && is_changed && !is_reference).then_some(*at)
-}
-
 /// A record with its step.
-struct One<'r> {
-    ordinal: u64,
-    was: Record<'r>,
-    step: Option<&'r Step>,
+pub(super) struct One<'r> {
+    pub ordinal: u64,
+    pub was: Record<'r>,
+    pub step: Option<&'r Step>,
 }
 
 /// The value of a reference.
-struct Reference {
+pub(super) struct Reference {
     /// In the snapshot.
-    was: Vec<Value>,
+    pub was: Vec<Value>,
     /// As it will be written.
-    now: Vec<Value>,
+    pub now: Vec<Value>,
     /// Part of it is the row's, part the record's.
-    is_mixed: bool,
-}
-
-/// A step while it is decided about its references.
-struct Draft {
-    step: Step,
-    /// The record is left out.
-    drop: bool,
-    altered: bool,
-}
-
-impl Draft {
-    /// Takes the columns of a reference out of what is filled or updated; an inserted record is left
-    /// out.
-    fn release(&mut self, link: &Link) {
-        self.altered = true;
-        match self.step.doing {
-            Doing::Insert | Doing::Rewrite => self.drop = true,
-            Doing::Fill | Doing::Update => {
-                let step = &mut self.step;
-                step.columns.retain(|at| !link.columns.contains(at));
-                step.changes.retain(|(at, _)| !link.columns.contains(at));
-                self.drop |= step.columns.is_empty();
-            }
-        }
-    }
-
-    /// Sets the columns of a reference.
-    fn set(&mut self, link: &Link, values: &[Value]) {
-        self.altered = true;
-        for (at, value) in link.columns.iter().zip(values) {
-            self.step.changes.retain(|(other, _)| other != at);
-            self.step.changes.push((*at, value.clone()));
-        }
-    }
-
-    /// Sets these columns to NULL; a row that is there keeps what it has in them.
-    fn set_null(&mut self, columns: &[usize]) {
-        self.altered = true;
-        let step = &mut self.step;
-        step.changes.retain(|(at, _)| !columns.contains(at));
-        match step.doing {
-            Doing::Insert | Doing::Rewrite => {
-                let nulls = columns.iter().map(|at| (*at, Value::Null));
-                step.changes.extend(nulls);
-            }
-            Doing::Fill | Doing::Update => {
-                step.columns.retain(|at| !columns.contains(at));
-                self.drop |= step.columns.is_empty();
-            }
-        }
-    }
+    pub is_mixed: bool,
 }

@@ -176,10 +176,7 @@ impl<'w> Keys<'w> {
             } else if entry.mark == Fate::Moved.mark() {
                 translated.followed += 1;
                 for (column, value) in link.columns.iter().zip(entry.values) {
-                    let column_at = shape.map.columns[*column].column;
-                    let declared = shape.live.columns.get(column_at);
-                    let declared = declared.map_or("", |c| c.declared_type.as_str());
-                    let value = stored_in(declared, value);
+                    let value = stored_in(shape.declared_type(*column), value);
                     translated.changes.retain(|(other, _)| other != column);
                     translated.changes.push((*column, value));
                 }
@@ -359,7 +356,7 @@ fn is_key(shape: &TableShape, name: KeyName, columns: &[usize]) -> bool {
 
 /// A key's value as the column of a reference stores it (SQLite's documentation, "Datatypes", section 3.1
 /// "Determination Of Column Affinity").
-fn stored_in(declared_type: &str, key: Value) -> Value {
+pub(super) fn stored_in(declared_type: &str, key: Value) -> Value {
     let declared = declared_type.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
     let is_number = has(&["INT"]);

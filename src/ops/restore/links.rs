@@ -5,7 +5,7 @@ use super::basis::Basis;
 use super::shape::TableShape;
 use crate::model::row::Collation;
 use crate::model::schema::{ForeignKey, Table};
-use crate::target::{is_ordinary, parent_columns};
+use crate::target::{TargetError, is_ordinary, parent_columns};
 
 /// A reference from one table to a key of another.
 #[derive(Debug)]
@@ -85,14 +85,14 @@ pub(super) fn references(basis: &Basis<'_>, table: &Table) -> Vec<Reference> {
 
 impl Links {
     /// Of these tables.
-    pub(super) fn of(basis: &Basis<'_>, shapes: &[TableShape]) -> Self {
+    pub(super) fn of(basis: &Basis<'_>, shapes: &[TableShape]) -> Result<Self, TargetError> {
         let mut links = Self::default();
         for (child, shape) in shapes.iter().enumerate() {
             for reference in references(basis, &shape.live) {
-                links.add(basis, shapes, child, &reference);
+                links.add(basis, shapes, child, &reference)?;
             }
         }
-        links
+        Ok(links)
     }
 
     fn add(
@@ -101,11 +101,11 @@ impl Links {
         shapes: &[TableShape],
         child: usize,
         reference: &Reference,
-    ) {
+    ) -> Result<(), TargetError> {
         let (shape, key) = (&shapes[child], &reference.key);
         let mapped = key.columns.iter().map(|(c, _)| shape.map.position(c));
         let Some(columns) = mapped.collect::<Option<Vec<usize>>>() else {
-            return;
+            return Ok(());
         };
         let planned = shapes
             .iter()
@@ -119,10 +119,11 @@ impl Links {
             (None, Some(at)) if is_ordinary(&live_tables[at]) => {
                 (Parent::Live(at), &live_tables[at])
             }
-            _ => return,
+            _ => return Ok(()),
         };
-        let Some(parent_columns) = parent_columns(key, table, reference.declared) else {
-            return;
+        let declared = reference.declared.then_some(basis.live);
+        let Some(parent_columns) = parent_columns(key, table, declared)? else {
+            return Ok(());
         };
         let wanted = match parent {
             Parent::Planned(at) => self.wanted(&shapes[at], at, &parent_columns),
@@ -137,6 +138,7 @@ impl Links {
             is_violated: reference.declared || is_violated(basis, &shape.stored),
             wanted,
         });
+        Ok(())
     }
 
     fn wanted(

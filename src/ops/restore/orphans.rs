@@ -3,16 +3,15 @@
 
 use super::basis::{Basis, Conflicts};
 use super::closure::each_record;
-use super::keys::changed;
 use super::links::{Reference, references};
+use super::lost_keys::{Lost, places};
 use super::plan::TablePlan;
 use super::report::Conflict;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::schema::Table;
-use crate::model::value::Value;
 use crate::progress::Progress;
-use crate::target::{Comparer, Record, Targets, Worksheet, is_ordinary, parent_columns};
+use crate::target::{Targets, Worksheet, is_ordinary, parent_columns};
 
 /// Finds them, and adds them as conflicts.
 pub(super) fn find(
@@ -44,8 +43,12 @@ pub(super) fn find(
                 is_it && !shape.is_replaced(basis.mode()) && table.tally.report.updated > 0
             });
             if let Some(at) = updated {
-                let parent = (&shapes[at], &tables[at]);
-                of_updated(basis, child, &reference, parent, sheet, conflicts, progress)?;
+                let (parent, plan) = (&shapes[at], &tables[at]);
+                let mut lost = Lost::of(basis, &reference, (parent, plan), sheet, progress)?;
+                let same = |s: &TableShape| s.live.name.eq_ignore_ascii_case(&child.name);
+                let child_at = shapes.iter().position(same);
+                let of_child = child_at.map(|at| (&shapes[at], &tables[at]));
+                lost.find(child, of_child, conflicts, progress)?;
             }
             let Some(at) = at.filter(|at| tables[*at].is_touched()) else {
                 continue;
@@ -64,78 +67,6 @@ pub(super) fn find(
     Ok(())
 }
 
-/// Rows that refer to a key which an overwritten row has no more.
-fn of_updated(
-    basis: &Basis<'_>,
-    child: &Table,
-    reference: &Reference,
-    (parent, plan): (&TableShape, &TablePlan<'_>),
-    sheet: &Worksheet,
-    conflicts: &mut Conflicts,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let columns = parent_columns(&reference.key, &parent.live, reference.declared);
-    let Some(columns) = columns else {
-        return Ok(());
-    };
-    let mapped = columns.iter().map(|(column, _)| {
-        let name = &parent.live.columns.get(*column)?.name;
-        parent.map.position(name)
-    });
-    let Some(mapped) = mapped.collect::<Option<Vec<usize>>>() else {
-        return Ok(());
-    };
-    let mut lost = sheet.key_map(&parent.live, &columns)?;
-    let mut gained = sheet.key_map(&parent.live, &columns)?;
-    let rows = Comparer::new(basis.live, &parent.live, &parent.map)?;
-    let mut steps = plan.steps.read()?;
-    each_record(basis, parent, progress, |ordinal, record| {
-        let Some(step) = steps.of(ordinal)? else {
-            return Ok(());
-        };
-        let values = changed(record.values, &step.changes);
-        let now = Record {
-            rowid: record.rowid,
-            values: &values,
-        };
-        match &step.id {
-            Some(id) if step.columns.iter().any(|at| mapped.contains(at)) => {
-                let was = rows.values(id, &mapped)?;
-                if !was.contains(&Value::Null) {
-                    lost.add(&was, 0)?;
-                }
-                // Key columns that are not written are those of the row.
-                let value = |(n, at): (usize, &usize)| match step.columns.contains(at) {
-                    true => now.value(*at).to_owned(),
-                    false => was[n].clone(),
-                };
-                let is: Vec<Value> = mapped.iter().enumerate().map(value).collect();
-                match is.contains(&Value::Null) {
-                    true => Ok(()),
-                    false => gained.add(&is, 0),
-                }
-            }
-            Some(_) => Ok(()),
-            None => now.whole(&mapped).map_or(Ok(()), |key| gained.add(&key, 0)),
-        }
-    })?;
-    if !lost.is_empty() {
-        basis
-            .live
-            .each_reference(child, &reference.key, |name, values| {
-                if lost.has(&values)? && !gained.has(&values)? {
-                    let reason = format!(
-                        "it refers to a row of {} that gets another key",
-                        parent.live.name
-                    );
-                    conflicts.note(&child.name, name, reason);
-                }
-                Ok(())
-            })?;
-    }
-    Ok(())
-}
-
 fn of_child(
     basis: &Basis<'_>,
     child: &Table,
@@ -145,15 +76,12 @@ fn of_child(
     conflicts: &mut Conflicts,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let Some(columns) = parent_columns(&reference.key, &parent.live, reference.declared) else {
+    let declared = reference.declared.then_some(basis.live);
+    let Some(columns) = parent_columns(&reference.key, &parent.live, declared)? else {
         return Ok(());
     };
-    let mapped = columns.iter().map(|(column, _)| {
-        let name = &parent.live.columns.get(*column)?.name;
-        parent.map.position(name)
-    });
     let mut present = sheet.key_map(&parent.live, &columns)?;
-    if let Some(mapped) = mapped.collect::<Option<Vec<usize>>>() {
+    if let Some(mapped) = places(parent, &columns) {
         let mut steps = plan.steps.read()?;
         // Of a table that is emptied, only what has a step comes back.
         let by_steps = plan.is_emptied && plan.work == super::plan::Work::Steps;
@@ -174,12 +102,12 @@ fn of_child(
     let mut targets = Targets::new(basis.live, &parent.live, &columns)?;
     basis
         .live
-        .each_reference(child, &reference.key, |name, values| {
+        .each_reference(child, &reference.key, |row, values| {
             // What has no parent now loses none.
             if !present.has(&values)? && targets.has(&values)? {
                 conflicts.add(Conflict {
                     table: child.name.clone(),
-                    record: name,
+                    record: row.shown(),
                     reason: format!(
                         "it refers to a row of {} that the snapshot does not have",
                         parent.live.name

@@ -101,7 +101,7 @@ pub(super) fn tables(
     let shapes = shapes
         .into_iter()
         .map(|(role, stored, there)| TableShape::of(basis, stored, there, role))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     let tables = ordered(basis, shapes);
     declared_columns(basis, &tables.shapes)?;
     if scope.tables.is_empty() && !scope.chooses_rows() {

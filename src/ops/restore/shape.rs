@@ -5,7 +5,7 @@ use super::links::references;
 use super::options::{Match, Mode};
 use crate::format::manifest::Entity;
 use crate::model::schema::{ObjectKind, Schema, Table};
-use crate::target::{ColumnMap, Declared, KeyName, has_other_unique};
+use crate::target::{ColumnMap, Declared, KeyName, TargetError, has_other_unique};
 use crate::tree::TreeShape;
 
 /// What part a table has.
@@ -45,18 +45,28 @@ pub(super) struct TableShape {
 }
 
 impl TableShape {
-    pub(super) fn of(basis: &Basis<'_>, stored: &Table, there: Option<&Table>, role: Role) -> Self {
+    /// The shape of a table over the live one. Errors: `Damaged`, `Busy`.
+    pub(super) fn of(
+        basis: &Basis<'_>,
+        stored: &Table,
+        there: Option<&Table>,
+        role: Role,
+    ) -> Result<Self, TargetError> {
         let live = there.unwrap_or(stored);
         let of_table = |name: &str| name.eq_ignore_ascii_case(&live.name);
         let renames = basis.options.renames.iter();
         let renames = renames.filter(|rename| of_table(&rename.table));
         let mut keys = basis.options.keys.iter();
         let key = keys.find(|key| of_table(&key.table));
+        let key = key.iter().flat_map(|key| &key.columns).map(|column| {
+            let collation = basis.live.collation(&live.name, column)?;
+            Ok((column.clone(), collation))
+        });
         let declared = Declared {
             renames: renames.map(|r| (r.old.clone(), r.new.clone())).collect(),
-            key: key.map_or_else(Vec::new, |key| key.columns.clone()),
+            key: key.collect::<Result<_, TargetError>>()?,
         };
-        Self {
+        Ok(Self {
             map: ColumnMap::of(stored, live, &declared),
             made: there.is_none(),
             role,
@@ -71,12 +81,19 @@ impl TableShape {
             same_text: text(basis.schema, &stored.name) == text(&basis.view.schema, &live.name),
             stored: stored.clone(),
             live: live.clone(),
-        }
+        })
     }
 
     /// What the snapshot holds of it.
     pub(super) fn entity<'b>(&self, basis: &Basis<'b>) -> Option<&'b Entity> {
         basis.manifest.entity(&self.stored.name)
+    }
+
+    /// The type with which the live table declares a mapped column.
+    pub(super) fn declared_type(&self, mapped: usize) -> &str {
+        let column = self.map.columns.get(mapped);
+        let column = column.and_then(|c| self.live.columns.get(c.column));
+        column.map_or("", |column| column.declared_type.as_str())
     }
 
     /// Its records in the snapshot.

@@ -326,7 +326,11 @@ impl Planner<'_> {
             .iter()
             .for_each(|&c| after[c] = resolved.values[c].clone());
         if after == row {
-            self.now.counts[t].missing += 1;
+            match resolved.left_out.is_empty() {
+                // The row has what was decided.
+                true => self.now.counts[t].same += 1,
+                false => self.now.counts[t].missing += 1,
+            }
             return Target::Row(row);
         }
         if self.takes_a_key(t, at, &after) {
