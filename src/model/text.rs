@@ -106,6 +106,31 @@ impl TextEncoding {
     }
 }
 
+impl TextEncoding {
+    /// How many of these bytes, the beginning of a longer text, [`TextEncoding::to_sqlites_utf8`] can
+    /// convert without those that follow.
+    pub fn whole_characters(self, bytes: &[u8]) -> usize {
+        let units = match self {
+            Self::Utf8 => return bytes.len(),
+            Self::Utf16le => u16::from_le_bytes,
+            Self::Utf16be => u16::from_be_bytes,
+        };
+        let (pairs, _) = bytes.as_chunks::<2>();
+        let mut whole = 0;
+        while let Some(pair) = pairs.get(whole) {
+            let count = match units(*pair) {
+                0xD800..0xE000 => 2,
+                _ => 1,
+            };
+            if whole + count > pairs.len() {
+                break;
+            }
+            whole += count;
+        }
+        2 * whole
+    }
+}
+
 /// Surrogates are written as any other code.
 fn push_utf8(text: &mut Vec<u8>, code: u32) {
     let six = |shift: u32| 0x80 | low_byte(code >> shift) & 0x3F;

@@ -99,6 +99,17 @@ impl SqliteError {
         self.kind == ErrorKind::Other && matches!(self.code & 0xff, 0 | 1)
     }
 
+    /// A text that a UTF-16 database cannot hold as it is.
+    pub fn not_unicode(column: &str) -> Self {
+        Self {
+            kind: ErrorKind::Constraint,
+            code: 0,
+            message: format!(
+                "its {column} is not valid Unicode: a database in UTF-16 cannot hold it"
+            ),
+        }
+    }
+
     /// A WITHOUT ROWID table whose primary key is not listed.
     pub fn without_key(table: &str) -> Self {
         Self::other(format!(

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::columns::{ColumnMap, Identity, Record};
 use super::error::TargetError;
+use super::in_utf8::Utf8Reader;
 use super::live::LiveDatabase;
 use super::live_rows::{LiveRow, LiveValue};
 use super::lookup::{RowId, Stop};
@@ -158,7 +159,8 @@ impl<'d> Comparer<'d> {
             fields.push(match (found.value(0)?, stored) {
                 (ValueRef::Integer(bytes), ValueRef::Spilled(spilled)) => {
                     let is_text = found.integer(1)? != 0;
-                    let alike = spilled.bytes == bytes.unsigned_abs()
+                    let same_length = spilled.bytes == bytes.unsigned_abs();
+                    let alike = (same_length || (is_text && !self.live.encoding.is_utf8()))
                         && (spilled.class == LongClass::Text) == is_text;
                     match alike && self.long_equal(&column.name, id, &spilled, content)? {
                         true => Field::Equal,
@@ -182,7 +184,12 @@ impl<'d> Comparer<'d> {
         if let (true, [Value::Integer(rowid)]) = (self.identity.is_rowid, id.0.as_slice())
             && let Ok(mut blob) = self.live.db.blob(&self.table.name, column, *rowid, false)
         {
-            return Ok(same_bytes(&mut blob, &mut *content.open(spilled)?)?);
+            let mut stored = content.open(spilled)?;
+            if spilled.class == LongClass::Text {
+                let mut text = Utf8Reader::new(self.live.encoding, blob);
+                return Ok(same_bytes(&mut text, &mut *stored)?);
+            }
+            return Ok(same_bytes(&mut blob, &mut *stored)?);
         }
         // Tables whose values SQLite gives whole only.
         let sql = format!(
@@ -228,7 +235,7 @@ impl LiveRow<'_> {
             let compared = match (self.value(at)?, stored) {
                 (LiveValue::Here(live), stored) => field(live, stored, content),
                 (LiveValue::Long(class, bytes), ValueRef::Spilled(long))
-                    if class == long.class && bytes == long.bytes =>
+                    if class == long.class && self.may_have(class, bytes, long.bytes) =>
                 {
                     let mut live = self.open(at)?;
                     let same = content

@@ -8,6 +8,7 @@ use super::live::LiveDatabase;
 use super::writer::{SpilledContent, TableWriter, load};
 use crate::model::row::RowRef;
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table};
+use crate::model::text::TextEncoding;
 use crate::model::value::{Spilled, Value, ValueRef};
 use crate::sqlite::Connection;
 use crate::sqlite::quote::ident;
@@ -39,6 +40,8 @@ impl FilterTable {
         let path = live.path().to_owned();
         let at = |e| TargetError::of(live.path(), "temporary database", e);
         let db = Connection::open_cache(None).map_err(at)?;
+        db.execute(&format!("PRAGMA encoding='{}'", schema.encoding.name()))
+            .map_err(at)?;
         db.execute("BEGIN").map_err(at)?;
         db.pragma("ignore_check_constraints", 1).map_err(at)?;
         let mut texts = schema.objects_of(ObjectKind::Table);
@@ -57,7 +60,6 @@ impl FilterTable {
     /// Errors: `BadExpression` with what SQLite says of it.
     pub fn filter<'f>(
         &'f self,
-        schema: &Schema,
         table: &'f Table,
         expression: &str,
         parameters: Vec<Value>,
@@ -86,7 +88,7 @@ impl FilterTable {
             db: &self.db,
             path: &self.path,
             table,
-            writer: TableWriter::new(&self.db, &self.path, table, schema.encoding)?,
+            writer: TableWriter::new(&self.db, &self.path, table, TextEncoding::Utf8)?,
             reads: table.leaf_columns().map(may_read).collect(),
             ask,
             empty: format!("DELETE FROM main.{name}"),

@@ -12,6 +12,7 @@ use super::error::TargetError;
 use super::schema::kind_name;
 use crate::model::row::Collation;
 use crate::model::schema::{Schema, SchemaObject, Settings, Table, TableKind};
+use crate::model::text::TextEncoding;
 use crate::model::value::{Value, ValueRef};
 use crate::sqlite::check::{self, ForeignKeyCheck};
 use crate::sqlite::quote::ident;
@@ -24,6 +25,7 @@ use crate::sqlite::{Connection, ErrorKind, SqliteError};
 pub struct LiveDatabase {
     pub(super) db: Connection,
     pub(super) path: PathBuf,
+    pub(super) encoding: TextEncoding,
 }
 
 /// A database as a plan sees it.
@@ -40,7 +42,7 @@ pub struct LiveView {
 impl LiveDatabase {
     /// Opens a database that exists; to plan only, without the right to write.
     ///
-    /// Errors: `NotADatabase`, `Denied`, `Busy`, `Damaged`; `Unsupported` for UTF-16.
+    /// Errors: `NotADatabase`, `Denied`, `Busy`, `Damaged`.
     pub fn open(
         path: &Path,
         busy: Duration,
@@ -65,22 +67,27 @@ impl LiveDatabase {
                 cause: "it is read-only".to_owned(),
             });
         }
-        let encoding = db.text("PRAGMA main.encoding").map_err(at)?;
-        match encoding.as_deref() {
-            Some("UTF-8") | None => Ok(Self {
-                db,
-                path: path.to_owned(),
-            }),
-            Some(other) => Err(TargetError::Unsupported {
-                path: path.to_owned(),
-                what: format!("its texts are {other}, only UTF-8 is written"),
-            }),
-        }
+        let name = db.text("PRAGMA main.encoding").map_err(at)?;
+        let name = name.unwrap_or_default();
+        let encoding = TextEncoding::by_name(&name).ok_or_else(|| TargetError::Unsupported {
+            path: path.to_owned(),
+            what: format!("its texts are in an encoding that is not known: {name}"),
+        })?;
+        Ok(Self {
+            db,
+            path: path.to_owned(),
+            encoding,
+        })
     }
 
     /// The database, as it was named.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How it writes its texts. It is read and written in UTF-8: SQLite converts them.
+    pub fn encoding(&self) -> TextEncoding {
+        self.encoding
     }
 
     /// How a column compares where nothing else is said; BINARY if there is no such column.
@@ -319,7 +326,7 @@ impl LiveDatabase {
 
     /// Closes the connection, so that an error on the way is seen.
     pub fn close(self) -> Result<(), TargetError> {
-        let Self { db, path } = self;
+        let Self { db, path, .. } = self;
         db.close().map_err(|e| TargetError::of(&path, "", e))
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of one table of a live database, one by one in the order of its record tree: by rowid,
 //! or by the primary key of a WITHOUT ROWID table; where neither can be had, as they lie.
 //!
-//! Columns are named one by one and indexes are not used. A value over [`FAST_BYTES_MAX`] is never
+//! Texts are given in UTF-8, as SQLite converts them. Columns are named one by one and indexes are not used. A value over [`FAST_BYTES_MAX`] is never
 //! loaded to be looked at: the fast statement stops before it (`SQLITE_LIMIT_LENGTH`, set only while
 //! it steps, so that other statements of the connection are free), and from there on a careful one
 //! gives the lengths of such values in their stead. They are opened one by one, piece by piece where
@@ -12,13 +12,12 @@
 use std::io::{self, Read};
 
 use super::error::TargetError;
+use super::in_utf8::Utf8Reader;
 use super::live::LiveDatabase;
 use crate::model::schema::{Table, TableKind};
-use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, ValueRef};
 use crate::sqlite::quote::ident;
 use crate::sqlite::schema::primary_key_index;
-use crate::sqlite::texts::Texts;
 use crate::sqlite::{ErrorKind, Rows, SqliteError, Statement};
 
 /// The longest value that is loaded with its row.
@@ -46,7 +45,6 @@ struct TablePlace<'d> {
     rowid: Option<String>,
     /// The table with what keeps SQLite from another order: `main."t" NOT INDEXED`.
     from: String,
-    texts: Texts,
 }
 
 /// A value of a live row.
@@ -54,7 +52,8 @@ struct TablePlace<'d> {
 pub enum LiveValue<'r> {
     /// At hand, never `Spilled`.
     Here(ValueRef<'r>),
-    /// Longer than [`FAST_BYTES_MAX`]: not loaded. [`LiveRow::open`] reads it.
+    /// Longer than [`FAST_BYTES_MAX`]: not loaded. [`LiveRow::open`] reads it. Its length in bytes, as
+    /// it is stored.
     Long(LongClass, u64),
 }
 
@@ -89,7 +88,6 @@ impl<'d> LiveTable<'d> {
         live: &'d LiveDatabase,
         table: &'d Table,
         columns: &[usize],
-        encoding: TextEncoding,
     ) -> Result<Self, TargetError> {
         let names = columns.iter().filter_map(|at| table.columns.get(*at));
         let columns: Vec<String> = names.map(|column| column.name.clone()).collect();
@@ -100,7 +98,6 @@ impl<'d> LiveTable<'d> {
                 columns,
                 rowid: table.rowid_column().map(str::to_owned),
                 from: from_sql(live, table)?,
-                texts: Texts::of(encoding),
             };
             let (fast, careful) = (place.prepare(false)?, place.prepare(true)?);
             Ok(Self {
@@ -179,29 +176,29 @@ impl<'d> TablePlace<'d> {
         })
     }
 
+    /// True if long values of this class are stored in another form than they are given.
+    fn converts(&self, class: LongClass) -> bool {
+        class == LongClass::Text && !self.live.encoding.is_utf8()
+    }
+
     /// Columns of a result that a column takes.
     fn width(&self, careful: bool) -> usize {
-        self.texts.width() + usize::from(careful)
+        1 + usize::from(careful)
     }
 
     /// What is asked of a quoted column. Carefully: first its length if it is too long (that of a
     /// blob negative), and the value only if it is not.
     fn column_sql(&self, c: &str, careful: bool) -> String {
         if !careful {
-            return self.texts.column_sql(c);
+            return c.to_owned();
         }
         let is_long =
             format!("typeof({c}) IN ('text', 'blob') AND octet_length({c}) > {FAST_BYTES_MAX}");
         let sign = format!("CASE typeof({c}) WHEN 'text' THEN 1 ELSE -1 END");
-        let value = self.texts.value_sql(c);
-        let mut sql = format!(
+        format!(
             "CASE WHEN {is_long} THEN {sign} * octet_length({c}) END, \
-             CASE WHEN {is_long} THEN NULL ELSE {value} END"
-        );
-        if self.texts.width() > 1 {
-            sql.push_str(&format!(", typeof({c}) = 'text'"));
-        }
-        sql
+             CASE WHEN {is_long} THEN NULL ELSE {c} END"
+        )
     }
 
     /// Parameter 1 of a statement that begins at a row.
@@ -295,6 +292,11 @@ fn step_all(rows: &mut [Rows<'_>]) -> Result<bool, SqliteError> {
 }
 
 impl<'r> LiveRow<'r> {
+    /// True if a long value of the row may have this length in bytes, as it is given.
+    pub(super) fn may_have(&self, class: LongClass, stored: u64, given: u64) -> bool {
+        stored == given || self.place.converts(class)
+    }
+
     /// Number of columns that were asked for.
     pub fn columns(&self) -> usize {
         self.place.columns.len()
@@ -311,7 +313,7 @@ impl<'r> LiveRow<'r> {
         let row = row.ok_or_else(|| SqliteError::vanished(self.rowid.unwrap_or(0)))?;
         let first = 1 + at % PART_COLUMNS * self.place.width(self.is_careful);
         if !self.is_careful {
-            return Ok(LiveValue::Here(self.place.texts.value(row, first)?));
+            return Ok(LiveValue::Here(row.value(first)?));
         }
         Ok(match row.value(first)? {
             ValueRef::Integer(bytes) => {
@@ -321,7 +323,7 @@ impl<'r> LiveRow<'r> {
                 };
                 LiveValue::Long(class, bytes.unsigned_abs())
             }
-            _ => LiveValue::Here(self.place.texts.value(row, first + 1)?),
+            _ => LiveValue::Here(row.value(first + 1)?),
         })
     }
 
@@ -356,22 +358,28 @@ impl<'r> LiveRow<'r> {
         let bytes = match self.value(at)? {
             LiveValue::Here(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes,
             LiveValue::Here(_) => &[],
-            LiveValue::Long(..) => return self.open_long(at).map_err(|e| self.place.at(e)),
+            LiveValue::Long(class, _) => {
+                let long = self.open_long(at, class);
+                return long.map_err(|e| self.place.at(e));
+            }
         };
         Ok(Box::new(bytes))
     }
 
-    fn open_long(&self, at: usize) -> Result<Box<dyn Read + 'r>, SqliteError> {
+    fn open_long(&self, at: usize, class: LongClass) -> Result<Box<dyn Read + 'r>, SqliteError> {
         let (place, db) = (self.place, &self.place.live.db);
         let column = place.columns.get(at).map_or("", String::as_str);
         if let Some(rowid) = self.rowid
             && let Ok(blob) = db.blob(&place.table.name, column, rowid, false)
         {
-            return Ok(Box::new(blob));
+            return Ok(match place.converts(class) {
+                true => Box::new(Utf8Reader::new(place.live.encoding, blob)),
+                false => Box::new(blob),
+            });
         }
         let sql = format!(
             "SELECT {} FROM {} {}",
-            place.texts.value_sql(&ident(column)?),
+            ident(column)?,
             place.from,
             place.rest_sql()?
         );
@@ -390,55 +398,52 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::sqlite::Connection;
-    use crate::sqlite::schema::read_schema;
 
-    /// Lone surrogates are kept, and lengths are those of the texts as they are stored.
+    /// Lone surrogates in SQLite's own way, long texts piece by piece.
     #[test]
-    fn texts_of_utf_16_databases_are_given_as_they_are_stored() {
+    fn texts_of_utf_16_databases_are_given_in_utf_8() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let app = rusqlite::Connection::open(&path).unwrap();
         app.execute_batch(
             "PRAGMA encoding='UTF-16le'; CREATE TABLE t(a, b);
-             INSERT INTO t VALUES('x', CAST(x'00d8' AS TEXT)), (x'00', 5),
-               (CAST(zeroblob(524290) AS TEXT), CAST(zeroblob(524288) AS TEXT)), ('y', 1.0);",
+             INSERT INTO t VALUES('ä', CAST(x'00d8' AS TEXT)), (x'00', 5),
+               (replace(hex(zeroblob(300000)), '0', 'ä'), 'b'), ('y', 1.0);",
         )
         .unwrap();
-        // UTF-16 is refused where a database is opened to be restored into.
-        let live = LiveDatabase {
-            db: Connection::open_live(&path, Duration::ZERO).unwrap(),
-            path,
-        };
-        let schema = read_schema(&live.db).unwrap().schema;
-        let table = &schema.tables[0];
-        let mut prepared = LiveTable::new(&live, table, &[1, 0], schema.encoding).unwrap();
+        let live = LiveDatabase::open(&path, Duration::ZERO, true, false).unwrap();
+        let view = live.begin_view().unwrap();
+        let table = &view.schema.tables[0];
+        let mut prepared = LiveTable::new(&live, table, &[1, 0]).unwrap();
         let mut rows = prepared.rows().unwrap();
         let mut seen = Vec::new();
         while let Some(row) = rows.next().unwrap() {
-            let value = |at: usize| match row.value(at).unwrap() {
-                LiveValue::Here(ValueRef::Text(bytes)) if bytes.len() > 9 => {
-                    format!("text of {}", bytes.len())
-                }
-                value => format!("{value:?}"),
-            };
+            let value = |at: usize| format!("{:?}", row.value(at).unwrap());
             let mut content = Vec::new();
             row.open(1).unwrap().read_to_end(&mut content).unwrap();
-            seen.push((row.rowid, value(0), value(1), content.len()));
+            let is_text = std::str::from_utf8(&content).is_ok();
+            seen.push((row.rowid, value(0), value(1), content.len(), is_text));
         }
         let here = |value: &str| format!("Here({value})");
         assert_eq!(
             seen,
             [
-                (Some(1), here("Text([0, 216])"), here("Text([120, 0])"), 2),
-                (Some(2), here("Integer(5)"), here("Blob([0])"), 1),
+                (
+                    Some(1),
+                    here("Text([237, 160, 128])"),
+                    here("Text([195, 164])"),
+                    2,
+                    true
+                ),
+                (Some(2), here("Integer(5)"), here("Blob([0])"), 1, true),
                 (
                     Some(3),
-                    "text of 1048576".into(),
-                    "Long(Text, 1048580)".into(),
-                    1_048_580
+                    here("Text([98])"),
+                    "Long(Text, 1200000)".into(),
+                    1_200_000,
+                    true
                 ),
-                (Some(4), here("Real(1.0)"), here("Text([121, 0])"), 2),
+                (Some(4), here("Real(1.0)"), here("Text([121])"), 1, true),
             ]
         );
     }

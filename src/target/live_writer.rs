@@ -10,6 +10,7 @@ use super::live::LiveDatabase;
 use super::lookup::{RowId, Stop};
 use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly, load};
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table, TableKind};
+use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
@@ -32,6 +33,7 @@ pub struct LiveWriter<'d> {
     updates: BTreeMap<Vec<usize>, Statement<'d>>,
     /// The mapped column whose long blobs are streamed.
     streamed: Option<usize>,
+    encoding: TextEncoding,
 }
 
 /// How a row whose rowid is taken gets another.
@@ -73,7 +75,8 @@ impl<'d> LiveWriter<'d> {
         map: &'d ColumnMap,
         rowid_max: i64,
     ) -> Result<Self, TargetError> {
-        let mut writer = Self::on(&live.db, &live.path, schema, table, map)?;
+        let place = (&live.db, live.path.as_path(), live.encoding);
+        let mut writer = Self::on(place, schema, table, map)?;
         if let Some(elsewhere) = &mut writer.elsewhere {
             let behind = rowid_max.checked_add(1);
             elsewhere.next = elsewhere.next.zip(behind).map(|(a, b)| a.max(b));
@@ -82,8 +85,7 @@ impl<'d> LiveWriter<'d> {
     }
 
     pub(super) fn on(
-        db: &'d Connection,
-        path: &'d Path,
+        (db, path, encoding): (&'d Connection, &'d Path, TextEncoding),
         schema: &Schema,
         table: &'d Table,
         map: &'d ColumnMap,
@@ -104,6 +106,7 @@ impl<'d> LiveWriter<'d> {
             elsewhere,
             updates: BTreeMap::new(),
             streamed: streamed_column(schema, table, map),
+            encoding,
         })
     }
 
@@ -124,6 +127,8 @@ impl<'d> LiveWriter<'d> {
         record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), Stop> {
+        let values = (0..self.map.columns.len()).map(|at| (at, record.value(at)));
+        fits(self.encoding, self.map, values)?;
         let mut first = 1;
         let mut statement = &mut self.insert;
         if let (Some(elsewhere), Some(wanted)) = (&mut self.elsewhere, record.rowid) {
@@ -189,6 +194,8 @@ impl<'d> LiveWriter<'d> {
         record: Record<'_>,
         content: &mut dyn SpilledContent,
     ) -> Result<(), Stop> {
+        let values = columns.iter().map(|at| (*at, record.value(*at)));
+        fits(self.encoding, self.map, values)?;
         if !self.updates.contains_key(columns) {
             if self.updates.len() == UPDATES_MAX {
                 self.updates.clear();
@@ -233,6 +240,25 @@ impl<'d> LiveWriter<'d> {
                 _ => TargetError::of(self.path, &format!("table {table}"), cause),
             },
         }
+    }
+}
+
+/// Texts are given in UTF-8. What is none has no form in UTF-16: SQLite would write something else.
+fn fits<'a>(
+    encoding: TextEncoding,
+    map: &ColumnMap,
+    mut values: impl Iterator<Item = (usize, ValueRef<'a>)>,
+) -> Result<(), SqliteError> {
+    if encoding.is_utf8() {
+        return Ok(());
+    }
+    let is_none = |value: ValueRef<'_>| match value {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).is_err(),
+        _ => false,
+    };
+    match values.find(|(_, value)| is_none(*value)) {
+        Some((at, _)) => Err(SqliteError::not_unicode(&map.columns[at].name)),
+        None => Ok(()),
     }
 }
 

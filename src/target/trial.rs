@@ -8,6 +8,7 @@ use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::live_writer::{LiveWriter, mentions_check};
 use crate::model::schema::{ObjectKind, Schema, Table};
+use crate::model::text::TextEncoding;
 use crate::sqlite::quote::ident;
 use crate::sqlite::{Connection, SqliteError};
 
@@ -15,6 +16,7 @@ use crate::sqlite::{Connection, SqliteError};
 pub struct Trial {
     db: Connection,
     path: PathBuf,
+    encoding: TextEncoding,
 }
 
 impl Trial {
@@ -23,18 +25,20 @@ impl Trial {
         let at = |cause: SqliteError| live.at("temporary database", cause);
         let open = || {
             let db = Connection::open_cache(None)?;
+            db.execute(&format!("PRAGMA encoding='{}'", live.encoding.name()))?;
             db.execute("BEGIN")?;
             Ok(db)
         };
         Ok(Self {
             db: open().map_err(at)?,
             path: live.path().to_owned(),
+            encoding: live.encoding,
         })
     }
 
     /// A writer for a copy of a live table, empty, with its UNIQUE indexes. `None` if the stored
     /// table has the same text and keys, and no CHECK or one that may be broken: what is stored
-    /// fits it, then. Only one writer may be in use.
+    /// fits it, then; in UTF-8, that is, which holds any bytes as a text. Only one writer may be in use.
     pub fn writer<'t>(
         &'t self,
         live: &Schema,
@@ -57,7 +61,8 @@ impl Trial {
                     .all(|key| other.unique_keys.iter().any(|o| o.columns == key.columns))
         });
         let same = text(live) == text(stored) && same_keys;
-        if same && (ignore_checks || !mentions_check(live, &table.name)) {
+        if same && self.encoding.is_utf8() && (ignore_checks || !mentions_check(live, &table.name))
+        {
             return Ok(None);
         }
         let Some(sql) = text(live) else {
@@ -81,6 +86,6 @@ impl Trial {
         self.db
             .pragma("ignore_check_constraints", i64::from(ignore_checks))
             .map_err(|e| TargetError::of(&self.path, "temporary database", e))?;
-        LiveWriter::on(&self.db, &self.path, live, table, map).map(Some)
+        LiveWriter::on((&self.db, &self.path, self.encoding), live, table, map).map(Some)
     }
 }

@@ -95,7 +95,7 @@ fn walked(shop: &Workshop, live: &Path, name: &str) -> Vec<String> {
     let table: &Table = view.schema.table(name).unwrap();
     let read: Vec<usize> = table.leaf_columns().collect();
     let order = shared(&schema, stored, &view.schema, table, &read);
-    let mut rows = LiveTable::new(&database, table, &read, view.schema.encoding).unwrap();
+    let mut rows = LiveTable::new(&database, table, &read).unwrap();
     let mut seen = Vec::new();
     walk(
         &reader,

@@ -165,9 +165,9 @@ fn fill(
     let mut writer = LiveWriter::new(basis.live, schema, live, map, table.tally.rowid_max)?;
     let mut steps = table.steps.read()?;
     let mut done = TableReport::default();
-    let written = records::for_each(
+    let written = records::for_each_in_utf8(
         basis.reader,
-        &shape.tree,
+        (&shape.tree, basis.schema.encoding),
         entity,
         progress,
         |ordinal, row, content| {

@@ -97,7 +97,8 @@ pub(super) fn sequences(
     if let (Some(stored), Some(entity)) = (stored, entity) {
         let shape = TreeShape::of(stored, schema.encoding);
         // There is a row a table: nothing to wait for.
-        records::for_each(reader, &shape, entity, &mut NoProgress, |_, row, _| {
+        let shape = (&shape, schema.encoding);
+        records::for_each_in_utf8(reader, shape, entity, &mut NoProgress, |_, row, _| {
             if let [ValueRef::Text(name), ValueRef::Integer(saved)] = row.values {
                 let name = String::from_utf8_lossy(name).into_owned();
                 sequences.insert(name, *saved);

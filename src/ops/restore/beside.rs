@@ -2,17 +2,17 @@
 //! a record's place is the record's own.
 
 use super::basis::Basis;
+use super::records::unreadable;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::row::RowRef;
-use crate::model::text::TextEncoding;
 use crate::ops::content::StoredContent;
 use crate::ops::side_by_side::{self, Beside, SharedOrder};
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::StoreError;
 use crate::target::{
-    Field, LiveRow, LiveTable, Record, SpilledContent, TargetError, identity_places,
+    Field, LiveRow, LiveTable, Record, SpilledContent, TargetError, identity_places, in_utf8,
 };
 use crate::tree::Order;
 
@@ -50,16 +50,17 @@ impl<'r> Rows<'r> {
             Order::Place => false,
         };
         let columns: Vec<usize> = map.columns.iter().map(|mapped| mapped.column).collect();
-        // Only such databases are written.
-        let encoding = TextEncoding::Utf8;
-        let stored = (stored, basis.schema.encoding);
-        let order = SharedOrder::of(stored, (live, encoding), &columns);
+        let stored_in = basis.schema.encoding;
+        let order = SharedOrder::of((stored, stored_in), (live, basis.live.encoding()), &columns);
+        // Rows are given in UTF-8, and lie in another order then.
+        let order =
+            order.filter(|order| matches!(order, SharedOrder::Rowids) || stored_in.is_utf8());
         let identity = identity_places(live, map);
         let (Some(order), Some(identity), true) = (order, identity, is_one_place) else {
             return Ok(None);
         };
         Ok(Some(Self {
-            table: LiveTable::new(basis.live, live, &columns, encoding)?,
+            table: LiveTable::new(basis.live, live, &columns)?,
             order,
             identity,
         }))
@@ -89,7 +90,13 @@ impl<'r> Rows<'r> {
                     Beside::OnlyStored(row) => (row, None),
                     Beside::Both(row, live) => (row, Some(live)),
                 };
-                each(Met::Record(ordinal, row, live), content)?;
+                in_utf8(
+                    basis.schema.encoding,
+                    row,
+                    content,
+                    |cause| unreadable(&shape.stored.name, ordinal, cause),
+                    |row, content| each(Met::Record(ordinal, row, live), content),
+                )?;
                 ordinal += 1;
                 Ok(())
             },

@@ -88,10 +88,10 @@ fn choose_rows(
         return Ok(());
     };
     let place = FilterTable::new(basis.live, basis.schema, &shape.stored)?;
-    let mut filter = place.filter(basis.schema, &shape.stored, &expression, parameters)?;
-    records::for_each(
+    let mut filter = place.filter(&shape.stored, &expression, parameters)?;
+    records::for_each_in_utf8(
         basis.reader,
-        &shape.tree,
+        (&shape.tree, basis.schema.encoding),
         entity,
         progress,
         |ordinal, row, content| {
@@ -215,9 +215,9 @@ pub(super) fn each_record(
     let Some(entity) = shape.entity(basis) else {
         return Ok(());
     };
-    records::for_each(
+    records::for_each_in_utf8(
         basis.reader,
-        &shape.tree,
+        (&shape.tree, basis.schema.encoding),
         entity,
         progress,
         |ordinal, row, _| {

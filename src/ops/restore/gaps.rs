@@ -299,9 +299,9 @@ impl<'p> Gaps<'p, '_> {
         };
         let mut steps = self.tables[table].steps.read()?;
         let basis = self.basis;
-        records::for_each(
+        records::for_each_in_utf8(
             basis.reader,
-            &shape.tree,
+            (&shape.tree, basis.schema.encoding),
             entity,
             progress,
             |ordinal, row, _| {

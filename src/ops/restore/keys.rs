@@ -2,10 +2,10 @@
 //! key in the database, and those whose target is gone are known. Kept on the worksheet; only what is
 //! not as in the snapshot is noted.
 
-use super::basis::Basis;
 use super::links::Links;
 use super::shape::TableShape;
 use crate::model::row::compare_values;
+use crate::model::text::TextEncoding;
 use crate::model::value::{Value, ValueRef};
 use crate::target::{KeyMap, KeyName, Record, TargetError, Worksheet};
 
@@ -208,7 +208,6 @@ impl<'w> Keys<'w> {
     /// values; `is`: the row's or record's values.
     pub(super) fn moved(
         &mut self,
-        basis: &Basis<'_>,
         links: &Links,
         table: usize,
         was: Record<'_>,
@@ -219,7 +218,7 @@ impl<'w> Keys<'w> {
                 continue;
             };
             let new = is(&wanted.mapped)?;
-            let encoding = basis.schema.encoding;
+            let encoding = TextEncoding::Utf8;
             let same = old
                 .iter()
                 .zip(&new)

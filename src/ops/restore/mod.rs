@@ -6,6 +6,7 @@ mod basis;
 mod beside;
 mod candidates;
 mod closure;
+mod contradictions;
 mod decide;
 mod existing;
 mod findings;
@@ -33,6 +34,7 @@ mod shape;
 pub mod similar;
 mod suspects;
 mod verify;
+mod write_step;
 
 pub use self::missing::{
     Candidate, Candidates, Choice, Decider, Decision, Decisions, Missing, NoDecider, OnMissing,

@@ -4,11 +4,12 @@ use crate::error::Error;
 use crate::format::blob::BlobError;
 use crate::format::manifest::Entity;
 use crate::model::row::RowRef;
+use crate::model::text::TextEncoding;
 use crate::ops::content::StoredContent;
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
-use crate::target::{SpilledContent, TargetError};
+use crate::target::{SpilledContent, TargetError, in_utf8};
 use crate::tree::TreeShape;
 use crate::tree::cursor::Cursor;
 
@@ -25,6 +26,34 @@ enum Stop {
 impl From<BlobError> for Stop {
     fn from(error: BlobError) -> Self {
         Self::Blob(error)
+    }
+}
+
+/// As [`for_each`], the texts in UTF-8: those of the snapshot are in `encoding`.
+pub(super) fn for_each_in_utf8(
+    reader: &StoreReader,
+    (shape, encoding): (&TreeShape, TextEncoding),
+    entity: &Entity,
+    progress: &mut dyn Progress,
+    mut each: impl FnMut(u64, RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+) -> Result<(), Error> {
+    for_each(reader, shape, entity, progress, |place, row, content| {
+        in_utf8(
+            encoding,
+            row,
+            content,
+            |cause| unreadable(&entity.entity, place, cause),
+            |row, content| each(place, row, content),
+        )
+    })
+}
+
+/// The error for a long text of a record that cannot be read.
+pub(super) fn unreadable(table: &str, place: u64, cause: std::io::Error) -> TargetError {
+    TargetError::Content {
+        table: table.to_owned(),
+        row: format!("record {}", place + 1),
+        cause,
     }
 }
 

@@ -150,9 +150,9 @@ fn try_all(
         return Ok(());
     };
     plan.work = Work::Steps;
-    records::for_each(
+    records::for_each_in_utf8(
         basis.reader,
-        &shape.tree,
+        (&shape.tree, basis.schema.encoding),
         entity,
         progress,
         |ordinal, row, content| {

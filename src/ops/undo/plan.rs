@@ -15,7 +15,7 @@ use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreError;
 use crate::target::{
     ColumnMap, Declared, Doing, LiveView, RowList, SpilledContent, Steps, TargetError, Worksheet,
-    is_ordinary,
+    in_utf8, is_ordinary,
 };
 use crate::tree::TreeShape;
 use crate::tree::diff::{Difference as Change, State, by_place};
@@ -261,7 +261,8 @@ pub(super) fn each_change(
             key: &[],
         },
         &mut |change| {
-            each(place, change, &mut content).map_err(Stop::Target)?;
+            in_texts(restored, name, change, place, &mut content, &mut each)
+                .map_err(Stop::Target)?;
             place += 1;
             Ok::<(), Stop>(())
         },
@@ -273,6 +274,36 @@ pub(super) fn each_change(
             Some(blob) => Err(StoreError::from(blob).into()),
             None => Err(error.into()),
         },
+    }
+}
+
+/// Calls `each` with the rows of a change, their texts in UTF-8.
+fn in_texts(
+    restored: &Restored<'_>,
+    name: &str,
+    change: Change<'_>,
+    place: u64,
+    content: &mut dyn SpilledContent,
+    each: &mut impl FnMut(u64, Change<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+) -> Result<(), TargetError> {
+    let encoding = restored.after_schema.encoding;
+    let failed = |cause| TargetError::Content {
+        table: name.to_owned(),
+        row: format!("change {}", place + 1),
+        cause,
+    };
+    match change {
+        Change::Added(row) => in_utf8(encoding, row, content, failed, |row, content| {
+            each(place, Change::Added(row), content)
+        }),
+        Change::Removed(row) => in_utf8(encoding, row, content, failed, |row, content| {
+            each(place, Change::Removed(row), content)
+        }),
+        Change::Changed(was, is) => in_utf8(encoding, was, content, failed, |was, content| {
+            in_utf8(encoding, is, content, failed, |is, content| {
+                each(place, Change::Changed(was, is), content)
+            })
+        }),
     }
 }
 

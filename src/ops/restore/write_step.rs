@@ -1,0 +1,261 @@
+//! What is written of a record: into the row that it means, or as a new row.
+
+use super::decide::{Row, RowAction, decide};
+use super::keys::{Changes, Translated, changed};
+use super::pass::{One, Pass, Tally, Tools, bytes, remapped};
+use crate::model::value::{Value, ValueRef};
+use crate::target::{Doing, KeyName, LiveWriter, Record, SpilledContent, Step, TargetError};
+
+impl Pass<'_, '_> {
+    /// A record whose row is there.
+    #[expect(clippy::too_many_arguments, reason = "one call, in one place")]
+    pub(super) fn row(
+        &mut self,
+        one: &One<'_>,
+        record: Record<'_>,
+        row: &Row,
+        other_id: bool,
+        tools: &mut Tools<'_>,
+        tally: &mut Tally,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        let (basis, shape) = (self.basis, self.shape());
+        let deleted_only = basis.options.deleted_only;
+        let fields = tools.matcher.fields();
+        let action = decide(&shape.map, fields, other_id, basis.mode(), deleted_only);
+        let (doing, columns) = match action {
+            RowAction::Same => {
+                tally.report.same += 1;
+                return Ok(());
+            }
+            RowAction::Skip => {
+                self.leave(true, tally);
+                return Ok(());
+            }
+            RowAction::Fill(columns) => (Doing::Fill, columns),
+            RowAction::Update(columns) => (Doing::Update, columns),
+        };
+        let is_written = match row {
+            Row::Planned(_) => true,
+            Row::Live(id) => tools.written.has(&id.0)?,
+        };
+        if is_written {
+            let reason = "its row is written by another record already".to_owned();
+            return self.conflict(record, std::slice::from_ref(row), reason, tools, tally);
+        }
+        let Row::Live(id) = row else { return Ok(()) };
+        if doing == Doing::Update
+            && let Some((name, rows)) =
+                self.taken_by_another(record, row, &columns, tools, content)?
+        {
+            let reason = format!("its key {} is taken by another row", self.names(&[name]));
+            self.unsettled(one, true)?;
+            return self.conflict(record, &rows, reason, tools, tally);
+        }
+        tools.written.add(&id.0, 0)?;
+        match doing {
+            Doing::Fill => tally.report.filled += 1,
+            _ => tally.report.updated += 1,
+        }
+        let size = |at: &usize| bytes(record.value(*at));
+        tally.report.bytes += columns.iter().map(size).sum::<u64>();
+        let changes = difference(one.was, record)
+            .into_iter()
+            .filter(|(at, _)| columns.contains(at))
+            .collect();
+        self.steps.put(&Step {
+            ordinal: one.ordinal,
+            doing,
+            id: Some(id.clone()),
+            columns,
+            changes,
+        })
+    }
+
+    /// The other row that has a UNIQUE key which an update would give to this one.
+    fn taken_by_another(
+        &self,
+        record: Record<'_>,
+        row: &Row,
+        columns: &[usize],
+        tools: &mut Tools<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Option<(KeyName, Vec<Row>)>, TargetError> {
+        let map = &self.shape().map;
+        for at in 0..map.unique.len() {
+            let name = KeyName::Unique(at);
+            let is_written = map.unique[at]
+                .columns
+                .iter()
+                .any(|(c, _)| columns.contains(c));
+            if !is_written {
+                continue;
+            }
+            let mut rows = tools.matcher.rows(name, record, content)?;
+            rows.retain(|other| other != row);
+            if !rows.is_empty() {
+                return Ok(Some((name, rows)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A record that has no row.
+    pub(super) fn insert(
+        &mut self,
+        one: &One<'_>,
+        translated: Translated,
+        tools: &mut Tools<'_>,
+        tally: &mut Tally,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        let shape = self.shape();
+        let mut changes = translated.changes;
+        {
+            let values = changed(one.was.values, &changes);
+            let record = Record {
+                rowid: one.was.rowid,
+                values: &values,
+            };
+            match self.taken(record, tools, content)? {
+                Taken::No => {}
+                Taken::Id(at) => match tools.new_ids.take() {
+                    Some(id) => {
+                        let now = [Value::Integer(id)];
+                        remapped(shape, record, &[at], &now, tally);
+                        let mut with = changes.clone();
+                        with.retain(|(column, _)| *column != at);
+                        with.push((at, Value::Integer(id)));
+                        changes = with;
+                    }
+                    None => {
+                        let reason = "its id is taken, and there is none left".to_owned();
+                        self.unsettled(one, true)?;
+                        return self.conflict(record, &[], reason, tools, tally);
+                    }
+                },
+                Taken::Key(name, rows) => {
+                    let key = shape.map.key(name).map_or("", |key| &key.name);
+                    let reason = format!("its key {key} is taken by another row");
+                    self.unsettled(one, true)?;
+                    return self.conflict(record, &rows, reason, tools, tally);
+                }
+            }
+        }
+        let values = changed(one.was.values, &changes);
+        let record = Record {
+            rowid: one.was.rowid,
+            values: &values,
+        };
+        if let Some(why) = refusal(tools.tried.as_mut(), record, content)? {
+            self.unsettled(one, true)?;
+            return self.conflict(record, &[], why, tools, tally);
+        }
+        tools.matcher.inserts(one.ordinal, record)?;
+        let is = |columns: &[usize]| {
+            Ok(columns
+                .iter()
+                .map(|at| record.value(*at).to_owned())
+                .collect())
+        };
+        self.keys.moved(self.links, self.table, one.was, &is)?;
+        tally.report.inserted += 1;
+        tally.report.bytes += values.iter().map(|value| bytes(*value)).sum::<u64>();
+        tally.followed += translated.followed;
+        for parent in translated.doubtful {
+            *tally.doubtful_parents.entry(parent).or_default() += 1;
+        }
+        for (lost, (_, slot)) in tally.lost.iter_mut().zip(&shape.map.dropped) {
+            *lost += u64::from(slot.of(one.row) != ValueRef::Null);
+        }
+        tally.rowid_max = tally.rowid_max.max(one.row.rowid.unwrap_or(0));
+        self.steps.put(&Step {
+            ordinal: one.ordinal,
+            doing: Doing::Insert,
+            id: None,
+            columns: Vec::new(),
+            changes,
+        })
+    }
+
+    /// The keys that said which row a record means.
+    pub(super) fn asked(&self, record: Record<'_>) -> Vec<KeyName> {
+        let shape = self.shape();
+        let (first, second) = shape.asked(self.basis.options.matching);
+        let is_whole = |name: &KeyName| {
+            let key = shape.map.key(*name);
+            key.is_some_and(|key| key.is_whole(record))
+        };
+        let asked = match first.iter().any(is_whole) {
+            true => first,
+            false => second,
+        };
+        asked.into_iter().filter(is_whole).collect()
+    }
+
+    /// Whether a key of a record that has no row is taken all the same: by keys that were not asked.
+    fn taken(
+        &mut self,
+        record: Record<'_>,
+        tools: &mut Tools<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Taken, TargetError> {
+        let shape = self.shape();
+        let asked = self.asked(record);
+        let mut taken = Taken::No;
+        for name in shape.map.keys() {
+            // A key that holds an id which changes is a new one.
+            let key = shape.map.key(name);
+            let changes = key.is_some_and(|key| match &taken {
+                Taken::Id(id) => key.columns.iter().any(|(at, _)| at == id),
+                _ => false,
+            });
+            // The declared key need not be unique.
+            if name == KeyName::Declared || asked.contains(&name) || changes {
+                continue;
+            }
+            let rows = tools.matcher.rows(name, record, content)?;
+            if rows.is_empty() {
+                continue;
+            }
+            if name == KeyName::Primary && shape.has_surrogate_id() {
+                let primary = shape.map.primary.as_ref();
+                let at = primary.and_then(|key| key.positions().first().copied());
+                taken = at.map_or(Taken::No, Taken::Id);
+                continue;
+            }
+            return Ok(Taken::Key(name, rows));
+        }
+        Ok(taken)
+    }
+}
+
+/// Whether a new record's keys are taken.
+enum Taken {
+    No,
+    /// Its surrogate id, in this mapped column.
+    Id(usize),
+    Key(KeyName, Vec<Row>),
+}
+
+/// Where a record's values are not the snapshot's.
+fn difference(was: Record<'_>, now: Record<'_>) -> Changes {
+    let values = was.values.iter().zip(now.values).enumerate();
+    let changed = values.filter(|(_, (a, b))| !a.identical(**b));
+    changed
+        .map(|(at, (_, b))| (at, ValueRef::to_owned(*b)))
+        .collect()
+}
+
+/// Why the live table would refuse a record; `None` if it would not, or that was not to be tried.
+fn refusal(
+    tried: Option<&mut LiveWriter<'_>>,
+    record: Record<'_>,
+    content: &mut dyn SpilledContent,
+) -> Result<Option<String>, TargetError> {
+    match tried.map(|writer| writer.insert(record, content)) {
+        None | Some(Ok(())) => Ok(None),
+        Some(Err(TargetError::Constraint { cause, .. })) => Ok(Some(cause.message)),
+        Some(Err(error)) => Err(error),
+    }
+}
