@@ -58,6 +58,7 @@ mod small_growth;
 mod source_target;
 mod stage;
 mod stats;
+mod text_encodings;
 mod torture;
 mod transactions;
 mod tree;

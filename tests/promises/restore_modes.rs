@@ -474,14 +474,6 @@ fn targets_that_cannot_be_written_are_told_apart() {
     db.execute_batch("COMMIT").unwrap();
     drop(db);
     assert_eq!(rows(&other, "t"), ["t(5)"]);
-    let wide = dir.path().join("wide.db");
-    let db = rusqlite::Connection::open(&wide).unwrap();
-    db.execute_batch("PRAGMA encoding='UTF-16'; CREATE TABLE t(a)")
-        .unwrap();
-    assert!(matches!(
-        restore(&wide),
-        Err(Error::Target(TargetError::Unsupported { .. }))
-    ));
 }
 
 /// Writes to a database when a phase begins.
