@@ -99,6 +99,19 @@ impl SqliteError {
         self.kind == ErrorKind::Other && matches!(self.code & 0xff, 0 | 1)
     }
 
+    /// A statement that was to write one row wrote none, or others.
+    pub fn not_one(rows: u64) -> Self {
+        let message = match rows {
+            0 => "a trigger keeps the row from being written".to_owned(),
+            rows => format!("{rows} rows cannot be told apart"),
+        };
+        Self {
+            kind: ErrorKind::Constraint,
+            code: 0,
+            message,
+        }
+    }
+
     /// A text that a UTF-16 database cannot hold as it is.
     pub fn not_unicode(column: &str) -> Self {
         Self {

@@ -311,6 +311,8 @@ fn has_free_rowid(table: &Table) -> bool {
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub(super) columns: Vec<String>,
+    /// How each of them is compared: a key may do so in another way than its columns.
+    collations: Vec<Collation>,
     pub(super) is_rowid: bool,
 }
 
@@ -322,24 +324,35 @@ impl Identity {
         ) {
             return Self {
                 columns: vec![rowid],
+                collations: vec![Collation::Binary],
                 is_rowid: true,
             };
         }
-        // Without a rowid the primary key; where its names are hidden, everything that is a key.
+        // Where the names of the rowid are hidden, a key in which no row has NULL, else all columns.
         let unique = table.unique_keys.iter().map(|key| &key.columns);
-        let keys = std::iter::once(&table.primary_key).chain(unique);
-        let mut columns: Vec<String> = Vec::new();
-        for key in keys.flatten() {
-            let name = &table.columns[key.column as usize].name;
-            if !columns.contains(name) {
-                columns.push(name.clone());
+        let mut keys = std::iter::once(&table.primary_key).chain(unique);
+        let is_whole = |key: &&Vec<KeyColumn>| {
+            let column = |part: &KeyColumn| table.columns.get(part.column as usize);
+            let not_null = |part: &KeyColumn| column(part).is_some_and(|c| c.not_null);
+            !key.is_empty() && (table.kind == TableKind::WithoutRowid || key.iter().all(not_null))
+        };
+        let (columns, collations) = match keys.find(is_whole) {
+            Some(key) => key
+                .iter()
+                .map(|part| {
+                    let name = &table.columns[part.column as usize].name;
+                    (name.clone(), part.collation.clone())
+                })
+                .unzip(),
+            None => {
+                let stored = table.columns.iter();
+                let stored = stored.filter(|c| c.kind == ColumnKind::Ordinary);
+                stored.map(|c| (c.name.clone(), Collation::Binary)).unzip()
             }
-        }
-        if columns.is_empty() {
-            columns = table.columns.iter().map(|c| c.name.clone()).collect();
-        }
+        };
         Self {
             columns,
+            collations,
             is_rowid: false,
         }
     }
@@ -356,8 +369,15 @@ impl Identity {
     /// The condition that a row is the one, its parameters from `first` on.
     pub(super) fn terms(&self, first: usize) -> Result<String, SqliteError> {
         let mut terms = Vec::new();
-        for (at, column) in self.columns.iter().enumerate() {
-            terms.push(format!("{} IS ?{}", ident(column)?, first + at));
+        for (at, (column, collation)) in self.columns.iter().zip(&self.collations).enumerate() {
+            let (column, parameter) = (ident(column)?, first + at);
+            terms.push(match self.is_rowid {
+                true => format!("{column} IS ?{parameter}"),
+                false => {
+                    let collation = ident(collation_name(collation))?;
+                    format!("{column} IS ?{parameter} COLLATE {collation}")
+                }
+            });
         }
         Ok(terms.join(" AND "))
     }

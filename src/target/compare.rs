@@ -97,6 +97,9 @@ impl<'d> Comparer<'d> {
 
     /// Values of mapped columns of a row.
     pub fn values(&self, id: &RowId, columns: &[usize]) -> Result<Vec<Value>, TargetError> {
+        if columns.is_empty() {
+            return Ok(Vec::new());
+        }
         let names = columns.iter().map(|at| self.map.columns[*at].name.as_str());
         let read = || -> Result<Vec<Value>, SqliteError> {
             let place = self.identity.place(self.table)?;

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
+use super::columns::collation_name;
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::writer::{SpilledContent, TableWriter, load};
-use crate::model::row::RowRef;
+use crate::model::row::{Collation, RowRef};
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table};
 use crate::model::text::TextEncoding;
 use crate::model::value::{Spilled, Value, ValueRef};
@@ -82,7 +83,9 @@ impl FilterTable {
         let lower = expression.to_ascii_lowercase();
         let may_read = |at: usize| {
             let column = table.columns[at].name.to_ascii_lowercase();
-            has_generated || lower.contains(&column)
+            // A name may be written in other ways than its own.
+            let is_plain = column.chars().all(|c| c.is_alphanumeric() || c == '_');
+            has_generated || !is_plain || lower.contains(&column)
         };
         Ok(Filter {
             db: &self.db,
@@ -98,13 +101,17 @@ impl FilterTable {
 }
 
 /// An expression that holds where columns have the values of parameters, from `?first` on: texts, which a
-/// column takes for numbers if it holds one.
-pub fn equal_to(columns: &[&str], first: usize) -> Option<String> {
+/// column takes for numbers if it holds one. Without a collation, texts compare as the column says.
+pub fn equal_to(columns: &[(&str, Option<&Collation>)], first: usize) -> Option<String> {
     let mut terms = Vec::new();
-    for (n, column) in columns.iter().enumerate() {
+    for (n, (column, collation)) in columns.iter().enumerate() {
         let (column, parameter) = (ident(column).ok()?, first + n);
+        let collate = match collation {
+            Some(collation) => format!(" COLLATE {}", ident(collation_name(collation)).ok()?),
+            None => String::new(),
+        };
         terms.push(format!(
-            "({column} = ?{parameter} OR (typeof({column}) IN ('integer', 'real') \
+            "({column} = ?{parameter}{collate} OR (typeof({column}) IN ('integer', 'real') \
              AND CAST(CAST(?{parameter} AS NUMERIC) AS TEXT) = ?{parameter} \
              AND {column} = CAST(?{parameter} AS NUMERIC)))"
         ));

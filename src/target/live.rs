@@ -28,6 +28,17 @@ pub struct LiveDatabase {
     pub(super) encoding: TextEncoding,
 }
 
+/// How others are kept from writing while a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// They are not: [`LiveDatabase::begin_write`] says whether they did.
+    Free,
+    /// A transaction that reads lasts as long: without WAL, what others write waits to be committed.
+    Reading,
+    /// The write lock is taken first.
+    Writing,
+}
+
 /// A database as a plan sees it.
 #[derive(Debug, Clone)]
 pub struct LiveView {
@@ -37,6 +48,7 @@ pub struct LiveView {
     pub settings: Settings,
     version: i64,
     in_transaction: bool,
+    is_locked: bool,
 }
 
 impl LiveDatabase {
@@ -101,12 +113,19 @@ impl LiveDatabase {
     }
 
     /// Begins to plan: what is read from here on is one state, or [`LiveDatabase::end_view`] says no.
-    pub fn begin_view(&self) -> Result<LiveView, TargetError> {
+    ///
+    /// Errors: `Busy` if a lock was not had in time.
+    pub fn begin_view(&self, hold: Hold) -> Result<LiveView, TargetError> {
         let at = |cause| self.at("", cause);
         let mode = self.db.text("PRAGMA main.journal_mode").map_err(at)?;
-        let in_transaction = mode.as_deref() == Some("wal");
+        let is_locked = hold == Hold::Writing;
+        let in_transaction = hold != Hold::Free || mode.as_deref() == Some("wal");
         if in_transaction {
-            self.db.execute("BEGIN").map_err(at)?;
+            let begin = match is_locked {
+                true => "BEGIN IMMEDIATE",
+                false => "BEGIN",
+            };
+            self.db.execute(begin).map_err(at)?;
         }
         let read = || {
             let version = self.data_version()?;
@@ -117,6 +136,7 @@ impl LiveDatabase {
                 settings,
                 version,
                 in_transaction,
+                is_locked,
             })
         };
         let view = read();
@@ -126,8 +146,11 @@ impl LiveDatabase {
         view
     }
 
-    /// Ends planning. False if the database changed meanwhile: the plan may be of several states.
+    /// Ends planning; the write lock is kept. False if the database changed meanwhile: the plan may be of several states.
     pub fn end_view(&self, view: &LiveView) -> Result<bool, TargetError> {
+        if view.is_locked {
+            return Ok(true);
+        }
         if view.in_transaction {
             self.db.execute("COMMIT").map_err(|e| self.at("", e))?;
             return Ok(true);
@@ -140,10 +163,13 @@ impl LiveDatabase {
         Ok(version.map_err(|e| self.at("", e))?.unwrap_or(0))
     }
 
-    /// Takes the write lock. False, and no lock, if the database is no longer what the view saw.
+    /// Takes the write lock, if it was not taken for the view. False, and no lock, if the database is no longer what the view saw.
     ///
     /// Errors: `Busy` if the lock was not had in time.
     pub fn begin_write(&self, view: &LiveView) -> Result<bool, TargetError> {
+        if view.is_locked {
+            return Ok(true);
+        }
         self.db
             .execute("BEGIN IMMEDIATE")
             .map_err(|e| self.at("", e))?;

@@ -398,6 +398,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::target::Hold;
 
     /// Lone surrogates in SQLite's own way, long texts piece by piece.
     #[test]
@@ -412,7 +413,7 @@ mod tests {
         )
         .unwrap();
         let live = LiveDatabase::open(&path, Duration::ZERO, true, false).unwrap();
-        let view = live.begin_view().unwrap();
+        let view = live.begin_view(Hold::Free).unwrap();
         let table = &view.schema.tables[0];
         let mut prepared = LiveTable::new(&live, table, &[1, 0]).unwrap();
         let mut rows = prepared.rows().unwrap();

@@ -1,5 +1,6 @@
 //! Records into one table of a live database: INSERT, and UPDATE of what is NULL. Never REPLACE,
-//! never IGNORE: what the table refuses is an error, and the transaction is taken back.
+//! never IGNORE, also where the table's text asks for it: what the table refuses is an error, and the
+//! transaction is taken back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::lookup::{RowId, Stop};
 use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly, load};
-use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table, TableKind};
+use crate::model::schema::{ColumnKind, ObjectKind, Schema, SchemaObject, Table, TableKind};
 use crate::model::text::TextEncoding;
 use crate::model::value::{LongClass, Spilled, Value, ValueRef};
 use crate::sqlite::quote::{ident, idents};
@@ -167,6 +168,7 @@ impl<'d> LiveWriter<'d> {
             }
         }
         statement.run()?;
+        one_row(self.db)?;
         if let Some((column, spilled)) = streamed {
             stream(self.db, &self.table.name, column, &spilled, content)?;
         }
@@ -217,7 +219,7 @@ impl<'d> LiveWriter<'d> {
             update.bind(columns.len() + n + 1, value.as_ref())?;
         }
         update.run()?;
-        Ok(())
+        Ok(one_row(self.db)?)
     }
 
     fn refused(&self, record: Record<'_>, stop: Stop) -> TargetError {
@@ -240,6 +242,14 @@ impl<'d> LiveWriter<'d> {
                 _ => TargetError::of(self.path, &format!("table {table}"), cause),
             },
         }
+    }
+}
+
+/// The statement that ran last wrote one row, and that is the one.
+fn one_row(db: &Connection) -> Result<(), SqliteError> {
+    match db.changes() {
+        1 => Ok(()),
+        rows => Err(SqliteError::not_one(rows)),
     }
 }
 
@@ -290,14 +300,15 @@ impl LiveDatabase {
             let marks: Vec<String> = (1..=values.len()).map(|n| format!("?{n}")).collect();
             let name = ident(table)?;
             let sql = format!(
-                "INSERT INTO main.{name}({columns}) VALUES({})",
+                "INSERT OR ABORT INTO main.{name}({columns}) VALUES({})",
                 marks.join(", ")
             );
             let mut statement = self.db.prepare(&sql)?;
             for (at, (_, value)) in values.iter().enumerate() {
                 statement.bind(at + 1, value.as_ref())?;
             }
-            statement.run()
+            statement.run()?;
+            one_row(&self.db)
         };
         insert().map_err(|cause| match cause.kind {
             ErrorKind::Constraint | ErrorKind::Other => {
@@ -321,7 +332,8 @@ impl Deleter<'_> {
             for (at, value) in id.0.iter().enumerate() {
                 self.delete.bind(at + 1, value.as_ref())?;
             }
-            self.delete.run()
+            self.delete.run()?;
+            one_row(&self.live.db)
         };
         delete().map_err(|e| self.live.at(&format!("table {}", self.table.name), e))
     }
@@ -332,11 +344,11 @@ fn insert_sql(table: &Table, map: &ColumnMap, rowid: Option<&str>) -> Result<Str
     let columns: Vec<&str> = rowid.into_iter().chain(mapped).collect();
     let name = ident(&table.name)?;
     if columns.is_empty() {
-        return Ok(format!("INSERT INTO main.{name} DEFAULT VALUES"));
+        return Ok(format!("INSERT OR ABORT INTO main.{name} DEFAULT VALUES"));
     }
     let marks: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
     Ok(format!(
-        "INSERT INTO main.{name}({}) VALUES({})",
+        "INSERT OR ABORT INTO main.{name}({}) VALUES({})",
         idents(columns)?,
         marks.join(", ")
     ))
@@ -353,7 +365,7 @@ fn update_sql(
         set.push(format!("{} = ?{}", ident(&map.columns[*at].name)?, n + 1));
     }
     Ok(format!(
-        "UPDATE main.{} SET {} WHERE {}",
+        "UPDATE OR ABORT main.{} SET {} WHERE {}",
         ident(&table.name)?,
         set.join(", "),
         identity.terms(columns.len() + 1)?
@@ -361,17 +373,24 @@ fn update_sql(
 }
 
 /// The mapped column whose blobs can be written as zeros first: the last one of a rowid table that
-/// nothing looks at meanwhile, neither an index nor a CHECK nor a generated column.
+/// nothing looks at meanwhile, neither an index nor a CHECK, a generated column or a trigger.
 fn streamed_column(schema: &Schema, table: &Table, map: &ColumnMap) -> Option<usize> {
     let last = map.columns.last()?;
-    let of_table = |name: &str| name.eq_ignore_ascii_case(&table.name);
+    let of_table = |object: &&SchemaObject| object.table.eq_ignore_ascii_case(&table.name);
     let is_plain = table.columns.iter().all(|c| c.kind == ColumnKind::Ordinary)
         && matches!(table.kind, TableKind::Rowid { .. })
-        && last.column + 1 == table.columns.len();
-    let has_index = schema
-        .objects_of(ObjectKind::Index)
-        .any(|index| of_table(&index.table));
-    (is_plain && !has_index && !mentions_check(schema, &table.name)).then(|| map.columns.len() - 1)
+        && last.column + 1 == table.columns.len()
+        && !last.in_key;
+    let name = last.name.to_ascii_lowercase();
+    let names_it = |index: &SchemaObject| {
+        let text = index.sql.as_deref().unwrap_or_default();
+        text.to_ascii_lowercase().contains(&name)
+    };
+    let mut indexes = schema.objects_of(ObjectKind::Index).filter(of_table);
+    let has_index = indexes.any(names_it);
+    let has_trigger = schema.objects_of(ObjectKind::Trigger).any(|t| of_table(&t));
+    let is_seen = has_index || has_trigger || mentions_check(schema, &table.name);
+    (is_plain && !is_seen).then(|| map.columns.len() - 1)
 }
 
 /// True if a table's text may hold a CHECK.

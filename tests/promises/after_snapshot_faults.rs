@@ -15,7 +15,7 @@ use larder::model::id::SnapshotId;
 use larder::ops::backup::{self, After, Deed, Taken};
 use larder::ops::open::Store;
 use larder::progress::NoProgress;
-use larder::target::LiveDatabase;
+use larder::target::{Hold, LiveDatabase};
 use larder::testkit::fault_backend::FaultBackend;
 use larder::testkit::faults::Fault;
 
@@ -29,7 +29,7 @@ const ROWS: &str = "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT); CREATE TABLE
 /// Empties a table in a transaction, takes a snapshot, and rolls back.
 fn take(sandbox: &Sandbox, store: &Store, before: &SnapshotId) -> Result<Taken, Error> {
     let live = LiveDatabase::open(&sandbox.path("a.db"), Duration::ZERO, false, false).unwrap();
-    let view = live.begin_view().unwrap();
+    let view = live.begin_view(Hold::Free).unwrap();
     live.end_view(&view).unwrap();
     assert!(live.begin_write(&view).unwrap());
     live.empty("b").unwrap();

@@ -12,7 +12,7 @@ use larder::ops::list;
 use larder::ops::open::{self, StoreOptions};
 use larder::ops::select::{AFTER_TAG, SAFETY_TAG};
 use larder::progress::{NoProgress, Progress, Severity};
-use larder::target::LiveDatabase;
+use larder::target::{Hold, LiveDatabase};
 
 use crate::sandbox::seed;
 use crate::stage::{content, rows};
@@ -80,7 +80,7 @@ fn take(
     progress: &mut dyn Progress,
     write: impl FnOnce(&mut Writing<'_>),
 ) -> Result<Taken, Error> {
-    let view = live.begin_view().unwrap();
+    let view = live.begin_view(Hold::Free).unwrap();
     assert!(live.end_view(&view).unwrap());
     assert!(live.begin_write(&view).unwrap());
     let mut writing = Writing::new(live, view.schema);

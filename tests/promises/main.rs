@@ -44,6 +44,7 @@ mod layering;
 mod live_sources;
 mod live_writers;
 mod local_writes;
+mod odd_tables;
 mod old_stores;
 mod pages;
 mod restore_faults;

@@ -12,7 +12,7 @@ use larder::ops::side_by_side::{Beside, SharedOrder, walk};
 use larder::ops::stored::{read_schema, root_of};
 use larder::progress::NoProgress;
 use larder::store::StoreReader;
-use larder::target::{LiveDatabase, LiveRow, LiveTable, LiveValue, SpilledContent};
+use larder::target::{Hold, LiveDatabase, LiveRow, LiveTable, LiveValue, SpilledContent};
 use larder::tree::TreeShape;
 use larder::tree::large::LargeReader;
 use proptest::prelude::*;
@@ -91,7 +91,7 @@ fn walked(shop: &Workshop, live: &Path, name: &str) -> Vec<String> {
     let shape = TreeShape::of(stored, schema.encoding);
     let root = root_of(manifest.entity(name).unwrap());
     let database = LiveDatabase::open(live, Duration::ZERO, true, false).unwrap();
-    let view = database.begin_view().unwrap();
+    let view = database.begin_view(Hold::Free).unwrap();
     let table: &Table = view.schema.table(name).unwrap();
     let read: Vec<usize> = table.leaf_columns().collect();
     let order = shared(&schema, stored, &view.schema, table, &read);

@@ -9,6 +9,7 @@ use super::records;
 use super::report::TableReport;
 use super::shape::TableShape;
 use crate::error::Error;
+use crate::model::schema::{ObjectKind, SchemaObject};
 use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, Unit};
 use crate::target::{Doing, Header, LiveWriter, Record, Step, TargetError, full_texts_over};
@@ -98,7 +99,8 @@ pub(super) fn ensure_planned(
 
 fn make(basis: &Basis<'_>, shape: &TableShape) -> Result<(), Error> {
     let mut objects = basis.schema.objects.iter();
-    let object = objects.find(|object| object.name == shape.stored.name);
+    let is_it = |o: &&SchemaObject| o.kind == ObjectKind::Table && o.name == shape.stored.name;
+    let object = objects.find(is_it);
     let refused = match object {
         Some(object) => basis.live.create(object)?,
         None => Some("its text is missing".to_owned()),

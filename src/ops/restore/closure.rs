@@ -8,7 +8,8 @@ use super::records;
 use super::scope::{Chosen, created_keys};
 use super::shape::{Role, TableShape};
 use crate::error::Error;
-use crate::model::schema::Table;
+use crate::model::row::Collation;
+use crate::model::schema::{KeyColumn, Table};
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
 use crate::target::{FilterTable, Record, TargetError, Worksheet, equal_to};
@@ -105,14 +106,17 @@ fn choose_rows(
 
 /// An expression that holds for the records with these primary keys.
 fn by_keys(table: &Table, keys: &[&KeyValue]) -> Result<(String, Vec<Value>), TargetError> {
-    let names: Vec<&str> = match (table.primary_key.is_empty(), table.rowid_name()) {
-        (true, Some(rowid)) => vec![rowid],
-        _ => {
-            let columns = table.primary_key.iter();
-            let columns = columns.filter_map(|key| table.columns.get(key.column as usize));
-            columns.map(|column| column.name.as_str()).collect()
-        }
-    };
+    let parts: Vec<(&str, Option<&Collation>)> =
+        match (table.primary_key.is_empty(), table.rowid_name()) {
+            (true, Some(rowid)) => vec![(rowid, None)],
+            _ => {
+                let columns = table.primary_key.iter();
+                let column = |key: &KeyColumn| table.columns.get(key.column as usize);
+                let part = |key| Some((column(key)?.name.as_str(), Some(&key.collation)));
+                columns.filter_map(part).collect()
+            }
+        };
+    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
     let bad = |key: &KeyValue, reason: String| TargetError::BadExpression {
         expression: key.value.clone(),
         table: table.name.clone(),
@@ -133,7 +137,7 @@ fn by_keys(table: &Table, keys: &[&KeyValue]) -> Result<(String, Vec<Value>), Ta
             );
             return Err(bad(key, reason));
         }
-        let term = equal_to(&names, parameters.len() + 1);
+        let term = equal_to(&parts, parameters.len() + 1);
         terms.push(
             term.ok_or_else(|| bad(key, "a column has no name that SQL can say".to_owned()))?,
         );

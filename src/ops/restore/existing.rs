@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::basis::{Basis, Conflicts, sequences};
 use super::links::Links;
-use super::missing::{Decider, Decision};
+use super::missing::{Decider, Decision, NoDecider};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
 use super::report::{RestoreOutcome, TableReport};
@@ -23,10 +23,11 @@ use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreReader;
-use crate::target::{CheckLevel, LiveDatabase, LiveView, TargetError, Trial, Worksheet};
+use crate::target::{CheckLevel, Hold, LiveDatabase, LiveView, TargetError, Trial, Worksheet};
 
-/// Plans that are made before a database counts as too busy to be written.
-const TRIES: u32 = 3;
+/// Plans that are made while others write. If they always do before one can be carried out, they have to
+/// wait for the last.
+const FREE_PLANS: u32 = 3;
 
 /// What is restored.
 pub(super) struct Records<'r> {
@@ -89,8 +90,13 @@ pub(super) fn run(
             elapsed_ms: 0,
         },
     };
-    for _ in 0..TRIES {
-        if job.attempt(keep, decider, progress)? {
+    for tries in 0..=FREE_PLANS {
+        let hold = match (tries < FREE_PLANS, options.dry_run) {
+            (true, _) => Hold::Free,
+            (false, true) => Hold::Reading,
+            (false, false) => Hold::Writing,
+        };
+        if job.attempt(hold, keep, decider, progress)? {
             let outcome = job.outcome;
             live.close()?;
             for finding in &outcome.findings {
@@ -101,7 +107,7 @@ pub(super) fn run(
     }
     Err(TargetError::Changed {
         path: options.target.clone(),
-        tries: TRIES,
+        tries: FREE_PLANS + 1,
     }
     .into())
 }
@@ -123,12 +129,18 @@ impl Job<'_> {
     /// Plans, and carries the plan out. False if others wrote to the database meanwhile.
     fn attempt(
         &mut self,
+        hold: Hold,
         store: &mut Store,
         decider: &mut dyn Decider,
         progress: &mut dyn Progress,
     ) -> Result<bool, Error> {
         let (live, options) = (self.live, self.options);
-        let view = live.begin_view()?;
+        let view = live.begin_view(hold)?;
+        // Nobody is kept waiting for somebody's answer.
+        let decider: &mut dyn Decider = match hold {
+            Hold::Free => decider,
+            Hold::Reading | Hold::Writing => &mut NoDecider,
+        };
         let begun = ensure_same_application(self.manifest, &view, &options.target)
             .map_err(Error::from)
             .and_then(|()| sequences(self.reader, self.manifest, self.schema));
@@ -160,6 +172,7 @@ impl Job<'_> {
         findings.append(&mut plan.findings);
         findings.extend(version(self.manifest, &view, options));
         if options.dry_run || is_stopped(&plan, options) {
+            live.roll_back();
             self.report(&plan, findings, Conflicts::default());
             return Ok(true);
         }

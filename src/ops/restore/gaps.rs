@@ -14,7 +14,9 @@ use super::{closure, records};
 use crate::error::Error;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
-use crate::target::{Comparer, Doing, KeyMap, Record, Step, TargetError, Targets, Worksheet};
+use crate::target::{
+    Comparer, Doing, KeyMap, Record, RowId, Step, TargetError, Targets, Worksheet, identity_places,
+};
 
 /// Looks for gaps in one plan.
 pub(super) struct Gaps<'p, 's> {
@@ -51,6 +53,9 @@ impl<'p> Gaps<'p, '_> {
     /// True if references by this link may have no target.
     pub(super) fn is_due(&self, link: &Link) -> bool {
         let table = &self.tables[link.child];
+        if self.loses_parents(link) {
+            return true;
+        }
         if !table.writes() {
             return false;
         }
@@ -63,6 +68,12 @@ impl<'p> Gaps<'p, '_> {
         let report = &table.tally.report;
         let gaps = gaps || (link.columns.len() > 1 && report.filled + report.updated > 0);
         !whole || !link.in_snapshot || link.is_violated || gaps
+    }
+
+    /// True if rows of a replaced table, which are as they are to be, may refer to records that are left out.
+    fn loses_parents(&self, link: &Link) -> bool {
+        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
+        is_replaced && link.wanted.is_some_and(|at| self.keys.has_dropped(at))
     }
 
     /// Looks at the references of one table. Its records must be on the worksheet, step by step.
@@ -125,6 +136,7 @@ impl<'p> Gaps<'p, '_> {
             false => Some(Comparer::new(self.basis.live, &shape.live, &shape.map)?),
         };
         let plan = &self.tables[parent];
+        let left_out = &mut self.chosen[parent].left_out;
         let mut steps = plan.steps.read()?;
         let all = plan.work == Work::All;
         closure::each_record(self.basis, shape, progress, |ordinal, record| {
@@ -132,7 +144,8 @@ impl<'p> Gaps<'p, '_> {
                 true => None,
                 false => steps.of(ordinal)?,
             };
-            let writes = all || step.is_some() || is_replaced;
+            let stays = is_replaced && !left_out.has(ordinal)?;
+            let writes = all || step.is_some() || stays;
             let changes = step.as_ref().map(|step| step.changes.as_slice());
             let values = changed(record.values, changes.unwrap_or_default());
             let now = Record {
@@ -181,7 +194,11 @@ impl<'p> Gaps<'p, '_> {
                 let Some(key) = gaps.reference(*at, one)? else {
                     continue;
                 };
-                if !gaps.is_present(*at, &key, looks[n].as_mut())? {
+                let is_present = match one.is_same {
+                    true => !gaps.is_left_out_for(*at, &key.was)?,
+                    false => gaps.is_present(*at, &key, looks[n].as_mut())?,
+                };
+                if !is_present {
                     let shape = &gaps.shapes[table];
                     suspects[n].add(&key.was, || shape.map.name_of(one.was))?;
                 }
@@ -252,6 +269,14 @@ impl<'p> Gaps<'p, '_> {
         }))
     }
 
+    /// True if the record with this key is left out.
+    fn is_left_out_for(&mut self, link_at: usize, key: &[Value]) -> Result<bool, TargetError> {
+        match self.links.all[link_at].wanted {
+            Some(wanted) => Ok(self.keys.fate(wanted, key)? == Some(Fate::Dropped)),
+            None => Ok(false),
+        }
+    }
+
     fn is_present(
         &mut self,
         link_at: usize,
@@ -299,16 +324,28 @@ impl<'p> Gaps<'p, '_> {
         };
         let mut steps = self.tables[table].steps.read()?;
         let basis = self.basis;
+        let mut links = self.links.of_child(table);
+        let with_same = links.any(|(_, link)| self.loses_parents(link));
+        let identity = identity_places(&shape.live, &shape.map).filter(|_| with_same);
+        let this = self;
         records::for_each_in_utf8(
             basis.reader,
             (&shape.tree, basis.schema.encoding),
             entity,
             progress,
             |ordinal, row, _| {
-                let Some(step) = steps.of(ordinal)? else {
+                let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
+                let step = steps.of(ordinal)?;
+                let is_same = step.is_none();
+                let as_it_is = match (&step, &identity) {
+                    (None, Some(identity)) if !this.chosen[table].left_out.has(ordinal)? => {
+                        Some(untouched(ordinal, row.rowid, &values, identity))
+                    }
+                    _ => None,
+                };
+                let Some(step) = step.or(as_it_is) else {
                     return Ok(());
                 };
-                let values: Vec<ValueRef<'_>> = shape.map.values(row).collect();
                 let one = One {
                     ordinal,
                     was: Record {
@@ -316,10 +353,32 @@ impl<'p> Gaps<'p, '_> {
                         values: &values,
                     },
                     step: Some(&step),
+                    is_same,
                 };
-                each(self, &one)
+                each(this, &one)
             },
         )
+    }
+}
+
+/// A step that stands for a row which is as it is to be.
+fn untouched(
+    ordinal: u64,
+    rowid: Option<i64>,
+    values: &[ValueRef<'_>],
+    identity: &[usize],
+) -> Step {
+    let key = identity.iter().map(|at| values[*at].to_owned());
+    let id = match identity {
+        [] => vec![rowid.map_or(Value::Null, Value::Integer)],
+        _ => key.collect(),
+    };
+    Step {
+        ordinal,
+        doing: Doing::Rewrite,
+        id: Some(RowId(id)),
+        columns: (0..values.len()).collect(),
+        changes: Vec::new(),
     }
 }
 
@@ -347,6 +406,8 @@ pub(super) struct One<'r> {
     pub ordinal: u64,
     pub was: Record<'r>,
     pub step: Option<&'r Step>,
+    /// Its row is as it is to be: only what is left out concerns it.
+    pub is_same: bool,
 }
 
 /// The value of a reference.

@@ -332,6 +332,11 @@ impl<'w> Keys<'w> {
         Ok(())
     }
 
+    /// True if records with this key were left out.
+    pub(super) fn has_dropped(&self, wanted: usize) -> bool {
+        !self.dropped[wanted].is_empty()
+    }
+
     /// Forgets what became of the keys of a table.
     pub(super) fn clear(&mut self, links: &Links, table: usize) -> Result<(), TargetError> {
         for (at, _) in links.of_parent(table) {

@@ -2,6 +2,7 @@
 
 use super::basis::Basis;
 use super::decide::{Found, Identity, Row, contradicts, identify};
+use super::options::Mode;
 use super::shape::TableShape;
 use crate::model::value::{Value, ValueRef};
 use crate::target::{
@@ -57,6 +58,8 @@ pub(super) struct Matcher<'d> {
     live: Option<(Lookup<'d>, Comparer<'d>)>,
     /// Keys of records that are inserted; `None`: they cannot collide.
     planned: Option<Vec<(KeyName, KeyMap<'d>)>>,
+    /// UNIQUE keys that rows get which are overwritten.
+    gained: Vec<(KeyName, KeyMap<'d>)>,
     /// Rows without a key, counted when the first such record comes.
     copies: Option<Copies>,
     fields: Vec<Field>,
@@ -80,28 +83,25 @@ impl<'d> Matcher<'d> {
             )),
             false => None,
         };
-        let planned = match may_collide {
-            true => {
-                let mut planned = Vec::new();
-                for name in map.keys() {
-                    if let Some(key) = map.key(name) {
-                        let columns = key.columns.iter();
-                        let columns: Vec<_> = columns
-                            .map(|(at, c)| (map.columns[*at].column, c.clone()))
-                            .collect();
-                        planned.push((name, sheet.key_map(table, &columns)?));
-                    }
-                }
-                Some(planned)
-            }
-            false => None,
+        let key_map = |name: KeyName| {
+            let parts = map.key(name).map_or(&[][..], |key| &key.columns);
+            let columns = parts.iter();
+            let columns: Vec<_> = columns
+                .map(|(at, c)| (map.columns[*at].column, c.clone()))
+                .collect();
+            Ok((name, sheet.key_map(table, &columns)?))
         };
+        let planned = may_collide.then(|| map.keys().into_iter().map(key_map).collect());
+        let overwrites = has_rows && basis.mode() == Mode::Replace;
+        let unique = (0..map.unique.len()).filter(|_| overwrites);
+        let gained = unique.map(|at| key_map(KeyName::Unique(at)));
         Ok(Self {
             basis,
             shape,
             asked: shape.asked(basis.options.matching),
             live,
-            planned,
+            planned: planned.transpose()?,
+            gained: gained.collect::<Result<_, TargetError>>()?,
             copies: None,
             fields: Vec::new(),
         })
@@ -269,6 +269,41 @@ impl<'d> Matcher<'d> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that a row gets the values of a record, but for its primary key.
+    pub(super) fn updates(&mut self, id: &RowId, record: Record<'_>) -> Result<(), TargetError> {
+        let map = &self.shape.map;
+        let primary = map.primary.as_ref().map(crate::target::Key::positions);
+        let primary = primary.unwrap_or_default();
+        let kept = self.values(id, &primary)?;
+        for (name, keys) in &mut self.gained {
+            let at = map.key(*name).map(crate::target::Key::positions);
+            let value = |at: &usize| match primary.iter().position(|other| other == at) {
+                Some(place) => kept[place].clone(),
+                None => record.value(*at).to_owned(),
+            };
+            let key: Vec<Value> = at.unwrap_or_default().iter().map(value).collect();
+            if !key.contains(&Value::Null) {
+                keys.add(&key, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a row that is overwritten gets this UNIQUE key of a record.
+    pub(super) fn is_gained(
+        &mut self,
+        name: KeyName,
+        record: Record<'_>,
+    ) -> Result<bool, TargetError> {
+        let at = self.shape.map.key(name).map(crate::target::Key::positions);
+        let key = record.whole(&at.unwrap_or_default());
+        let mut gained = self.gained.iter_mut();
+        match (gained.find(|(other, _)| *other == name), key) {
+            (Some((_, keys)), Some(key)) => keys.has(&key),
+            _ => Ok(false),
+        }
     }
 
     /// A record that no key tells from others: it is there if a copy is left that no other claimed.

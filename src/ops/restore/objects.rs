@@ -41,7 +41,11 @@ pub(super) fn of_made(
     };
     let there = |object: &&SchemaObject| {
         let mut objects = basis.view.schema.objects.iter();
-        objects.any(|o| o.name.eq_ignore_ascii_case(&object.name))
+        // Triggers have names of their own.
+        let is_trigger = |o: &SchemaObject| o.kind == ObjectKind::Trigger;
+        objects.any(|o| {
+            is_trigger(o) == is_trigger(object) && o.name.eq_ignore_ascii_case(&object.name)
+        })
     };
     basis
         .schema

@@ -7,6 +7,7 @@ use super::links::{Reference, references};
 use super::lost_keys::{Lost, places};
 use super::plan::TablePlan;
 use super::report::Conflict;
+use super::scope::Chosen;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::schema::Table;
@@ -18,6 +19,7 @@ pub(super) fn find(
     basis: &Basis<'_>,
     shapes: &[TableShape],
     tables: &[TablePlan<'_>],
+    chosen: &mut [Chosen<'_>],
     sheet: &Worksheet,
     conflicts: &mut Conflicts,
     progress: &mut dyn Progress,
@@ -57,7 +59,7 @@ pub(super) fn find(
                 basis,
                 child,
                 &reference,
-                (&shapes[at], &tables[at]),
+                (&shapes[at], &tables[at], &mut chosen[at]),
                 sheet,
                 conflicts,
                 progress,
@@ -71,7 +73,7 @@ fn of_child(
     basis: &Basis<'_>,
     child: &Table,
     reference: &Reference,
-    (parent, plan): (&TableShape, &TablePlan<'_>),
+    (parent, plan, chosen): (&TableShape, &TablePlan<'_>, &mut Chosen<'_>),
     sheet: &Worksheet,
     conflicts: &mut Conflicts,
     progress: &mut dyn Progress,
@@ -94,6 +96,7 @@ fn of_child(
                 .whole(&mapped)
                 .filter(|_| !by_steps || step.is_some())
             {
+                Some(_) if chosen.left_out.has(ordinal)? => Ok(()),
                 Some(key) => present.add(&key, 0),
                 None => Ok(()),
             }

@@ -21,7 +21,7 @@ use crate::model::row::RowRef;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
 use crate::target::{
-    Field, KeyMap, KeyName, LiveRow, LiveWriter, Record, SpilledContent, Steps, TargetError, Trial,
+    Field, KeyMap, KeyName, LiveRow, Record, SpilledContent, Steps, TargetError, Trial, Tried,
     Worksheet,
 };
 
@@ -69,7 +69,7 @@ pub(super) struct Pass<'p, 's> {
 pub(super) struct Tools<'t> {
     pub matcher: Matcher<'t>,
     pub new_ids: NewIds,
-    pub tried: Option<LiveWriter<'t>>,
+    pub tried: Option<Tried<'t>>,
     /// Rows that a record writes: no second one may.
     pub written: KeyMap<'t>,
     /// Whether references of the table may have to change.
@@ -148,7 +148,7 @@ impl<'p> Pass<'p, '_> {
         let may_collide = !shape.same_keys || shape.map.declared.is_some() || translates || decides;
         let tried = match shape.made {
             true => None,
-            false => trial.writer(
+            false => trial.of(
                 &basis.view.schema,
                 &shape.live,
                 &shape.map,

@@ -16,7 +16,7 @@ use super::{candidates, findings, objects, orphans, replacement};
 use crate::error::Error;
 use crate::model::schema::SchemaObject;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{RowList, Steps, Trial, Worksheet};
+use crate::target::{Record, RowList, Steps, Trial, Worksheet};
 
 /// What is done with the records of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +184,13 @@ impl<'p> Planner<'p> {
     fn table(&mut self, at: usize, progress: &mut dyn Progress) -> Result<(), Error> {
         let (basis, shape) = (self.basis, &self.shapes[at]);
         if shape.is_replaced(basis.mode()) {
-            let plan = replacement::plan(basis, self.sheet, self.trial, shape, progress)?;
+            let (chosen, keys, links) = (&mut self.chosen[at], &mut self.keys, self.links);
+            let mut left_out = |ordinal: u64, record: Record<'_>| {
+                chosen.left_out.add(ordinal)?;
+                keys.drop_record(links, at, record)
+            };
+            let (sheet, trial) = (self.sheet, self.trial);
+            let plan = replacement::plan(basis, sheet, trial, shape, &mut left_out, progress)?;
             self.tables[at] = plan;
             return Ok(());
         }
@@ -248,7 +254,7 @@ impl<'p> Planner<'p> {
         let is_tried = !shape.made
             && self
                 .trial
-                .writer(
+                .of(
                     &basis.view.schema,
                     &shape.live,
                     &shape.map,
@@ -361,7 +367,7 @@ impl<'p> Planner<'p> {
         Ok(answered)
     }
 
-    fn finish(self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
+    fn finish(mut self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
         let (basis, shapes) = (self.basis, self.shapes);
         let mut conflicts = Conflicts::default();
         for at in &self.endless {
@@ -373,6 +379,7 @@ impl<'p> Planner<'p> {
             basis,
             shapes,
             &self.tables,
+            &mut self.chosen,
             self.sheet,
             &mut conflicts,
             progress,

@@ -13,14 +13,18 @@ use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::ValueRef;
 use crate::progress::Progress;
-use crate::target::{Doing, Field, LiveWriter, Record, RowId, Step, TargetError, Trial, Worksheet};
+use crate::target::{Doing, Field, Record, RowId, Step, TargetError, Trial, Tried, Worksheet};
 
-/// Plans it. Errors: `Store`, `Target`, `Cancelled`.
+/// Notes that a record is left out: nothing may refer to it.
+pub(super) type LeaveOut<'l> = dyn FnMut(u64, Record<'_>) -> Result<(), TargetError> + 'l;
+
+/// Plans it; `left_out`: of records that the table refuses. Errors: `Store`, `Target`, `Cancelled`.
 pub(super) fn plan<'w>(
     basis: &Basis<'_>,
     sheet: &'w Worksheet,
     trial: &Trial,
     shape: &TableShape,
+    left_out: &mut LeaveOut<'_>,
     progress: &mut dyn Progress,
 ) -> Result<TablePlan<'w>, Error> {
     let mut plan = TablePlan {
@@ -42,7 +46,7 @@ pub(super) fn plan<'w>(
         plan.is_emptied = false;
         return Ok(plan);
     }
-    let tried = trial.writer(
+    let tried = trial.of(
         &basis.view.schema,
         &shape.live,
         &shape.map,
@@ -60,12 +64,12 @@ pub(super) fn plan<'w>(
         plan.is_emptied = false;
         plan.tally.report.inserted = 0;
         plan.tally.report.bytes = 0;
-        meet_all(basis, shape, &mut plan, tried, rows, progress)?;
+        meet_all(basis, shape, &mut plan, tried, rows, left_out, progress)?;
         return Ok(plan);
     }
     plan.tally.report.deleted = basis.live.count(&shape.live.name)?;
     if tried.is_some() || !shape.map.dropped.is_empty() {
-        try_all(basis, shape, &mut plan, tried, progress)?;
+        try_all(basis, shape, &mut plan, tried, left_out, progress)?;
     }
     Ok(plan)
 }
@@ -75,8 +79,9 @@ fn meet_all(
     basis: &Basis<'_>,
     shape: &TableShape,
     plan: &mut TablePlan<'_>,
-    mut tried: Option<LiveWriter<'_>>,
+    mut tried: Option<Tried<'_>>,
     mut rows: Rows<'_>,
+    left_out: &mut LeaveOut<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let mut fields = Vec::new();
@@ -104,13 +109,15 @@ fn meet_all(
             plan.tally.report.same += 1;
             return Ok(());
         }
-        match tried.as_mut().map(|writer| writer.insert(record, content)) {
-            Some(Err(TargetError::Constraint { cause, .. })) => {
-                refused(basis, shape, &mut plan.tally, record, cause.message);
-                return Ok(());
-            }
-            Some(Err(error)) => return Err(error),
-            None | Some(Ok(())) => {}
+        if let Some(tried) = &mut tried
+            && let Some(refusal) = tried.insert(record, content)?
+        {
+            refused(basis, shape, &mut plan.tally, record, refusal.reason);
+            return match live {
+                // The row stays.
+                Some(_) => Ok(()),
+                None => left_out(ordinal, record),
+            };
         }
         let report = &mut plan.tally.report;
         let Some(live) = live else {
@@ -143,7 +150,8 @@ fn try_all(
     basis: &Basis<'_>,
     shape: &TableShape,
     plan: &mut TablePlan<'_>,
-    mut tried: Option<LiveWriter<'_>>,
+    mut tried: Option<Tried<'_>>,
+    left_out: &mut LeaveOut<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let Some(entity) = shape.entity(basis) else {
@@ -161,14 +169,12 @@ fn try_all(
                 rowid: shape.map.rowid(row),
                 values: &values,
             };
-            match tried.as_mut().map(|writer| writer.insert(record, content)) {
-                Some(Err(TargetError::Constraint { cause, .. })) => {
-                    plan.tally.report.inserted -= 1;
-                    refused(basis, shape, &mut plan.tally, record, cause.message);
-                    return Ok(());
-                }
-                Some(Err(error)) => return Err(error),
-                None | Some(Ok(())) => {}
+            if let Some(tried) = &mut tried
+                && let Some(refusal) = tried.insert(record, content)?
+            {
+                plan.tally.report.inserted -= 1;
+                refused(basis, shape, &mut plan.tally, record, refusal.reason);
+                return left_out(ordinal, record);
             }
             let dropped = shape.map.dropped.iter();
             for (lost, (_, slot)) in plan.tally.lost.iter_mut().zip(dropped) {

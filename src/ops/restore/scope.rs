@@ -168,8 +168,10 @@ fn place<'b>(
         return None;
     }
     let mut objects = live.objects.iter();
-    let in_the_way =
-        objects.find(|o| o.kind != ObjectKind::Table && o.name.eq_ignore_ascii_case(&stored.name));
+    let in_the_way = objects.find(|o| {
+        matches!(o.kind, ObjectKind::View | ObjectKind::Index)
+            && o.name.eq_ignore_ascii_case(&stored.name)
+    });
     if let (None, Some(object), Some(_)) = (there, in_the_way, role) {
         let kind = match object.kind {
             ObjectKind::View => "a view",

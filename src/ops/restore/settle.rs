@@ -84,6 +84,9 @@ impl<'p> Gaps<'p, '_> {
         suspect: &mut Suspects<'p>,
     ) -> Result<bool, TargetError> {
         let is_inserted = one.step.is_some_and(|step| step.doing == Doing::Insert);
+        if one.is_same {
+            return Ok(false);
+        }
         let key = self.reference(suspect.link, one)?;
         let Some(key) = key.filter(|_| is_inserted) else {
             return Ok(false);
@@ -209,7 +212,9 @@ impl<'p> Gaps<'p, '_> {
         let plan = &mut self.tables[table];
         plan.steps.remove(one.ordinal)?;
         let report = &mut plan.tally.report;
-        report.bytes = report.bytes.saturating_sub(written(one, step));
+        if !one.is_same {
+            report.bytes = report.bytes.saturating_sub(written(one, step));
+        }
         let is_insert = step.doing == Doing::Insert;
         if is_insert || is_missing {
             report.skipped += 1;
@@ -231,7 +236,10 @@ impl<'p> Gaps<'p, '_> {
             }
             Doing::Fill => report.filled -= 1,
             Doing::Update | Doing::Rewrite => {
-                report.updated -= 1;
+                match one.is_same {
+                    true => report.same -= 1,
+                    false => report.updated -= 1,
+                }
                 // A replaced table equals the snapshot but for what is left out.
                 if is_missing
                     && self.shapes[table].is_replaced(self.basis.mode())
@@ -240,6 +248,7 @@ impl<'p> Gaps<'p, '_> {
                     report.deleted += 1;
                     plan.deletions.add(id)?;
                     self.keys.drop_record(self.links, table, one.was)?;
+                    self.chosen[table].left_out.add(one.ordinal)?;
                 }
             }
         }
@@ -298,9 +307,6 @@ impl Draft {
             return Ok(());
         };
         let decided: Vec<usize> = self.step.changes.iter().map(|(at, _)| *at).collect();
-        if decided.is_empty() {
-            return Ok(());
-        }
         let row = rows.values(&id, &decided)?;
         let mut equal = Vec::new();
         for ((at, value), there) in self.step.changes.iter().zip(row) {

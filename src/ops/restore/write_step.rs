@@ -4,7 +4,7 @@ use super::decide::{Row, RowAction, decide};
 use super::keys::{Changes, Translated, changed};
 use super::pass::{One, Pass, Tally, Tools, bytes, remapped};
 use crate::model::value::{Value, ValueRef};
-use crate::target::{Doing, KeyName, LiveWriter, Record, SpilledContent, Step, TargetError};
+use crate::target::{Doing, KeyName, Record, Refusal, RowId, SpilledContent, Step, TargetError};
 
 impl Pass<'_, '_> {
     /// A record whose row is there.
@@ -52,7 +52,18 @@ impl Pass<'_, '_> {
             self.unsettled(one, true)?;
             return self.conflict(record, &rows, reason, tools, tally);
         }
-        tools.written.add(&id.0, 0)?;
+        if let Some(refusal) = self.refusal(record, id, &columns, tools, content)? {
+            self.unsettled(one, true)?;
+            let mut rows: Vec<Row> = refusal.rows.into_iter().map(Row::Live).collect();
+            rows.insert(0, row.clone());
+            return self.conflict(record, &rows, refusal.reason, tools, tally);
+        }
+        if doing == Doing::Update {
+            tools.matcher.updates(id, record)?;
+        }
+        tools
+            .written
+            .add(&id.0, i64::from(doing == Doing::Update))?;
         match doing {
             Doing::Fill => tally.report.filled += 1,
             _ => tally.report.updated += 1,
@@ -93,11 +104,45 @@ impl Pass<'_, '_> {
             }
             let mut rows = tools.matcher.rows(name, record, content)?;
             rows.retain(|other| other != row);
-            if !rows.is_empty() {
+            let mut taken = tools.matcher.is_gained(name, record)?;
+            for other in &rows {
+                // What an overwritten row had is free.
+                taken |= match other {
+                    Row::Live(id) => tools.written.get(&id.0)?.is_none_or(|e| e.mark == 0),
+                    Row::Planned(_) => true,
+                };
+            }
+            if taken {
                 return Ok(Some((name, rows)));
             }
         }
         Ok(None)
+    }
+
+    /// Why a row would not take these columns of a record.
+    fn refusal(
+        &self,
+        record: Record<'_>,
+        id: &RowId,
+        columns: &[usize],
+        tools: &mut Tools<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Option<Refusal>, TargetError> {
+        let Some(tried) = &mut tools.tried else {
+            return Ok(None);
+        };
+        let all: Vec<usize> = (0..record.values.len()).collect();
+        let there = tools.matcher.values(id, &all)?;
+        let value = |at: &usize| match columns.contains(at) {
+            true => record.value(*at),
+            false => there[*at].as_ref(),
+        };
+        let values: Vec<ValueRef<'_>> = all.iter().map(value).collect();
+        let now = Record {
+            rowid: record.rowid,
+            values: &values,
+        };
+        tried.insert_beside(self.basis.live, now, Some(id), content)
     }
 
     /// A record that has no row.
@@ -147,9 +192,12 @@ impl Pass<'_, '_> {
             rowid: one.was.rowid,
             values: &values,
         };
-        if let Some(why) = refusal(tools.tried.as_mut(), record, content)? {
+        if let Some(tried) = &mut tools.tried
+            && let Some(refusal) = tried.insert_beside(self.basis.live, record, None, content)?
+        {
             self.unsettled(one, true)?;
-            return self.conflict(record, &[], why, tools, tally);
+            let rows: Vec<Row> = refusal.rows.into_iter().map(Row::Live).collect();
+            return self.conflict(record, &rows, refusal.reason, tools, tally);
         }
         tools.matcher.inserts(one.ordinal, record)?;
         let is = |columns: &[usize]| {
@@ -211,11 +259,15 @@ impl Pass<'_, '_> {
                 _ => false,
             });
             // The declared key need not be unique.
-            if name == KeyName::Declared || asked.contains(&name) || changes {
+            if name == KeyName::Declared || changes {
                 continue;
             }
-            let rows = tools.matcher.rows(name, record, content)?;
-            if rows.is_empty() {
+            let is_gained = tools.matcher.is_gained(name, record)?;
+            let rows = match asked.contains(&name) {
+                true => Vec::new(),
+                false => tools.matcher.rows(name, record, content)?,
+            };
+            if rows.is_empty() && !is_gained {
                 continue;
             }
             if name == KeyName::Primary && shape.has_surrogate_id() {
@@ -245,17 +297,4 @@ fn difference(was: Record<'_>, now: Record<'_>) -> Changes {
     changed
         .map(|(at, (_, b))| (at, ValueRef::to_owned(*b)))
         .collect()
-}
-
-/// Why the live table would refuse a record; `None` if it would not, or that was not to be tried.
-fn refusal(
-    tried: Option<&mut LiveWriter<'_>>,
-    record: Record<'_>,
-    content: &mut dyn SpilledContent,
-) -> Result<Option<String>, TargetError> {
-    match tried.map(|writer| writer.insert(record, content)) {
-        None | Some(Ok(())) => Ok(None),
-        Some(Err(TargetError::Constraint { cause, .. })) => Ok(Some(cause.message)),
-        Some(Err(error)) => Err(error),
-    }
 }

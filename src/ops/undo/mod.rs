@@ -20,7 +20,7 @@ use crate::ops::safety;
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress};
 use crate::store::StoreReader;
-use crate::target::{CheckLevel, LiveDatabase, TargetError, Worksheet};
+use crate::target::{CheckLevel, Hold, LiveDatabase, TargetError, Worksheet};
 
 /// Plans that are made before a database counts as too busy to be written.
 const TRIES: u32 = 3;
@@ -201,7 +201,7 @@ fn attempt(
     progress: &mut dyn Progress,
 ) -> Result<bool, Error> {
     let live = restored.live;
-    let view = live.begin_view()?;
+    let view = live.begin_view(Hold::Free)?;
     let sheet = Worksheet::new(live).inspect_err(|_| live.roll_back())?;
     let plan = Plan::make(restored, &view, &sheet, progress).inspect_err(|_| live.roll_back())?;
     if !live.end_view(&view)? {
