@@ -121,8 +121,8 @@ pub(super) enum RowAction {
     Update(Vec<usize>),
 }
 
-/// What becomes of a record whose row is there. `fields` compares the row with it; with `other_id` the
-/// primary key does not count.
+/// What becomes of a record whose row is there. `fields` compares the row with it; the primary key does
+/// not count with `other_id`, nor where it is not written.
 pub(super) fn decide(
     map: &ColumnMap,
     fields: &[Field],
@@ -130,7 +130,8 @@ pub(super) fn decide(
     mode: Mode,
     deleted_only: bool,
 ) -> RowAction {
-    let primary = map.primary.as_ref().filter(|_| other_id);
+    let leaves_key = other_id || mode == Mode::Replace;
+    let primary = map.primary.as_ref().filter(|_| leaves_key);
     let counts = |at: &usize| !primary.is_some_and(|key| key.columns.iter().any(|(c, _)| c == at));
     let differing = |at: &usize| fields.get(*at).is_some_and(|field| *field != Field::Equal);
     let different: Vec<usize> = (0..fields.len())
@@ -139,10 +140,6 @@ pub(super) fn decide(
     if different.is_empty() {
         return RowAction::Same;
     }
-    let in_primary = |at: &usize| {
-        let key = map.primary.as_ref();
-        key.is_some_and(|key| key.columns.iter().any(|(c, _)| c == at))
-    };
     match mode {
         _ if deleted_only => RowAction::Skip,
         Mode::Add => RowAction::Skip,
@@ -156,14 +153,7 @@ pub(super) fn decide(
                 columns => RowAction::Fill(columns),
             }
         }
-        Mode::Replace => match different
-            .into_iter()
-            .filter(|at| !in_primary(at))
-            .collect::<Vec<_>>()
-        {
-            none if none.is_empty() => RowAction::Skip,
-            columns => RowAction::Update(columns),
-        },
+        Mode::Replace => RowAction::Update(different),
     }
 }
 
