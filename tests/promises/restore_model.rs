@@ -7,6 +7,7 @@
 mod by_hand;
 mod case;
 mod compare;
+mod cycles;
 mod draw;
 mod edits;
 mod identity;

@@ -149,12 +149,7 @@ impl<'w> Answers<'w> {
         key: &[Value],
         in_snapshot: bool,
     ) -> Result<Answer, TargetError> {
-        let place = self.by_link[link_at].get(key)?;
-        let decision = place.and_then(|entry| {
-            let at = usize::try_from(entry.mark).ok()?;
-            self.decisions.get(at)
-        });
-        let Some(decision) = decision else {
+        let Some(decision) = self.decision(link_at, key)? else {
             return Ok(match self.others {
                 Some(OnMissing::Create) if in_snapshot => Answer::Create,
                 Some(OnMissing::Skip) => Answer::Skip,
@@ -166,6 +161,7 @@ impl<'w> Answers<'w> {
             Choice::Create(values) if values.is_empty() && in_snapshot => Answer::Create,
             Choice::Create(values) if values.is_empty() => Answer::None,
             Choice::Create(values) => {
+                let values = values.clone();
                 let link = &links.all[link_at];
                 let parent = parent_table(basis, shapes, link);
                 let name = |(at, _): &(usize, _)| parent.columns[*at].name.clone();
@@ -176,7 +172,7 @@ impl<'w> Answers<'w> {
                     .zip(key.iter().cloned());
                 let given = Given {
                     table: parent.name.clone(),
-                    values: keyed.chain(values.iter().cloned()).collect(),
+                    values: keyed.chain(values).collect(),
                 };
                 if self.given.contains(&given) {
                     return Ok(Answer::None);
@@ -193,15 +189,37 @@ impl<'w> Answers<'w> {
 
     /// True if the records of a value are left out.
     pub(super) fn skips(&mut self, link_at: usize, key: &[Value]) -> Result<bool, TargetError> {
-        let place = self.by_link[link_at].get(key)?;
-        let decision = place.and_then(|entry| {
-            let at = usize::try_from(entry.mark).ok()?;
-            self.decisions.get(at)
-        });
-        Ok(match decision {
+        Ok(match self.decision(link_at, key)? {
             Some(decision) => decision.choice == Choice::Skip,
             None => self.others == Some(OnMissing::Skip),
         })
+    }
+
+    /// What is decided to stand for a value: a key, or nothing at all. `None`: neither.
+    pub(super) fn stand_in(
+        &mut self,
+        link_at: usize,
+        key: &[Value],
+    ) -> Result<Option<Answer>, TargetError> {
+        let choice = self.decision(link_at, key)?.map(|one| &one.choice);
+        Ok(match choice {
+            Some(Choice::Map(values)) => Some(Answer::Map(values.clone())),
+            Some(Choice::Null) => Some(Answer::Null),
+            Some(_) => None,
+            None => (self.others == Some(OnMissing::Null)).then_some(Answer::Null),
+        })
+    }
+
+    fn decision(
+        &mut self,
+        link_at: usize,
+        key: &[Value],
+    ) -> Result<Option<&Decision>, TargetError> {
+        let place = self.by_link[link_at].get(key)?;
+        Ok(place.and_then(|entry| {
+            let at = usize::try_from(entry.mark).ok()?;
+            self.decisions.get(at)
+        }))
     }
 
     /// True if a row of given values has this key.

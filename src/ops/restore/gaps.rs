@@ -29,9 +29,17 @@ pub(super) struct Gaps<'p, 's> {
     pub chosen: &'s mut [Chosen<'p>],
     pub answers: &'s mut Answers<'p>,
     /// Keys of the records that are inserted, by link; `None`: not gathered yet.
-    pub planned: Vec<Option<KeyMap<'p>>>,
+    pub planned: Vec<Option<Gathered<'p>>>,
     /// Rows of the table that is looked at, where some of their columns are written.
     pub rows: Option<Comparer<'p>>,
+}
+
+/// Keys of a parent, for one link.
+pub(super) struct Gathered<'p> {
+    /// Those that rows get.
+    gained: KeyMap<'p>,
+    /// Those that overwritten rows had.
+    had: KeyMap<'p>,
 }
 
 /// What one look at a table came to.
@@ -130,7 +138,8 @@ impl<'p> Gaps<'p, '_> {
             return Ok(());
         }
         let (shape, mapped) = (&self.shapes[parent], &self.links.wanted[wanted].mapped);
-        let mut keys = self.sheet.key_map(&shape.live, &link.parent_columns)?;
+        let mut gained = self.sheet.key_map(&shape.live, &link.parent_columns)?;
+        let mut had = self.sheet.key_map(&shape.live, &link.parent_columns)?;
         let rows = match shape.made {
             true => None,
             false => Some(Comparer::new(self.basis.live, &shape.live, &shape.map)?),
@@ -155,16 +164,21 @@ impl<'p> Gaps<'p, '_> {
             let key = match &step {
                 // A row gets values, but keeps its primary key.
                 Some(step) if step.doing != Doing::Insert && !is_replaced => {
+                    if let (Some(rows), Some(id)) = (&rows, &step.id)
+                        && step.columns.iter().any(|at| mapped.contains(at))
+                    {
+                        had.add(&rows.values(id, mapped)?, 0)?;
+                    }
                     key_of_row(rows.as_ref(), step, now, mapped)?
                 }
                 _ => now.whole(mapped),
             };
             match key.filter(|_| writes) {
-                Some(key) => keys.add(&key, 0),
+                Some(key) => gained.add(&key, 0),
                 None => Ok(()),
             }
         })?;
-        self.planned[link_at] = Some(keys);
+        self.planned[link_at] = Some(Gathered { gained, had });
         Ok(())
     }
 
@@ -298,13 +312,17 @@ impl<'p> Gaps<'p, '_> {
         if !was_moved && matches!(fate, Some(Fate::Absent | Fate::Dropped)) {
             return Ok(false);
         }
-        if let Some(targets) = targets
-            && targets.has(&key.now)?
-        {
+        let planned = &mut self.planned[link_at];
+        let (mut is_gained, mut is_lost) = (false, false);
+        if let Some(planned) = planned {
+            is_gained = planned.gained.has(&key.now)?;
+            is_lost = planned.had.has(&key.now)?;
+        }
+        if is_gained {
             return Ok(true);
         }
-        if let Some(planned) = &mut self.planned[link_at]
-            && planned.has(&key.now)?
+        if let Some(targets) = targets.filter(|_| !is_lost)
+            && targets.has(&key.now)?
         {
             return Ok(true);
         }

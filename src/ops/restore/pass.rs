@@ -265,11 +265,15 @@ impl<'p> Pass<'p, '_> {
                 Ok(())
             }
             Verdict::Row { row, other_id } => {
-                self.note_row(one, record, &row, other_id, in_scope, tools, tally)?;
-                match in_scope {
-                    true => self.row(one, record, &row, other_id, tools, tally, content),
-                    false => Ok(()),
-                }
+                let fields = tools.matcher.fields().to_vec();
+                let settled =
+                    !in_scope || self.row(one, record, &row, other_id, tools, tally, content)?;
+                let at = Place {
+                    row: &row,
+                    fields: &fields,
+                    other_id,
+                };
+                self.note_row(one, record, &at, (in_scope, settled), tools, tally)
             }
             Verdict::Doubtful { row, missing } => {
                 self.keys
@@ -311,19 +315,18 @@ impl<'p> Pass<'p, '_> {
         is_equal(&live, record, content, &mut tools.fields)
     }
 
-    /// Notes the key of a record's row, for those that refer to the record.
-    #[expect(clippy::too_many_arguments, reason = "one call, in one place")]
+    /// Notes the key of a record's row, for those that refer to the record: none if the record contradicts
+    /// the database.
     fn note_row(
         &mut self,
         one: &One<'_>,
         record: Record<'_>,
-        row: &Row,
-        other_id: bool,
-        in_scope: bool,
+        at: &Place<'_>,
+        (in_scope, settled): (bool, bool),
         tools: &mut Tools<'_>,
         tally: &mut Tally,
     ) -> Result<(), TargetError> {
-        let fields = tools.matcher.fields().to_vec();
+        let (row, fields) = (at.row, at.fields);
         let planned = match row {
             Row::Planned(ordinal) => tools.matcher.planned_values(*ordinal, record)?,
             Row::Live(_) => Vec::new(),
@@ -364,8 +367,11 @@ impl<'p> Pass<'p, '_> {
                 }
             }
         };
-        self.keys.moved(self.links, self.table, one.was, &is)?;
-        if other_id && in_scope {
+        match settled {
+            true => self.keys.moved(self.links, self.table, one.was, &is)?,
+            false => self.unsettled(one, in_scope)?,
+        }
+        if at.other_id && in_scope {
             let shape = self.shape();
             let primary = shape.map.primary.as_ref();
             let at = primary
@@ -376,6 +382,15 @@ impl<'p> Pass<'p, '_> {
         }
         Ok(())
     }
+}
+
+/// The row that a record means.
+struct Place<'r> {
+    row: &'r Row,
+    /// How it compares with the record.
+    fields: &'r [Field],
+    /// It has another primary key.
+    other_id: bool,
 }
 
 /// A record of the snapshot.

@@ -3,7 +3,7 @@
 
 use super::answers::Answer;
 use super::gaps::{Found, Gaps, One, Reference};
-use super::keys::{Fate, stored_in};
+use super::keys::{Changes, Fate, stored_in};
 use super::links::{Link, Links, Parent};
 use super::pass::bytes;
 use super::shape::TableShape;
@@ -30,14 +30,16 @@ impl<'p> Gaps<'p, '_> {
                 drop: false,
                 altered: false,
             };
-            // A record that is left out for one reference is not asked about the others.
+            // A record that is left out for one reference is not asked about the others; with what was
+            // decided about them, it may be a row that is there.
             for suspect in suspects.iter_mut() {
                 draft.drop |= gaps.is_left_out(one, suspect)?;
             }
-            if !draft.drop {
-                for suspect in suspects.iter_mut() {
-                    found.created |= gaps.settle_one(one, suspect, &mut draft)?;
-                }
+            for suspect in suspects.iter_mut() {
+                found.created |= match draft.drop && !draft.altered {
+                    true => gaps.looks_anew_with(one, suspect)?,
+                    false => gaps.settle_one(one, suspect, &mut draft)?,
+                };
             }
             if draft.altered {
                 gaps.compare(table, &mut draft)?;
@@ -117,7 +119,10 @@ impl<'p> Gaps<'p, '_> {
         let Some(key) = self.reference(suspect.link, one)? else {
             return Ok(false);
         };
-        if !suspect.has(&key.was)? || self.answers.is_applied(suspect.link, &key.was)? {
+        let is_insert = draft.step.doing == Doing::Insert;
+        if !suspect.has(&key.was)?
+            || (is_insert && self.answers.is_applied(suspect.link, &key.was)?)
+        {
             return Ok(false);
         }
         let (basis, shapes, links) = (self.basis, self.shapes, self.links);
@@ -143,25 +148,45 @@ impl<'p> Gaps<'p, '_> {
                 false => suspect.undecided(&key.was)?,
             },
             Answer::Give => return Ok(true),
-            Answer::Null if suspect.nulls.is_empty() => suspect.undecided(&key.was)?,
-            Answer::Map(values) => {
-                let changes: Vec<_> = link.columns.iter().copied().zip(values.clone()).collect();
-                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
-                    return Ok(true);
-                }
-                draft.set(&changes);
-            }
-            Answer::Null => {
-                let nulls = suspect.nulls.iter();
-                let changes: Vec<_> = nulls.map(|at| (*at, Value::Null)).collect();
-                if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
-                    return Ok(true);
-                }
-                draft.set(&changes);
-            }
             Answer::Skip => draft.release(link),
+            answer @ (Answer::Map(_) | Answer::Null) => {
+                let changes = stand_in(link, suspect, answer);
+                if changes.is_empty() {
+                    suspect.undecided(&key.was)?;
+                } else if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
+                    return Ok(true);
+                } else {
+                    draft.set(&changes);
+                }
+            }
         }
         Ok(false)
+    }
+
+    /// Has a record that is left out for another reference looked at anew with what stands for this one.
+    fn looks_anew_with(
+        &mut self,
+        one: &One<'_>,
+        suspect: &mut Suspects<'p>,
+    ) -> Result<bool, TargetError> {
+        let (Some(key), Some(step)) = (self.reference(suspect.link, one)?, one.step) else {
+            return Ok(false);
+        };
+        let link = &self.links.all[suspect.link];
+        let fate = match link.wanted {
+            Some(wanted) => self.keys.fate(wanted, &key.was)?,
+            None => None,
+        };
+        let in_snapshot = suspect.is_in_snapshot(&key.was)?;
+        let is_carried = link.in_snapshot && fate.is_none() && !in_snapshot && !key.is_mixed;
+        if !suspect.has(&key.was)? || fate == Some(Fate::Dropped) || is_carried {
+            return Ok(false);
+        }
+        let Some(answer) = self.answers.stand_in(suspect.link, &key.was)? else {
+            return Ok(false);
+        };
+        let changes = stand_in(link, suspect, answer);
+        Ok(!changes.is_empty() && self.looks_anew(suspect.link, &key, step.doing, &changes)?)
     }
 
     /// Has records looked at anew with what was decided to stand for a reference: they may mean other rows
@@ -253,6 +278,17 @@ impl<'p> Gaps<'p, '_> {
             }
         }
         Ok(false)
+    }
+}
+
+/// The columns of a reference with what is decided to stand in them; none if they may not be NULL.
+fn stand_in(link: &Link, suspect: &Suspects<'_>, answer: Answer) -> Changes {
+    match answer {
+        Answer::Map(values) => link.columns.iter().copied().zip(values).collect(),
+        _ => {
+            let nulls = suspect.nulls.iter();
+            nulls.map(|at| (*at, Value::Null)).collect()
+        }
     }
 }
 

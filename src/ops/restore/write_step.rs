@@ -7,7 +7,7 @@ use crate::model::value::{Value, ValueRef};
 use crate::target::{Doing, KeyName, Record, Refusal, RowId, SpilledContent, Step, TargetError};
 
 impl Pass<'_, '_> {
-    /// A record whose row is there.
+    /// A record whose row is there. False if it contradicts the database.
     #[expect(clippy::too_many_arguments, reason = "one call, in one place")]
     pub(super) fn row(
         &mut self,
@@ -18,7 +18,7 @@ impl Pass<'_, '_> {
         tools: &mut Tools<'_>,
         tally: &mut Tally,
         content: &mut dyn SpilledContent,
-    ) -> Result<(), TargetError> {
+    ) -> Result<bool, TargetError> {
         let (basis, shape) = (self.basis, self.shape());
         let deleted_only = basis.options.deleted_only;
         let fields = tools.matcher.fields();
@@ -26,11 +26,11 @@ impl Pass<'_, '_> {
         let (doing, columns) = match action {
             RowAction::Same => {
                 tally.report.same += 1;
-                return Ok(());
+                return Ok(true);
             }
             RowAction::Skip => {
                 self.leave(true, tally);
-                return Ok(());
+                return Ok(true);
             }
             RowAction::Fill(columns) => (Doing::Fill, columns),
             RowAction::Update(columns) => (Doing::Update, columns),
@@ -41,22 +41,25 @@ impl Pass<'_, '_> {
         };
         if is_written {
             let reason = "its row is written by another record already".to_owned();
-            return self.conflict(record, std::slice::from_ref(row), reason, tools, tally);
+            self.conflict(record, std::slice::from_ref(row), reason, tools, tally)?;
+            return Ok(false);
         }
-        let Row::Live(id) = row else { return Ok(()) };
+        let Row::Live(id) = row else {
+            return Ok(true);
+        };
         if doing == Doing::Update
             && let Some((name, rows)) =
                 self.taken_by_another(record, row, &columns, tools, content)?
         {
             let reason = format!("its key {} is taken by another row", self.names(&[name]));
-            self.unsettled(one, true)?;
-            return self.conflict(record, &rows, reason, tools, tally);
+            self.conflict(record, &rows, reason, tools, tally)?;
+            return Ok(false);
         }
         if let Some(refusal) = self.refusal(record, id, &columns, tools, content)? {
-            self.unsettled(one, true)?;
             let mut rows: Vec<Row> = refusal.rows.into_iter().map(Row::Live).collect();
             rows.insert(0, row.clone());
-            return self.conflict(record, &rows, refusal.reason, tools, tally);
+            self.conflict(record, &rows, refusal.reason, tools, tally)?;
+            return Ok(false);
         }
         if doing == Doing::Update {
             tools.matcher.updates(id, record)?;
@@ -80,7 +83,8 @@ impl Pass<'_, '_> {
             id: Some(id.clone()),
             columns,
             changes,
-        })
+        })?;
+        Ok(true)
     }
 
     /// The other row that has a UNIQUE key which an update would give to this one.

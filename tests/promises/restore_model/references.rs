@@ -117,7 +117,7 @@ impl Planner<'_> {
             resolved
                 .created
                 .extend(self.created_parent(record, reference));
-            if let Some(row) = self.given_parent(record, n, reference, after) {
+            if let Some(row) = self.given_parent(record, n, reference, (values, after)) {
                 resolved.given.push((reference.parent, row));
                 continue;
             }
@@ -126,7 +126,7 @@ impl Planner<'_> {
                 Aim::Carried => resolved.carried += 1,
                 Aim::LeftOut => resolved.left_out.push(n),
                 Aim::Missing(parent) => {
-                    let gap = self.gap(record.0, n, reference, after);
+                    let gap = self.gap(record, n, reference, (values, after));
                     match self.decided(&gap, reference, parent) {
                         None => resolved.open.push(gap),
                         Some(Choice::Skip) => resolved.left_out.push(n),
@@ -168,19 +168,29 @@ impl Planner<'_> {
             self.now.slots[*t].push(inserted(rowid, values));
         }
         for gap in &resolved.open {
-            *self.now.missing.entry(gap.clone()).or_default() += 1;
+            // Silent: values are distinct that no row of the parent could both be meant by.
+            let mut known = self.now.missing.keys();
+            let known = known.find(|k| self.schema.same_gap(k, gap)).cloned();
+            let known = known.unwrap_or_else(|| gap.clone());
+            *self.now.missing.entry(known).or_default() += 1;
         }
     }
 
-    fn gap(&self, table: usize, n: usize, reference: &Reference, values: &[Value]) -> Gap {
+    /// Silent: it is told by the value that the snapshot has, unless part of it is the row's.
+    fn gap(
+        &self,
+        record: Record,
+        n: usize,
+        reference: &Reference,
+        (values, after): (&[Value], &[Value]),
+    ) -> Gap {
+        let is_mixed = reference.columns.iter().any(|&c| after[c] != values[c]);
+        let was = &self.snapshot.rows[record.0][record.1].values;
+        let told = if is_mixed { after } else { was };
         Gap {
-            table,
+            table: record.0,
             reference: n,
-            values: reference
-                .columns
-                .iter()
-                .map(|&c| values[c].clone())
-                .collect(),
+            values: reference.columns.iter().map(|&c| told[c].clone()).collect(),
         }
     }
 
@@ -197,10 +207,11 @@ impl Planner<'_> {
         record: Record,
         n: usize,
         reference: &Reference,
-        after: &[Value],
+        (values, after): (&[Value], &[Value]),
     ) -> Option<Vec<Value>> {
-        let gap = self.gap(record.0, n, reference, after);
-        let decision = self.wishes.decisions.iter().find(|d| d.of == gap)?;
+        let gap = self.gap(record, n, reference, (values, after));
+        let mut decisions = self.wishes.decisions.iter();
+        let decision = decisions.find(|d| self.schema.same_gap(&d.of, &gap))?;
         let Choice::Give(row) = &decision.choice else {
             return None;
         };
@@ -216,7 +227,8 @@ impl Planner<'_> {
             let of_key = self.schema.tables[gap.table].primary.contains(&c);
             !columns[c].not_null && !of_key
         });
-        let single = self.wishes.decisions.iter().find(|d| d.of == *gap);
+        let mut decisions = self.wishes.decisions.iter();
+        let single = decisions.find(|d| self.schema.same_gap(&d.of, gap));
         let choice = match (single, self.wishes.others) {
             (Some(decision), _) => decision.choice.clone(),
             (None, Some(Others::Create)) => Choice::Create,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cycles;
 use super::identity::{Found, Slot, identify};
 use super::scope::{Scope, scope};
 use super::tables::{Database, Row, Schema, Value, is_whole};
@@ -56,7 +57,8 @@ pub struct Pass {
     pub missing: BTreeMap<Gap, u64>,
 }
 
-/// What a restore does. `None` if the rules lead to no end, as in a cycle of keys that hold each other.
+/// What a restore does. `None` if the rules do not say: where keys hold each other in a cycle, or lead to
+/// no end.
 pub fn restore(
     schema: &Schema,
     snapshot: &Database,
@@ -67,24 +69,24 @@ pub fn restore(
         return Some(whole::replace(schema, snapshot, live, wishes));
     }
     let scope = scope(schema, snapshot, wishes);
-    let mut before: Option<Pass> = None;
-    for _ in 0..PASSES_MAX {
-        let planner = Planner {
-            schema,
-            snapshot,
-            live,
-            wishes,
-            scope: &scope,
-            before: before.as_ref(),
-            now: Pass::default(),
-        };
-        let now = planner.pass();
-        if before.as_ref() == Some(&now) {
-            return Some(outcome(schema, live, wishes, now));
+    let planner = Planner {
+        schema,
+        snapshot,
+        live,
+        wishes,
+        scope: &scope,
+        before: None,
+        now: Pass::default(),
+    };
+    let pass = planner.last_pass(None)?;
+    if cycles::any(schema, snapshot, wishes) {
+        // From where nothing is known, and from where nothing is as it was.
+        let other = planner.last_pass(Some(cycles::elsewhere(schema, snapshot, live)))?;
+        if other != pass {
+            return None;
         }
-        before = Some(now);
     }
-    None
+    Some(outcome(schema, live, wishes, pass))
 }
 
 fn outcome(schema: &Schema, live: &Database, wishes: &Wishes, pass: Pass) -> Outcome {
@@ -142,6 +144,20 @@ fn bereaved(
     found
 }
 
+/// The rows as they are.
+pub fn slots(live: &Database) -> Vec<Vec<Slot>> {
+    let slot = |row: &Row| Slot {
+        rowid: row.rowid,
+        values: row.values.clone(),
+        before: row.values.clone(),
+        is_live: true,
+        is_written: false,
+        is_claimed: false,
+    };
+    let tables = live.rows.iter();
+    tables.map(|rows| rows.iter().map(slot).collect()).collect()
+}
+
 pub fn inserted(rowid: i64, values: &[Value]) -> Slot {
     Slot {
         rowid,
@@ -164,17 +180,25 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// The pass that gives what the one before gave.
+    fn last_pass(&self, mut before: Option<Pass>) -> Option<Pass> {
+        for _ in 0..PASSES_MAX {
+            let planner = Planner {
+                before: before.as_ref(),
+                now: Pass::default(),
+                ..*self
+            };
+            let now = planner.pass();
+            if before.as_ref() == Some(&now) {
+                return Some(now);
+            }
+            before = Some(now);
+        }
+        None
+    }
+
     fn pass(mut self) -> Pass {
-        let slot = |row: &Row| Slot {
-            rowid: row.rowid,
-            values: row.values.clone(),
-            before: row.values.clone(),
-            is_live: true,
-            is_written: false,
-            is_claimed: false,
-        };
-        let tables = self.live.rows.iter();
-        self.now.slots = tables.map(|rows| rows.iter().map(slot).collect()).collect();
+        self.now.slots = slots(self.live);
         self.now.counts = vec![Counts::default(); self.schema.tables.len()];
         for t in self.schema.parents_first() {
             for r in 0..self.snapshot.rows[t].len() {
@@ -371,16 +395,16 @@ impl Planner<'_> {
         }
         let all: Vec<usize> = (0..values.len()).collect();
         let resolved = self.resolved(record, &values, &values, &all);
-        if !resolved.left_out.is_empty() {
-            self.now.counts[t].missing += 1;
-            return Target::LeftOut;
-        }
         if resolved.values != values {
             // A decision has changed the record: it is looked for again.
             let found = self.found(t, &resolved.values);
             if found != Found::New {
                 return self.known_record(record, &resolved.values, &found);
             }
+        }
+        if !resolved.left_out.is_empty() {
+            self.now.counts[t].missing += 1;
+            return Target::LeftOut;
         }
         self.insert(record, resolved)
     }

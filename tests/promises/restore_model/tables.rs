@@ -3,6 +3,8 @@
 
 use std::cmp::Ordering;
 
+use super::wishes::Gap;
+
 /// A value. Reals and blobs would add nothing to the rules of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
@@ -160,6 +162,19 @@ impl Schema {
             && pairs.into_iter().all(|(&c, &p)| {
                 let column = &parent.columns[p];
                 column.equal(&column.affinity.apply(&values[c]), &parent_row[p])
+            })
+    }
+
+    /// True if both are the same missing value: a row of the parent would be meant by both.
+    pub fn same_gap(&self, a: &Gap, b: &Gap) -> bool {
+        let reference = &self.tables[a.table].references[a.reference];
+        let parent = &self.tables[reference.parent];
+        let stored = |c: &Column, v: &Value| c.affinity.apply(v);
+        let values = a.values.iter().zip(&b.values);
+        (a.table, a.reference) == (b.table, b.reference)
+            && values.zip(&reference.parent_columns).all(|((a, b), &p)| {
+                let column = &parent.columns[p];
+                column.equal(&stored(column, a), &stored(column, b))
             })
     }
 

@@ -111,14 +111,17 @@ fn check(
             .map(|&c| row.values[c].clone())
             .collect(),
     };
-    let single = wishes.decisions.iter().find(|d| d.of == gap);
+    let mut decisions = wishes.decisions.iter();
+    let single = decisions.find(|d| schema.same_gap(&d.of, &gap));
     let creates = match single {
         Some(decision) => decision.choice == Choice::Create,
         None => wishes.others == Some(Others::Create),
     };
     let parent = parent.filter(|p| creates && is_free(schema, outcome, reference.parent, p));
     let Some(parent) = parent else {
-        *outcome.missing.entry(gap).or_default() += 1;
+        let mut known = outcome.missing.keys();
+        let known = known.find(|k| schema.same_gap(k, &gap)).cloned();
+        *outcome.missing.entry(known.unwrap_or(gap)).or_default() += 1;
         return None;
     };
     outcome.after.rows[reference.parent].push(parent.clone());
