@@ -363,6 +363,16 @@ pub enum SelectError {
         /// The columns of the primary key.
         columns: Vec<String>,
     },
+    /// None of the keys that were named is one of a record.
+    #[error("table {table} of snapshot {snapshot} has no record with the key {}", keys.join(" or "))]
+    NoRecord {
+        /// The table.
+        table: String,
+        /// The keys.
+        keys: Vec<String>,
+        /// The snapshot.
+        snapshot: String,
+    },
     /// The snapshot has records only.
     #[error("snapshot {snapshot} holds no pages: its records alone make the database again")]
     NoPages {

@@ -164,6 +164,7 @@ fn target_code(error: &TargetError) -> Code {
         TargetError::Busy { .. } | TargetError::Changed { .. } => Code::Busy,
         TargetError::BadExpression { .. }
         | TargetError::BadDecision { .. }
+        | TargetError::BadRename { .. }
         | TargetError::NoColumn { .. } => Code::Usage,
         TargetError::NotADatabase { .. }
         | TargetError::OtherApplication { .. }
@@ -252,6 +253,7 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::NoPages { .. } => Code::Failed,
         // The words do not say which: more of them do.
         SelectError::SeveralSources { .. } | SelectError::BadKey { .. } => Code::Usage,
+        SelectError::NoRecord { .. } => Code::Failed,
     }
 }
 

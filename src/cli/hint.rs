@@ -118,6 +118,9 @@ fn target(error: &TargetError) -> Option<String> {
         TargetError::BadExpression { .. } => {
             "Nothing was written. Columns are those of the snapshot's table: larder show SNAP names them."
         }
+        TargetError::BadRename { .. } => {
+            "Each column takes its values from one column: rename every one that moves, and each once."
+        }
         TargetError::BadDecision { .. } => {
             "Nothing was written. Change it in the file of decisions."
         }
@@ -252,6 +255,14 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
         SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
             Some("Leave out --table to see which tables differ.".to_owned())
         }
+        SelectError::NoRecord {
+            table, snapshot, ..
+        } => Some(format!(
+            "Its records are shown with: {} cat {} {}",
+            look.program,
+            quote::word(OsStr::new(snapshot)),
+            quote::word(OsStr::new(table))
+        )),
         SelectError::BadKey { .. } => None,
         SelectError::NoEntity { snapshot, .. } => Some(format!(
             "Its entities are listed with: {} ls {}",
@@ -278,6 +289,7 @@ fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
         | SelectError::BadKey { .. }
+        | SelectError::NoRecord { .. }
         | SelectError::Virtual { .. }
         | SelectError::NoPages { .. } => None,
     }

@@ -27,15 +27,26 @@ pub enum StateWord {
     Live(PathBuf),
 }
 
+/// Which source `latest` is about: that of the database among the words, else the only one.
+pub fn source(words: [&OsStr; 2], cx: &Context<'_>) -> Result<SourceChoice, Failure> {
+    for word in words.into_iter().filter(|word| !word.is_empty()) {
+        let path = Path::new(word);
+        if cx.kind(path)? == PathKind::File {
+            return Ok(SourceChoice::Of(path.to_owned()));
+        }
+    }
+    Ok(SourceChoice::Single)
+}
+
 /// What a word means. Errors: neither a snapshot nor a file, with what is near.
-pub fn state(word: &OsStr, cx: &Context<'_>) -> Result<StateWord, Failure> {
+pub fn state(word: &OsStr, source: &SourceChoice, cx: &Context<'_>) -> Result<StateWord, Failure> {
     let path = Path::new(word);
     let is_file = !word.is_empty() && cx.kind(path)? == PathKind::File;
     let has_slash = word.as_encoded_bytes().contains(&b'/');
     if is_file && has_slash {
         return Ok(StateWord::Live(path.to_owned()));
     }
-    let failure = match cx.one(word, &SourceChoice::Any) {
+    let failure = match cx.one(word, source) {
         Ok(selected) => return Ok(StateWord::Snapshot(Box::new(selected))),
         Err(failure) => failure,
     };

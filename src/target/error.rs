@@ -97,11 +97,27 @@ pub enum TargetError {
         reason: String,
     },
     /// A decision about a missing reference that cannot be carried out.
-    #[error("the decision about a reference of {table} cannot be carried out: {reason}")]
+    #[error("the decision about {table}.{} = {value} cannot be carried out: {reason}", columns.join(", "))]
     BadDecision {
         /// The table that refers.
         table: String,
+        /// Its columns.
+        columns: Vec<String>,
+        /// The missing value.
+        value: String,
         /// Why not.
+        reason: String,
+    },
+    /// Renamed columns of which it is not clear what goes where.
+    #[error("--rename {table}.{old}={new}: {reason}")]
+    BadRename {
+        /// The table.
+        table: String,
+        /// The column in the snapshot.
+        old: String,
+        /// The column in the database.
+        new: String,
+        /// What is unclear.
         reason: String,
     },
     /// A column, key or table that is named and does not exist.

@@ -13,6 +13,7 @@ mod after_snapshot_faults;
 mod after_snapshots;
 mod ancestors_faults;
 mod any_database;
+mod asked_for;
 mod backend_contract;
 mod bad_input;
 mod bad_sources;

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::ops::diff::{
     Diff, DiffOptions, DiffOutcome, DiffRow, DiffSink, Operand, Reading, TableDiff,
 };
+use crate::ops::select::SourceChoice;
 use crate::progress::Progress;
 use crate::progress::StopSign;
 
@@ -50,6 +51,9 @@ pub struct DiffArgs {
     /// Compare only the row of TABLE whose primary key is KEY; values of several columns with commas
     #[arg(long = "key-value", value_name = "TABLE=KEY")]
     key_values: Vec<String>,
+    /// In a store of several sources: the one that latest is about [default: that of the database file]
+    #[arg(long, value_name = "NAME")]
+    source_name: Option<String>,
     /// Show no rows, only how many differ
     #[arg(long)]
     summary: bool,
@@ -73,9 +77,13 @@ pub struct DiffArgs {
 /// Shows it.
 pub fn run(args: DiffArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let options = options(&args)?;
+    let source = match &args.source_name {
+        Some(name) => SourceChoice::Named(name.clone()),
+        None => operand::source([&args.before, &args.after], cx)?,
+    };
     let (before, after) = (
-        operand::state(&args.before, cx)?,
-        operand::state(&args.after, cx)?,
+        operand::state(&args.before, &source, cx)?,
+        operand::state(&args.after, &source, cx)?,
     );
     let world = cx.world.clone();
     let mut reporter = cx.reporter();

@@ -2,13 +2,14 @@
 //! scope of the restore. They hold for all rounds of planning.
 
 use super::basis::Basis;
+use super::decision;
 use super::keys::Changes;
 use super::links::{Link, Links, Parent};
 use super::missing::{Choice, Decision, OnMissing};
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::Value;
-use crate::target::{KeyMap, Record, TargetError, Targets, Worksheet};
+use crate::target::{KeyMap, Record, TargetError, Worksheet};
 
 /// What is done with the records of one missing value.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub(super) struct Given {
 pub(super) struct Answers<'w> {
     /// Those for single values.
     pub decisions: Vec<Decision>,
+    /// For each of them, whether it is about something that is missing.
+    pub used: Vec<bool>,
     others: Option<OnMissing>,
     /// By link: the places of the decisions.
     by_link: Vec<KeyMap<'w>>,
@@ -74,6 +77,7 @@ impl<'w> Answers<'w> {
         }
         let mut answers = Self {
             decisions: Vec::new(),
+            used: Vec::new(),
             others: basis.options.decisions.others,
             by_link,
             fresh,
@@ -94,7 +98,7 @@ impl<'w> Answers<'w> {
         Ok(answers)
     }
 
-    /// Adds a decision.
+    /// Adds a decision. Errors: `BadDecision` if it cannot be carried out, `Target`.
     pub(super) fn add(
         &mut self,
         basis: &Basis<'_>,
@@ -103,38 +107,11 @@ impl<'w> Answers<'w> {
         decision: Decision,
     ) -> Result<(), Error> {
         let place = i64::try_from(self.decisions.len()).unwrap_or(i64::MAX);
-        for (at, link) in links.all.iter().enumerate() {
-            let parent = parent_table(basis, shapes, link);
-            let child = &shapes[link.child];
-            let mut columns = link.columns.iter().map(|at| &child.map.columns[*at].name);
-            let is_it = child.live.name.eq_ignore_ascii_case(&decision.table)
-                && parent.name.eq_ignore_ascii_case(&decision.parent)
-                && link.columns.len() == decision.columns.len()
-                && decision.columns.iter().all(|name| {
-                    columns
-                        .next()
-                        .is_some_and(|other| other.eq_ignore_ascii_case(name))
-                });
-            if !is_it || decision.values.len() != link.columns.len() {
-                continue;
-            }
-            if let Choice::Map(to) = &decision.choice {
-                let mut targets = Targets::new(basis.live, parent, &link.parent_columns)?;
-                if to.len() != link.columns.len() || !targets.has(to)? {
-                    return Err(TargetError::BadDecision {
-                        table: decision.table.clone(),
-                        reason: format!(
-                            "it maps to a row of {} that does not exist: {}",
-                            parent.name,
-                            named(to)
-                        ),
-                    }
-                    .into());
-                }
-            }
+        for at in decision::links_of(basis, shapes, links, &decision)? {
             self.by_link[at].add(&decision.values, place)?;
         }
         self.aborted |= decision.choice == Choice::Abort;
+        self.used.push(decision.choice == Choice::Abort);
         self.decisions.push(decision);
         Ok(())
     }
@@ -216,10 +193,11 @@ impl<'w> Answers<'w> {
         key: &[Value],
     ) -> Result<Option<&Decision>, TargetError> {
         let place = self.by_link[link_at].get(key)?;
-        Ok(place.and_then(|entry| {
-            let at = usize::try_from(entry.mark).ok()?;
-            self.decisions.get(at)
-        }))
+        let at = place.and_then(|entry| usize::try_from(entry.mark).ok());
+        if let Some(used) = at.and_then(|at| self.used.get_mut(at)) {
+            *used = true;
+        }
+        Ok(at.and_then(|at| self.decisions.get(at)))
     }
 
     /// True if a row of given values has this key.

@@ -7,12 +7,12 @@ use super::options::KeyValue;
 use super::records;
 use super::scope::{Chosen, created_keys};
 use super::shape::{Role, TableShape};
-use crate::error::Error;
+use crate::error::{Error, SelectError};
 use crate::model::row::Collation;
 use crate::model::schema::{KeyColumn, Table};
 use crate::model::value::{Value, ValueRef};
-use crate::progress::Progress;
-use crate::target::{FilterTable, Record, TargetError, Worksheet, equal_to};
+use crate::progress::{Finding, Progress};
+use crate::target::{FilterTable, Ordinals, Record, TargetError, Worksheet, equal_to};
 
 /// The chosen records of all tables. Errors: `Store`, `Target` (`BadExpression`), `Cancelled`.
 pub(super) fn choose<'w>(
@@ -31,6 +31,7 @@ pub(super) fn choose<'w>(
             },
             created: Vec::new(),
             left_out: sheet.ordinals()?,
+            notes: Vec::new(),
         };
         for (wanted, mapped) in created_keys(links, at) {
             let columns = &links.wanted[wanted].columns;
@@ -38,7 +39,7 @@ pub(super) fn choose<'w>(
                 .push((mapped, sheet.key_map(&shape.live, columns)?));
         }
         if shape.role == Role::Rows {
-            choose_rows(basis, shape, &mut one, progress)?;
+            choose_rows(basis, shape, sheet, &mut one, progress)?;
         }
         chosen.push(one);
     }
@@ -59,10 +60,11 @@ pub(super) fn choose<'w>(
 }
 
 /// Chooses by expression and by primary key.
-fn choose_rows(
+fn choose_rows<'w>(
     basis: &Basis<'_>,
     shape: &TableShape,
-    chosen: &mut Chosen<'_>,
+    sheet: &'w Worksheet,
+    chosen: &mut Chosen<'w>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let scope = &basis.options.scope;
@@ -74,22 +76,65 @@ fn choose_rows(
         .collect();
     let is_named = scope.tables.iter().any(|name| is_it(name));
     let filter = scope.filter.as_deref().filter(|_| is_named);
-    let (expression, parameters) = match (filter, keys.is_empty()) {
-        (Some(text), true) => (text.to_owned(), Vec::new()),
-        (None, true) => return Ok(()),
-        (filter, false) => {
-            let (keyed, parameters) = by_keys(&shape.stored, &keys)?;
-            let with = filter
-                .map(|text| format!(" OR ({text}\n)"))
-                .unwrap_or_default();
-            (format!("{keyed}{with}"), parameters)
-        }
-    };
-    let (Some(entity), Some(rows)) = (shape.entity(basis), chosen.rows.as_mut()) else {
+    if filter.is_none() && keys.is_empty() {
         return Ok(());
+    }
+    let mut terms = Vec::new();
+    let mut parameters = Vec::new();
+    for key in &keys {
+        terms.push(by_key(&shape.stored, key, &mut parameters)?);
+    }
+    // Behind the keys, for it may end in a comment.
+    terms.extend(filter.map(|text| format!("({text}\n)")));
+    let select = |terms: &[String], parameters: Vec<Value>, progress: &mut dyn Progress| {
+        let (text, rows) = (terms.join(" OR "), sheet.ordinals()?);
+        select(basis, shape, &text, parameters, rows, progress)
+    };
+    let rows = select(&terms, parameters, progress)?;
+    if rows.count() == 0 && keys.is_empty() {
+        let text = "no record of the snapshot fits the expression of --where";
+        chosen.notes.push(Finding::note(&shape.live.name, text));
+    }
+    if filter.is_some() || rows.count() < keys.len() as u64 {
+        let mut absent = Vec::new();
+        for key in &keys {
+            let mut parameters = Vec::new();
+            let term = by_key(&shape.stored, key, &mut parameters)?;
+            if select(&[term], parameters, progress)?.count() == 0 {
+                absent.push(key.value.clone());
+            }
+        }
+        if !absent.is_empty() && absent.len() == keys.len() {
+            return Err(SelectError::NoRecord {
+                table: shape.stored.name.clone(),
+                keys: absent,
+                snapshot: basis.manifest.name.clone(),
+            }
+            .into());
+        }
+        for key in absent {
+            let text = format!("the snapshot has no record with the key {key}");
+            chosen.notes.push(Finding::warning(&shape.live.name, text));
+        }
+    }
+    chosen.rows = Some(rows);
+    Ok(())
+}
+
+/// The records for which an expression holds.
+fn select<'w>(
+    basis: &Basis<'_>,
+    shape: &TableShape,
+    expression: &str,
+    parameters: Vec<Value>,
+    mut rows: Ordinals<'w>,
+    progress: &mut dyn Progress,
+) -> Result<Ordinals<'w>, Error> {
+    let Some(entity) = shape.entity(basis) else {
+        return Ok(rows);
     };
     let place = FilterTable::new(basis.live, basis.schema, &shape.stored)?;
-    let mut filter = place.filter(&shape.stored, &expression, parameters)?;
+    let mut filter = place.filter(&shape.stored, expression, parameters)?;
     records::for_each_in_utf8(
         basis.reader,
         (&shape.tree, basis.schema.encoding),
@@ -101,11 +146,12 @@ fn choose_rows(
             }
             Ok(())
         },
-    )
+    )?;
+    Ok(rows)
 }
 
-/// An expression that holds for the records with these primary keys.
-fn by_keys(table: &Table, keys: &[&KeyValue]) -> Result<(String, Vec<Value>), TargetError> {
+/// An expression that holds for the record with this primary key. Its parameters are added.
+fn by_key(table: &Table, key: &KeyValue, parameters: &mut Vec<Value>) -> Result<String, Error> {
     let parts: Vec<(&str, Option<&Collation>)> =
         match (table.primary_key.is_empty(), table.rowid_name()) {
             (true, Some(rowid)) => vec![(rowid, None)],
@@ -116,37 +162,27 @@ fn by_keys(table: &Table, keys: &[&KeyValue]) -> Result<(String, Vec<Value>), Ta
                 columns.filter_map(part).collect()
             }
         };
-    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-    let bad = |key: &KeyValue, reason: String| TargetError::BadExpression {
+    let values: Vec<&str> = match parts.len() {
+        1 => vec![key.value.as_str()],
+        _ => key.value.split(',').map(str::trim).collect(),
+    };
+    if values.len() != parts.len() {
+        return Err(SelectError::BadKey {
+            table: table.name.clone(),
+            value: key.value.clone(),
+            columns: parts.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        }
+        .into());
+    }
+    let term = equal_to(&parts, parameters.len() + 1);
+    let term = term.ok_or_else(|| TargetError::BadExpression {
         expression: key.value.clone(),
         table: table.name.clone(),
-        reason,
-    };
-    let (mut terms, mut parameters) = (Vec::new(), Vec::new());
-    for key in keys {
-        let values: Vec<&str> = match names.len() {
-            0 => return Err(bad(key, "the table has no primary key".to_owned())),
-            1 => vec![key.value.as_str()],
-            _ => key.value.split(',').map(str::trim).collect(),
-        };
-        if values.len() != names.len() {
-            let reason = format!(
-                "its primary key has {} columns ({})",
-                names.len(),
-                names.join(", ")
-            );
-            return Err(bad(key, reason));
-        }
-        let term = equal_to(&parts, parameters.len() + 1);
-        terms.push(
-            term.ok_or_else(|| bad(key, "a column has no name that SQL can say".to_owned()))?,
-        );
-        let values = values
-            .into_iter()
-            .map(|v| Value::Text(v.as_bytes().to_vec()));
-        parameters.extend(values);
-    }
-    Ok((terms.join(" OR "), parameters))
+        reason: "a column has no name that SQL can say".to_owned(),
+    })?;
+    let values = values.into_iter();
+    parameters.extend(values.map(|v| Value::Text(v.as_bytes().to_vec())));
+    Ok(term)
 }
 
 /// Chooses the records that chosen ones refer to (`to_parents`), or that refer to them. True if that

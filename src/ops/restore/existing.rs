@@ -253,7 +253,9 @@ impl Job<'_> {
             }
         }
         outcome.missing.clone_from(&plan.missing);
-        outcome.decisions.clone_from(&plan.decisions);
+        let decisions = plan.decisions.iter().zip(&plan.used);
+        let used = decisions.filter(|(_, used)| **used);
+        outcome.decisions = used.map(|(decision, _)| decision.clone()).collect();
         outcome.remapped.clone_from(&plan.remapped);
         outcome.references_followed = plan.followed;
         outcome.findings = findings;

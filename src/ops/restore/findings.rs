@@ -44,6 +44,14 @@ pub(super) fn of_table(
         );
         findings.push(Finding::note(name, text));
     }
+    if tally.twins > 0 {
+        let text = format!(
+            "records with a key that a record before them has, in the snapshot itself: {}. They are taken for \
+             that one, and not inserted",
+            tally.twins
+        );
+        findings.push(Finding::note(name, text));
+    }
     for (parent, count) in &tally.doubtful_parents {
         let text = format!(
             "{count} inserted records refer to rows of {} that may be other things now",

@@ -8,6 +8,8 @@ mod candidates;
 mod closure;
 mod contradictions;
 mod decide;
+mod decision;
+mod declared;
 mod existing;
 mod findings;
 mod gaps;

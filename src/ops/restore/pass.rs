@@ -43,6 +43,8 @@ pub(super) struct Tally {
     pub doubtful_parents: BTreeMap<usize, u64>,
     /// For each column of `map.dropped` the values that cannot be restored.
     pub lost: Vec<u64>,
+    /// Records in scope with a key of another record, whose row they are taken for.
+    pub twins: u64,
     /// The largest rowid among the records.
     pub rowid_max: i64,
 }
@@ -265,6 +267,7 @@ impl<'p> Pass<'p, '_> {
                 Ok(())
             }
             Verdict::Row { row, other_id } => {
+                tally.twins += u64::from(in_scope && matches!(row, Row::Planned(_)));
                 let fields = tools.matcher.fields().to_vec();
                 let settled =
                     !in_scope || self.row(one, record, &row, other_id, tools, tally, content)?;

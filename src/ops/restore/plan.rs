@@ -70,6 +70,8 @@ pub(super) struct Plan<'w> {
     pub missing: Vec<Missing>,
     /// What was decided.
     pub decisions: Vec<Decision>,
+    /// For each decision, whether it is about something that is missing.
+    pub used: Vec<bool>,
     /// The first records that have another key.
     pub remapped: Vec<Remapped>,
     /// References that follow them.
@@ -375,6 +377,13 @@ impl<'p> Planner<'p> {
             let table = &shapes[*at].live.name;
             conflicts.note(table, "records".to_owned(), reason.to_owned());
         }
+        let is_other = |shape: &&TableShape| {
+            shape.role.is_written() && shape.map.columns.is_empty() && shape.records(basis) > 0
+        };
+        for shape in shapes.iter().filter(is_other) {
+            let reason = "it has no column that the snapshot's table has: it is another table";
+            conflicts.note(&shape.live.name, "the table".to_owned(), reason.to_owned());
+        }
         orphans::find(
             basis,
             shapes,
@@ -391,6 +400,7 @@ impl<'p> Planner<'p> {
             conflicts,
             missing: found.missing,
             decisions: self.answers.decisions,
+            used: self.answers.used,
             remapped: Vec::new(),
             followed: 0,
             findings: Vec::new(),
@@ -398,6 +408,14 @@ impl<'p> Planner<'p> {
         if found.more > 0 {
             let text = format!("{} more missing values are not listed", found.more);
             plan.findings.push(Finding::note("references", text));
+        }
+        let unused = plan.used.iter().filter(|used| !**used).count();
+        if unused > 0 {
+            let text = format!("decisions about what is not missing here: {unused}, not needed");
+            plan.findings.push(Finding::note("references", text));
+        }
+        for chosen in &mut self.chosen {
+            plan.findings.append(&mut chosen.notes);
         }
         for (shape, table) in shapes.iter().zip(&mut plan.tables) {
             let given = plan.given.iter().filter(|g| g.table == shape.live.name);

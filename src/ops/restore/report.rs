@@ -99,7 +99,7 @@ pub struct RestoreOutcome {
     pub conflicts: Vec<Conflict>,
     /// Missing references that nothing was decided about; any: nothing was written (exit code 5).
     pub missing: Vec<Missing>,
-    /// What was decided about missing references.
+    /// What was decided about references that are missing.
     pub decisions: Vec<Decision>,
     /// The first records that have another key.
     pub remapped: Vec<Remapped>,

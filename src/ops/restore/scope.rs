@@ -1,6 +1,7 @@
 //! Which tables and records a restore is about, and in which order they are gone through.
 
 use super::basis::{Basis, Conflicts};
+use super::declared;
 use super::links::{Links, references};
 use super::new_file;
 use super::options::Scope;
@@ -10,7 +11,7 @@ use crate::model::import_order::import_order;
 use crate::model::schema::{ObjectKind, Schema, Table, TableKind};
 use crate::ops::select::nearest;
 use crate::progress::Finding;
-use crate::target::{KeyMap, Ordinals, Record, TargetError, is_ordinary};
+use crate::target::{KeyMap, Ordinals, Record, TargetError, full_texts_over, is_ordinary};
 
 /// The records of one table that are restored.
 pub(super) struct Chosen<'w> {
@@ -21,6 +22,8 @@ pub(super) struct Chosen<'w> {
     pub created: Vec<(Vec<usize>, KeyMap<'w>)>,
     /// Records that are left out since what they refer to is missing.
     pub left_out: Ordinals<'w>,
+    /// What is worth saying of the choice.
+    pub notes: Vec<Finding>,
 }
 
 impl Chosen<'_> {
@@ -103,10 +106,10 @@ pub(super) fn tables(
         .map(|(role, stored, there)| TableShape::of(basis, stored, there, role))
         .collect::<Result<Vec<_>, _>>()?;
     let tables = ordered(basis, shapes);
-    declared_columns(basis, &tables.shapes)?;
+    declared::ensure(basis, &tables.shapes)?;
     if scope.tables.is_empty() && !scope.chooses_rows() {
         findings.extend(new_file::left_out(basis.manifest));
-        findings.extend(virtual_tables(basis));
+        findings.extend(virtual_tables(basis, &tables.shapes));
     }
     Ok(tables)
 }
@@ -118,7 +121,7 @@ fn carried<'b>(basis: &Basis<'b>) -> impl Iterator<Item = &'b Table> {
     entities.filter_map(move |entity| schema.table(&entity.entity))
 }
 
-fn ensure_entity(basis: &Basis<'_>, name: &str) -> Result<(), SelectError> {
+pub(super) fn ensure_entity(basis: &Basis<'_>, name: &str) -> Result<(), SelectError> {
     let names: Vec<&str> = carried(basis).map(|table| table.name.as_str()).collect();
     match names.iter().any(|other| other.eq_ignore_ascii_case(name)) {
         true => Ok(()),
@@ -285,58 +288,15 @@ fn ordered(basis: &Basis<'_>, shapes: Vec<TableShape>) -> Tables {
     }
 }
 
-/// What was declared or renamed must name columns that exist.
-fn declared_columns(basis: &Basis<'_>, shapes: &[TableShape]) -> Result<(), Error> {
-    let ensure = |named: &str, table: &Table, column: &str| match table.column_at(column) {
-        Some(_) => Ok(()),
-        None => Err(Error::from(TargetError::NoColumn {
-            named: named.to_owned(),
-            table: table.name.clone(),
-            column: column.to_owned(),
-            columns: table.columns.iter().map(|c| c.name.clone()).collect(),
-        })),
-    };
-    let live = |name: &str| {
-        let mut shapes = shapes.iter();
-        shapes.find(|shape| shape.live.name.eq_ignore_ascii_case(name))
-    };
-    for key in &basis.options.keys {
-        ensure_entity(basis, &key.table)?;
-        for column in live(&key.table).map_or(&[][..], |_| &key.columns) {
-            if let Some(shape) = live(&key.table) {
-                ensure("a declared key", &shape.live, column)?;
-            }
-        }
-    }
-    for reference in &basis.options.references {
-        ensure_entity(basis, &reference.table)?;
-        ensure_entity(basis, &reference.parent)?;
-        if let Some(shape) = live(&reference.table) {
-            ensure("a declared reference", &shape.live, &reference.column)?;
-        }
-        if let Some(shape) = live(&reference.parent) {
-            ensure(
-                "a declared reference",
-                &shape.live,
-                &reference.parent_column,
-            )?;
-        }
-    }
-    for rename in &basis.options.renames {
-        ensure_entity(basis, &rename.table)?;
-        if let Some(shape) = live(&rename.table) {
-            ensure("a renamed column", &shape.stored, &rename.old)?;
-            ensure("a renamed column", &shape.live, &rename.new)?;
-        }
-    }
-    Ok(())
-}
-
-/// Virtual tables, which only a new file gets back: here their modules would have to be asked.
-fn virtual_tables(basis: &Basis<'_>) -> impl Iterator<Item = Finding> {
+/// Virtual tables, which only a new file gets back: here their modules would have to be asked. A full-text
+/// index over a table of the database is built anew from it.
+fn virtual_tables<'b>(basis: &Basis<'b>, shapes: &[TableShape]) -> impl Iterator<Item = Finding> {
+    let names: Vec<String> = shapes.iter().map(|s| s.live.name.clone()).collect();
+    let built_anew = full_texts_over(&basis.view.schema, &names);
     let tables = basis.schema.tables.iter();
-    let is_virtual = |table: &&Table| table.kind == TableKind::Virtual;
-    tables.filter(is_virtual).map(|table| {
+    let is_left =
+        move |table: &&Table| table.kind == TableKind::Virtual && !built_anew.contains(&table.name);
+    tables.filter(is_left).map(|table| {
         let text = "a virtual table: its content is not restored into an existing database";
         Finding::warning(table.name.clone(), text)
     })

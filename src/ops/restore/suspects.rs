@@ -214,7 +214,7 @@ fn is_short(value: ValueRef<'_>) -> bool {
 }
 
 /// Columns that a new row of a table must be given, beside the known ones.
-fn required(table: &Table, known: &[usize]) -> Vec<String> {
+pub(super) fn required(table: &Table, known: &[usize]) -> Vec<String> {
     let alias = table.rowid_alias();
     let columns = table.columns.iter().enumerate();
     columns

@@ -306,7 +306,9 @@ fn give(
                 .apply(&Value::Text(format!("{}", 70 + draw.below(9)))),
         };
     }
-    let refers = referring.iter().any(|&p| !row[p].is_null());
+    // A number that SQLite gives refers to anything.
+    let is_number = |p: &usize| parent.has_alias() && parent.primary.contains(p);
+    let refers = referring.iter().any(|p| !row[*p].is_null() || is_number(p));
     let mut values = vec![Value::Null; schema.tables[gap.table].columns.len()];
     for (&c, value) in reference.columns.iter().zip(&gap.values) {
         values[c] = value.clone();
