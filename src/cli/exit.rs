@@ -174,6 +174,7 @@ fn target_code(error: &TargetError) -> Code {
         | TargetError::Denied { .. }
         | TargetError::NoSpace { .. }
         | TargetError::Unsupported { .. }
+        | TargetError::LongKey { .. }
         | TargetError::Constraint { .. }
         | TargetError::RowShape { .. }
         | TargetError::Content { .. }

@@ -118,6 +118,9 @@ fn target(error: &TargetError) -> Option<String> {
         TargetError::BadExpression { .. } => {
             "Nothing was written. Columns are those of the snapshot's table: larder show SNAP names them."
         }
+        TargetError::LongKey { .. } => {
+            "Name the other tables with --table; a new file gets this one whole."
+        }
         TargetError::BadRename { .. } => {
             "Each column takes its values from one column: rename every one that moves, and each once."
         }

@@ -85,7 +85,7 @@ impl SharedOrder {
 
     /// Which comes first. Parts of a key that are spilled are read to be compared.
     ///
-    /// Errors: `Unsupported` for a part over 1 MiB.
+    /// Errors: `LongKey` for a part over 1 MiB.
     pub fn compare(
         &self,
         record: RowRef<'_>,

@@ -1,7 +1,8 @@
 //! Rows without a key: how many copies of each a live table holds.
 //!
 //! Kept in a temporary database that spills to disk, so that memory stays bounded. A row is known
-//! by its classes and bytes; a long value by its length and two keyed hashes of its content.
+//! by its classes and bytes; a long value, which is read piece by piece, by its length and two keyed
+//! hashes of its content.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
@@ -10,15 +11,18 @@ use super::columns::{ColumnMap, Record};
 use super::compare::filled;
 use super::error::TargetError;
 use super::live::LiveDatabase;
+use super::live_rows::{LiveTable, LiveValue};
 use super::lookup::Stop;
 use super::writer::SpilledContent;
 use crate::model::schema::Table;
-use crate::model::value::{LongClass, SPILL_BYTES_OVER, ValueRef};
-use crate::sqlite::quote::{ident, idents};
+use crate::model::value::{LongClass, ValueRef};
 use crate::sqlite::{Connection, SqliteError};
 
 /// Bytes hashed at a time.
 const HASH_BYTES: usize = 64 * 1024;
+
+/// The longest value that is kept as it is. What the database gives in pieces is longer in any encoding.
+const PLAIN_BYTES_MAX: usize = 4096;
 
 /// Copies of rows that no record has claimed yet.
 pub struct Copies {
@@ -44,7 +48,7 @@ impl Copies {
             hashes: [RandomState::new(), RandomState::new()],
             key: Vec::new(),
         };
-        copies.read(live, table, map).map_err(at)?;
+        copies.read(live, table, map)?;
         Ok(copies)
     }
 
@@ -53,23 +57,32 @@ impl Copies {
         live: &LiveDatabase,
         table: &Table,
         map: &ColumnMap,
-    ) -> Result<(), SqliteError> {
+    ) -> Result<(), TargetError> {
         if map.columns.is_empty() {
             return Ok(());
         }
-        let columns = idents(map.columns.iter().map(|column| column.name.as_str()))?;
-        let sql = format!("SELECT {columns} FROM main.{}", ident(&table.name)?);
-        live.db.for_each(&sql, &[], |row| {
+        let columns: Vec<usize> = map.columns.iter().map(|column| column.column).collect();
+        let mut rows = LiveTable::new(live, table, &columns)?;
+        let mut rows = rows.rows()?;
+        while let Some(row) = rows.next()? {
             self.key.clear();
-            for at in 0..map.columns.len() {
-                self.add(row.value(at)?);
+            for at in 0..columns.len() {
+                match row.value(at)? {
+                    LiveValue::Here(value) => self.add(value),
+                    LiveValue::Long(class, _) => {
+                        let hashed = self.hash(&mut *row.open(at)?);
+                        self.add_long(class, hashed.map_err(|e| row.no_content(e))?);
+                    }
+                }
             }
-            self.rows.for_each_cached(
+            let counted = self.rows.for_each_cached(
                 "INSERT INTO rows VALUES(?1, 1) ON CONFLICT DO UPDATE SET copies = copies + 1",
                 &[ValueRef::Blob(&self.key)],
                 |_| Ok(()),
-            )
-        })
+            );
+            counted.map_err(|e| TargetError::of(live.path(), "temporary database", e))?;
+        }
+        Ok(())
     }
 
     /// Claims a copy of a record. False if none is left.
@@ -89,7 +102,7 @@ impl Copies {
                         .open(&s)
                         .and_then(|mut input| self.hash(&mut *input))
                         .map_err(|e| Stop::Content(e).named(live, table, map, record))?;
-                    self.add_long(s.class, s.bytes, hashed);
+                    self.add_long(s.class, hashed);
                 }
                 value => self.add(value),
             }
@@ -118,32 +131,36 @@ impl Copies {
             ValueRef::Blob(bytes) => (LongClass::Blob, bytes),
             ValueRef::Null | ValueRef::Spilled(_) => return self.key.push(0),
         };
-        if bytes.len() > SPILL_BYTES_OVER {
+        if bytes.len() > PLAIN_BYTES_MAX {
             let mut content = bytes;
             // Reading a slice cannot fail.
             let hashed = self.hash(&mut content).unwrap_or_default();
-            return self.add_long(class, bytes.len() as u64, hashed);
+            return self.add_long(class, hashed);
         }
         self.key.push(if class == LongClass::Text { 3 } else { 4 });
         self.key.extend((bytes.len() as u64).to_be_bytes());
         self.key.extend(bytes);
     }
 
-    fn add_long(&mut self, class: LongClass, bytes: u64, hashed: [u64; 2]) {
+    fn add_long(&mut self, class: LongClass, hashed: [u64; 3]) {
         self.key.push(if class == LongClass::Text { 5 } else { 6 });
-        for part in [bytes, hashed[0], hashed[1]] {
+        for part in hashed {
             self.key.extend(part.to_be_bytes());
         }
     }
 
-    /// Always in pieces of one length: a hasher may tell pieces apart.
-    fn hash(&self, input: &mut dyn Read) -> io::Result<[u64; 2]> {
+    /// The length of a content, and two hashes. Always in pieces of one length: a hasher may tell pieces
+    /// apart.
+    fn hash(&self, input: &mut dyn Read) -> io::Result<[u64; 3]> {
         let mut hashers = self.hashes.each_ref().map(BuildHasher::build_hasher);
         let mut buffer = vec![0; HASH_BYTES];
+        let mut length = 0;
         loop {
             let count = filled(input, &mut buffer)?;
+            length += count as u64;
             if count == 0 {
-                return Ok(hashers.map(|hasher| hasher.finish()));
+                let [a, b] = hashers.map(|hasher| hasher.finish());
+                return Ok([length, a, b]);
             }
             for hasher in &mut hashers {
                 hasher.write(&buffer[..count]);

@@ -86,6 +86,14 @@ pub enum TargetError {
         /// What it is.
         what: String,
     },
+    /// The key of a row is longer than 1 MiB.
+    #[error("{path}: a row of table {table} has a key over 1 MiB, too long to be compared")]
+    LongKey {
+        /// The database.
+        path: PathBuf,
+        /// The table.
+        table: String,
+    },
     /// An expression that SQLite cannot evaluate.
     #[error("SQLite cannot evaluate {expression:?} over table {table}: {reason}")]
     BadExpression {

@@ -333,10 +333,9 @@ impl<'r> LiveRow<'r> {
 
     /// The error for a part of a key that is too long to be compared.
     pub fn key_too_long(&self) -> TargetError {
-        let table = &self.place.table.name;
-        TargetError::Unsupported {
+        TargetError::LongKey {
             path: self.place.live.path().to_owned(),
-            what: format!("table {table} has a key over {FAST_BYTES_MAX} bytes"),
+            table: self.place.table.name.clone(),
         }
     }
 

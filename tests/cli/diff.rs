@@ -227,6 +227,33 @@ fn a_word_that_names_nothing_is_told_with_what_is_near() {
 }
 
 /// A bare word is the snapshot, `./` the file; without a store there are files only.
+/// A store of several databases: the newest snapshot of all may be another one's.
+#[test]
+fn latest_is_that_of_the_database_it_is_compared_with() {
+    let place = Workplace::empty();
+    for name in ["a.db", "b.db"] {
+        place.sql(
+            name,
+            &format!(
+                "CREATE TABLE t(id INTEGER PRIMARY KEY, x); INSERT INTO t VALUES(1, '{name}')"
+            ),
+        );
+        place.ok(&["backup", name]);
+    }
+    place.sql("a.db", "UPDATE t SET x = 'new'");
+    let out = place.ok(&["diff", "latest", "a.db", "--json"]);
+    assert!(out.contains("a.db") && out.contains("new"), "{out}");
+    assert!(!out.contains("b.db"), "{out}");
+    let err = place.code(2, &["diff", "latest~1", "latest"]).err;
+    assert!(err.contains("snapshots of 2 sources"), "{err}");
+    let path = place.path("b.db");
+    let source = path.to_str().unwrap();
+    let err = place
+        .code(1, &["diff", "latest~1", "latest", "--source-name", source])
+        .err;
+    assert!(err.contains("latest~1"), "{err}");
+}
+
 #[test]
 fn a_word_may_be_both_a_snapshot_and_a_file() {
     let place = changed();

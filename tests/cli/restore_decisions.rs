@@ -69,7 +69,7 @@ fn a_file_that_is_not_there_or_not_understood_is_named() {
 
 #[test]
 fn a_file_of_decisions_is_never_written_over_but_by_itself() {
-    let place = Workplace::backed_up();
+    let place = shop();
     let to_app = |more: &[&str]| {
         let words = [&["restore", "latest", "--to", "app.db"], more].concat();
         place.run(&words)

@@ -302,3 +302,38 @@ fn what_a_row_is_filled_with_must_fit_it() {
     );
     assert_eq!(all(&stage, "t"), ["t(1, 5, 1)", "t(2, 6, NULL)"]);
 }
+
+/// It could not be compared; nothing is guessed, and nothing is written.
+#[test]
+fn a_row_whose_key_is_too_long_is_refused_by_the_name_of_its_table() {
+    let mut stage = Stage::new();
+    let made = "CREATE TABLE t(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+        INSERT INTO t VALUES(hex(zeroblob(600000)), 1), ('b', 2)";
+    let path = stage.make("a.db", made);
+    let snapshot = stage.back_up(&path);
+    stage.make("a.db", "DELETE FROM t WHERE k = 'b'");
+    let error = stage
+        .try_restore(&snapshot, &path, Mode::Add, false, &mut NoProgress)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("table t has a key over 1 MiB"),
+        "{error}"
+    );
+    assert_eq!(number(&path, "SELECT count(*) FROM t"), 1);
+}
+
+/// Long values of rows without a key are told apart by their content.
+#[test]
+fn copies_of_rows_with_long_values_are_counted() {
+    let made = "CREATE TABLE t(a TEXT, b BLOB);
+        INSERT INTO t VALUES(hex(zeroblob(600000)), zeroblob(1100000)), (hex(zeroblob(600000)), zeroblob(1100000)),
+            (hex(zeroblob(600000)) || 'x', zeroblob(1100000)), (hex(zeroblob(3000)), zeroblob(5000))";
+    let (stage, done) = restored(
+        made,
+        "DELETE FROM t WHERE rowid = 2; UPDATE t SET b = zeroblob(1100001) WHERE rowid = 3",
+        |_| {},
+    );
+    let told = table(&done, "t");
+    assert_eq!((told.inserted, told.same), (2, 2));
+    assert_eq!(number(&stage.path("a.db"), "SELECT count(*) FROM t"), 5);
+}

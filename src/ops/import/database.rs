@@ -84,6 +84,7 @@ fn refused(path: &Path, error: TargetError) -> Error {
     match error {
         TargetError::Sqlite { .. }
         | TargetError::Unsupported { .. }
+        | TargetError::LongKey { .. }
         | TargetError::Constraint { .. }
         | TargetError::RowShape { .. }
         | TargetError::SchemaDiffers { .. }
