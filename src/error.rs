@@ -353,7 +353,13 @@ pub enum SelectError {
     /// A key that no row of the table can have.
     #[error("{value:?} is no key of table {table}: {}", match columns.as_slice() {
         [] => "it has no primary key".to_owned(),
-        columns => format!("its key is ({}): so many values, with commas", columns.join(", ")),
+        // A key of one column is never divided: there are several.
+        columns => format!(
+            "its key is ({}): {} values with commas between, not {}",
+            columns.join(", "),
+            columns.len(),
+            value.split(',').count(),
+        ),
     })]
     BadKey {
         /// The table.

@@ -53,7 +53,8 @@ A first round:
 SNAP in other commands is one of:
   an id, or its first digits                   20261123T201530Z-9f3c
   a name                                       backup_20261123_211530
-  latest, latest~N                             the newest, the Nth before it
+  latest, latest~N                             the newest, the Nth before it; those that a restore or an
+                                               undo took (before-restore, after-restore) do not count
   a path (has a / or is a store's folder)      ./backups/backup_20261123_211530
   an export, for list, validate, restore       ./export, export.zip
 
@@ -129,7 +130,7 @@ pub enum Command {
     #[command(name = "backup-validate")]
     BackupValidate(ValidateArgs),
     /// Put a snapshot's records back, into a new or an existing database
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Take a restore back: the rows that it wrote, and nothing else
     Undo(UndoArgs),
     /// Show what a snapshot is made of

@@ -18,10 +18,16 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::Value;
 
+use crate::cli::exit;
 use crate::cli::failure::Failure;
 use crate::cli::files;
+use crate::cli::hint;
 use crate::cli::names;
+use crate::cli::render::Look;
 use crate::cli::render::escape;
+use crate::error::Error;
+use crate::error::SelectError;
+use crate::error::TargetError;
 use crate::ops::restore::DeclaredKey;
 use crate::ops::restore::DeclaredReference;
 use crate::ops::select::nearest;
@@ -43,6 +49,17 @@ pub struct Config {
     pub keys: Vec<DeclaredKey>,
     /// References.
     pub references: Vec<DeclaredReference>,
+    /// Where each table and column is named.
+    places: Vec<Named>,
+}
+
+/// A line that names tables and columns.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    /// `larder.toml line 2`
+    at: String,
+    tables: Vec<String>,
+    columns: Vec<String>,
 }
 
 impl Config {
@@ -55,6 +72,32 @@ impl Config {
         };
         let kept = self.keys.iter().filter(is_replaced);
         kept.chain(more).cloned().collect()
+    }
+
+    /// An error of a restore with these settings; where the file names what does not exist, its line is
+    /// told.
+    pub fn failure(&self, error: Error, look: &Look) -> Failure {
+        let has = |names: &[String], name: &str| {
+            let mut names = names.iter();
+            names.any(|other| other.eq_ignore_ascii_case(name))
+        };
+        let mut places = self.places.iter();
+        let place = match &error {
+            Error::Select(SelectError::NoEntity { entity, .. }) => {
+                places.find(|place| has(&place.tables, entity))
+            }
+            Error::Target(TargetError::NoColumn { table, column, .. }) => {
+                places.find(|place| has(&place.tables, table) && has(&place.columns, column))
+            }
+            _ => None,
+        };
+        let Some(place) = place else {
+            return error.into();
+        };
+        let advice = hint::advise(&error, look);
+        let message = format!("{}: {}", place.at, advice.message);
+        let next = advice.next.unwrap_or_default();
+        Failure::said(exit::of_error(&error, None), message, next)
     }
 
     /// The references of the file, but for columns that `more` has one of; then those.
@@ -77,10 +120,15 @@ pub fn read(given: Option<&Path>) -> Result<Config, Failure> {
     let path = given.unwrap_or(Path::new(DEFAULT_NAME));
     let shown = escape::path(path);
     match files::read(path) {
-        Ok(Some(text)) => parse(&text).map_err(|mistake| {
-            let message = format!("{shown} {mistake}");
-            Failure::usage(message, EXAMPLE)
-        }),
+        Ok(Some(text)) => match parse(&text) {
+            Ok(mut config) => {
+                for place in &mut config.places {
+                    place.at = format!("{shown} {}", place.at);
+                }
+                Ok(config)
+            }
+            Err(mistake) => Err(Failure::usage(format!("{shown} {mistake}"), EXAMPLE)),
+        },
         Ok(None) if given.is_none() => Ok(Config::default()),
         Ok(None) => Err(Failure::usage(
             format!("no file {shown}, which --config names"),
@@ -117,18 +165,29 @@ fn parse(text: &str) -> Result<Config, String> {
     for (table, value) in sections.keys {
         let at = line(value.span().start);
         let key = key(table.get_ref(), value.get_ref()).map_err(|why| format!("{at}: {why}"))?;
+        config.places.push(Named {
+            at,
+            tables: vec![key.table.clone()],
+            columns: key.columns.clone(),
+        });
         config.keys.push(key);
     }
     for (child, value) in sections.references {
         let at = line(value.span().start);
         let found = value.get_ref().as_str();
         let found = found.and_then(|parent| names::references(child.get_ref(), parent));
-        config.references.push(found.ok_or_else(|| {
+        let reference = found.ok_or_else(|| {
             let child = escape::shown(child.get_ref());
             format!(
                 "{at}: {child:?} must name a column and be set to one, as \"orders.customer\" = \"customers.id\""
             )
-        })?);
+        })?;
+        config.places.push(Named {
+            at,
+            tables: vec![reference.table.clone(), reference.parent.clone()],
+            columns: vec![reference.column.clone(), reference.parent_column.clone()],
+        });
+        config.references.push(reference);
     }
     Ok(config)
 }

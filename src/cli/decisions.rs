@@ -20,6 +20,7 @@ use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::render::escape;
+use crate::cli::render::figures;
 use crate::cli::render::values as shown;
 use crate::model::text::TextEncoding;
 use crate::model::value::Value;
@@ -37,7 +38,7 @@ struct Entry {
     values: Vec<Json>,
     choice: Option<Word>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    to: Option<Vec<Json>>,
+    to: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     row: Option<serde_json::Map<String, Json>>,
 }
@@ -82,7 +83,7 @@ pub fn read(path: &Path, encoding: TextEncoding) -> Result<Vec<Decision>, Failur
 }
 
 fn parse(text: &str, encoding: TextEncoding) -> Result<Vec<Decision>, String> {
-    let entries: Vec<Entry> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let entries = entries(text)?;
     let open: Vec<String> = entries
         .iter()
         .filter(|entry| entry.choice.is_none())
@@ -109,6 +110,37 @@ fn parse(text: &str, encoding: TextEncoding) -> Result<Vec<Decision>, String> {
         decisions.push(decision);
     }
     Ok(decisions)
+}
+
+/// The entries of the file. What is wrong with one is said with its number.
+fn entries(text: &str) -> Result<Vec<Entry>, String> {
+    let error = match serde_json::from_str(text) {
+        Ok(entries) => return Ok(entries),
+        Err(error) => error,
+    };
+    let list = match serde_json::from_str(text) {
+        Ok(Json::Array(list)) => list,
+        Ok(_) => return Err("it must hold a list of decisions: [{\"table\": …}, …]".to_owned()),
+        Err(_) => return Err(error.to_string()),
+    };
+    let is_wrong = |json: &&Json| serde_json::from_value::<Entry>((*json).clone()).is_err();
+    Err(match list.iter().position(|json| is_wrong(&json)) {
+        Some(at) => format!("entry {}{}: {error}", at + 1, reference_of(&list[at])),
+        None => error.to_string(),
+    })
+}
+
+/// ` (orders.customer_id)`, as far as an entry that is not understood says.
+fn reference_of(entry: &Json) -> String {
+    let table = entry.get("table").and_then(Json::as_str);
+    let columns = entry.get("columns").and_then(Json::as_array);
+    let columns = columns.into_iter().flatten().filter_map(Json::as_str);
+    match (table, columns.collect::<Vec<_>>().join(", ")) {
+        (Some(table), columns) if !columns.is_empty() => {
+            format!(" ({}.{})", escape::shown(table), escape::shown(&columns))
+        }
+        _ => String::new(),
+    }
 }
 
 impl Entry {
@@ -142,8 +174,14 @@ impl Entry {
                 Choice::Create(row.collect::<Result<_, String>>()?)
             }
             Some(Word::Map) => match &self.to {
-                Some(to) if to.len() == self.columns.len() => Choice::Map(read(to)?),
-                _ => {
+                Some(Json::Array(to)) if to.len() == self.columns.len() => Choice::Map(read(to)?),
+                Some(to) => {
+                    return Err(format!(
+                        "\"to\" is {to}; it must be a list of {}, the key of a row that exists, as \"to\": [40]",
+                        figures::counted(self.columns.len() as u64, "value")
+                    ));
+                }
+                None => {
                     let why = "\"map\" needs \"to\": the key of a row that exists, as \"to\": [40]";
                     return Err(why.to_owned());
                 }
@@ -288,7 +326,7 @@ fn entry_of(decision: &Decision, encoding: TextEncoding) -> Option<Entry> {
             Word::Create
         }
         Choice::Map(to) => {
-            entry.to = Some(write(to)?);
+            entry.to = Some(Json::Array(write(to)?));
             Word::Map
         }
         Choice::Skip => Word::Skip,

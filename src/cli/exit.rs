@@ -162,6 +162,7 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
 fn target_code(error: &TargetError) -> Code {
     match error {
         TargetError::Busy { .. } | TargetError::Changed { .. } => Code::Busy,
+        TargetError::Damaged { .. } => Code::Damaged,
         TargetError::BadExpression { .. }
         | TargetError::BadDecision { .. }
         | TargetError::BadRename { .. }
@@ -180,7 +181,6 @@ fn target_code(error: &TargetError) -> Code {
         | TargetError::Content { .. }
         | TargetError::SchemaDiffers { .. }
         | TargetError::Count { .. }
-        | TargetError::Damaged { .. }
         | TargetError::Sqlite { .. }
         | TargetError::File { .. } => Code::Failed,
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::cli::paths::A_FILE;
 use crate::cli::paths::AN_EXPORT;
+use crate::cli::paths::is_latest;
 use crate::cli::quote;
 use crate::cli::render::Look;
 use crate::error::A_DATABASE;
@@ -39,7 +40,7 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
             }
             store(error, look)
         }
-        Error::Target(error) => target(error),
+        Error::Target(error) => target(error, look),
         Error::Export(error) => export(error),
         Error::Import(error) => import(error, look),
         Error::Select(error) => {
@@ -98,11 +99,23 @@ fn source(error: &SourceError) -> Option<String> {
     Some(next.to_owned())
 }
 
-fn target(error: &TargetError) -> Option<String> {
+fn target(error: &TargetError, look: &Look) -> Option<String> {
     let next = match error {
         TargetError::Exists { .. } => "Give a file that does not exist yet, or move this one away.",
         TargetError::Busy { .. } | TargetError::Changed { .. } => {
             "Nothing was written. Try again when it is quieter, or raise --deadline."
+        }
+        TargetError::Damaged { path, .. } => {
+            return Some(format!(
+                "Nothing was written to it. Restore into a new file: --to restored.db\n\
+                 What can still be read of it is kept by: {} backup {}",
+                look.program,
+                quote::word(path.as_os_str())
+            ));
+        }
+        TargetError::Denied { .. } => {
+            "Nothing was written. Run it as a user who may write the file and its folder, or restore into a new \
+             file elsewhere."
         }
         TargetError::NotADatabase { .. } => "Give a database, or a file that does not exist yet.",
         TargetError::OtherApplication { .. } => {
@@ -115,8 +128,11 @@ fn target(error: &TargetError) -> Option<String> {
         TargetError::NoColumn { columns, .. } => {
             return Some(format!("It has: {}", columns.join(", ")));
         }
+        TargetError::BadExpression { reason, .. } if is_unbalanced(reason) => {
+            "Nothing was written. A bracket or quote in it is not closed, or closed once too often."
+        }
         TargetError::BadExpression { .. } => {
-            "Nothing was written. Columns are those of the snapshot's table: larder show SNAP names them."
+            "Nothing was written. It is an SQL expression over the columns of the snapshot's table, as: total > 100"
         }
         TargetError::LongKey { .. } => {
             "Name the other tables with --table; a new file gets this one whole."
@@ -132,6 +148,13 @@ fn target(error: &TargetError) -> Option<String> {
         _ => return None,
     };
     Some(next.to_owned())
+}
+
+/// What SQLite says of an expression that ends too early, or too late.
+fn is_unbalanced(reason: &str) -> bool {
+    reason.contains("incomplete input")
+        || reason.contains("near \")\"")
+        || reason.contains("unrecognized token")
 }
 
 fn export(error: &ExportError) -> Option<String> {
@@ -232,10 +255,19 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
 
 fn select(error: &SelectError, look: &Look) -> Option<String> {
     match error {
-        SelectError::NoSnapshot { store, .. } => Some(format!(
-            "Snapshots are listed with: {}",
-            look.command(Path::new(store), &["list".as_ref()])
-        )),
+        SelectError::NoSnapshot { store, word, .. } => {
+            let passes_over = match is_latest(word) {
+                true => {
+                    "latest passes over what restores and undos took (before-restore, after-restore): those are named \
+                     by their ids.\n"
+                }
+                false => "",
+            };
+            Some(format!(
+                "{passes_over}Snapshots are listed with: {}",
+                look.command(Path::new(store), &["list".as_ref()])
+            ))
+        }
         SelectError::Empty { store } => Some(format!(
             "Take one with: {} DB",
             look.command(Path::new(store), &["backup".as_ref()])
@@ -356,6 +388,27 @@ mod tests {
             let advice = advise(&Error::Source(error), &Look::for_tests());
             assert!(advice.message.starts_with("app.db was given up: "));
             assert!(advice.next.is_some_and(|next| next.contains(option)));
+        }
+    }
+
+    /// What a database that cannot be written leaves: another place.
+    #[test]
+    fn a_database_that_cannot_be_written_leads_to_another_file() {
+        for error in [
+            TargetError::Denied {
+                path: "app.db".into(),
+                cause: "it is read-only".into(),
+            },
+            TargetError::Damaged {
+                path: "app.db".into(),
+                lines: vec!["page 2".into()],
+            },
+        ] {
+            let next = advise(&Error::Target(error), &Look::for_tests())
+                .next
+                .unwrap();
+            assert!(next.starts_with("Nothing was written"), "{next}");
+            assert!(next.contains("new file"), "{next}");
         }
     }
 }

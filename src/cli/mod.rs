@@ -80,7 +80,6 @@ fn refuse(refusal: &clap::Error, args: &[OsString], streams: &mut Streams) -> Co
 fn run_parsed(cli: Cli, args: &[OsString], streams: &mut Streams) -> Code {
     let ancestor = cli.command.is_ancestors();
     let program = args.first().cloned().unwrap_or_else(|| "larder".into());
-    let (json, verbose) = (cli.global.json, cli.global.verbose);
     let mut cx = Context::new(cli.global, &program, streams);
     let code = match dispatch(cli.command, &mut cx) {
         Ok(code) => code,
@@ -88,22 +87,7 @@ fn run_parsed(cli: Cli, args: &[OsString], streams: &mut Streams) -> Code {
         Err(_) if cx.streams.is_closed() => Code::Ok,
         // Told once, at the end.
         Err(_) if cx.streams.has_failed() => Code::Failed,
-        Err(failure) => {
-            let code = failure.code(cx.signals.caught());
-            let advice = failure.advice(&cx.look);
-            if json {
-                let report = render::json::error(code, &advice.message, advice.next.as_deref());
-                cx.streams.problem_json(&report);
-            } else {
-                let causes = if verbose {
-                    failure.causes()
-                } else {
-                    Vec::new()
-                };
-                cx.streams.problem(&render::text::error(&advice, &causes));
-            }
-            code
-        }
+        Err(failure) => cx.tell(&failure),
     };
     if ancestor { code.for_ancestor() } else { code }
 }

@@ -140,6 +140,14 @@ fn name(part: &str) -> Option<String> {
     Some(unquoted.replace('\u{0}', "\""))
 }
 
+/// A name as `table` understands it.
+pub fn written(name: &str) -> String {
+    match name.contains('"') {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_owned(),
+    }
+}
+
 /// A name that is there twice; case does not count, as in SQLite.
 pub fn repeated(names: &[String]) -> Option<&String> {
     names.iter().enumerate().find_map(|(at, name)| {

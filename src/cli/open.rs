@@ -18,8 +18,10 @@ use crate::cli::paths::BackupPlace;
 use crate::cli::paths::Place;
 use crate::cli::quote;
 use crate::cli::render::Look;
+use crate::cli::render::json;
 use crate::cli::render::progress_bar::Reporter;
 use crate::cli::render::progress_bar::Style;
+use crate::cli::render::text;
 use crate::cli::signals::Signals;
 use crate::error::Error;
 use crate::error::StoreError;
@@ -177,6 +179,33 @@ impl<'a> Context<'a> {
             self.signals.clone(),
             self.world.env.clone(),
         )
+    }
+
+    /// Tells why something was not done, and gives the code for it.
+    pub fn tell(&mut self, failure: &Failure) -> Code {
+        let code = failure.code(self.signals.caught());
+        let advice = failure.advice(&self.look);
+        if self.global.json {
+            let report = json::error(code, &advice.message, advice.next.as_deref());
+            self.streams.problem_json(&report);
+        } else {
+            let causes = match self.global.verbose {
+                true => failure.causes(),
+                false => Vec::new(),
+            };
+            self.streams.problem(&text::error(&advice, &causes));
+        }
+        code
+    }
+
+    /// As `tell`, where other work goes on. Once nobody reads any more, or it was asked to stop, the failure is
+    /// handed back.
+    pub fn go_on_after(&mut self, failure: Failure) -> Result<Code, Failure> {
+        let is_over = self.streams.is_closed() || self.streams.has_failed();
+        match is_over || self.signals.caught().is_some() {
+            true => Err(failure),
+            false => Ok(self.tell(&failure)),
+        }
     }
 
     /// Shows an outcome: the document with `--json`, nothing with `--quiet`, else the text.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::render::escape;
+use crate::cli::render::figures;
 use crate::error::Error;
 use crate::error::StoreError;
 use crate::ops::open::PathKind;
@@ -58,6 +59,11 @@ fn parent(path: &Path) -> Option<&Path> {
     } else {
         parent
     })
+}
+
+/// True for `latest` and `latest~1`, which are no paths.
+pub fn is_latest(word: &str) -> bool {
+    word == "latest" || word.starts_with("latest~")
 }
 
 /// True for `backup_YYYYMMDD_HHMMSS`, the form of a name that was not chosen.
@@ -152,8 +158,8 @@ fn refused(path: &Path, stores: &[PathBuf]) -> Failure {
 /// `1 store: ./backups/b1`, `2 stores: …`
 pub fn list_of(stores: &[PathBuf]) -> String {
     let shown: Vec<String> = stores.iter().map(|store| escape::path(store)).collect();
-    let noun = if stores.len() == 1 { "store" } else { "stores" };
-    format!("{} {noun}: {}", stores.len(), shown.join(", "))
+    let stores = figures::counted(stores.len() as u64, "store");
+    format!("{stores}: {}", shown.join(", "))
 }
 
 /// What a word for snapshots means: a path if it has a `/` or names a store's folder, else a
@@ -165,10 +171,9 @@ pub fn place(word: &OsStr, store: &Path, look: Look<'_>) -> Result<Place, Failur
         word: word.to_owned(),
     };
     let has_slash = word.as_encoded_bytes().contains(&b'/');
-    let is_latest = |text: &&str| *text == "latest" || text.starts_with("latest~");
     match word.to_str() {
         Some("") => return Err(Failure::usage("an empty word names no snapshot", LIST_THEM)),
-        Some(text) if !has_slash && is_latest(&text) => return Ok(in_store(text)),
+        Some(text) if !has_slash && is_latest(text) => return Ok(in_store(text)),
         _ => {}
     }
     let kind = look(path)?;

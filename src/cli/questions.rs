@@ -103,12 +103,12 @@ impl<D: Dialogue> Questions<D> {
         loop {
             let line = self.dialogue.ask("> ")?;
             let word = line.trim();
-            let word = match (word, &missing.record) {
-                ("", Some(_)) => "c",
-                (word, _) => word,
+            let word = match word {
+                "" if missing.can_be_created() => "c",
+                word => word,
             };
             match word.to_ascii_lowercase().as_str() {
-                "c" if missing.record.is_some() => {
+                "c" if missing.can_be_created() => {
                     self.sweep(word, missing, Sweeping::Create);
                     return Ok(Choice::Create(Vec::new()));
                 }
@@ -143,7 +143,7 @@ impl<D: Dialogue> Questions<D> {
                 && all.parent == missing.parent
         })?;
         match found.answer {
-            Sweeping::Create => missing.record.is_some().then(|| Choice::Create(Vec::new())),
+            Sweeping::Create => missing.can_be_created().then(|| Choice::Create(Vec::new())),
             Sweeping::Skip => Some(Choice::Skip),
             Sweeping::Null => missing.nullable.then_some(Choice::Null),
         }
@@ -166,21 +166,23 @@ impl<D: Dialogue> Questions<D> {
         let key: Vec<String> = missing.values.iter().map(shown).collect();
         let records = figures::counted(missing.records, "record");
         let mut out = format!(
-            "{}, which {} does not have ({records}{})\n",
+            "{}, {} ({records}{})\n",
             values::reference(&missing.table, &missing.columns, &missing.parent, &key),
-            self.target,
+            values::why(missing, &self.target),
             values::examples(missing),
         );
-        if let Some(record) = &missing.record {
+        if let Some(record) = missing.record.as_ref().filter(|_| missing.can_be_created()) {
             let row = values::row(record, self.encoding);
             out.push_str(&format!(
                 "  [c] create it from the snapshot: {row}   (Enter)\n"
             ));
             out.push_str("  [v] create it with values that you give\n");
         } else {
-            out.push_str(
-                "  [c] create it with values that you give; the snapshot does not have it either\n",
-            );
+            out.push_str("  [c] create it with values that you give");
+            out.push_str(match missing.record {
+                Some(_) => "\n",
+                None => "; the snapshot does not have it either\n",
+            });
         }
         let records = match missing.records {
             1 => "leave the record out".to_owned(),
@@ -195,7 +197,7 @@ impl<D: Dialogue> Questions<D> {
         }
         line.push("[a] abort, write nothing".to_owned());
         out.push_str(&format!("  {}\n", line.join("   ")));
-        let all = match (missing.record.is_some(), missing.nullable) {
+        let all = match (missing.can_be_created(), missing.nullable) {
             (true, true) => "C, S or N",
             (true, false) => "C or S",
             (false, true) => "S or N",
@@ -259,7 +261,7 @@ impl<D: Dialogue> Questions<D> {
 }
 
 fn unknown(word: &str, missing: &Missing) -> String {
-    let letters = match (missing.record.is_some(), missing.nullable) {
+    let letters = match (missing.can_be_created(), missing.nullable) {
         (true, true) => "c, v, m, s, n or a",
         (true, false) => "c, v, m, s or a",
         (false, true) => "c, m, s, n or a",

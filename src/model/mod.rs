@@ -1,5 +1,6 @@
 //! Plain data that every layer speaks: identifiers, values, rows and schemas. No I/O.
 
+pub mod counted;
 pub mod exported;
 pub mod file_name;
 pub mod finding;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::TargetError;
+use crate::model::counted::counted;
 use crate::model::schema::Schema;
 use crate::progress::Finding;
 use crate::sqlite::check::{self, ForeignKeyCheck};
@@ -88,7 +89,10 @@ pub(super) fn integrity(
         return Ok(());
     }
     if expected.with_damage {
-        let text = format!("damaged, as the source was: {} complaints", lines.len());
+        let text = format!(
+            "damaged, as the source was: {}",
+            counted(lines.len() as u64, "complaint")
+        );
         findings.push(Finding::warning("check", text));
         return Ok(());
     }

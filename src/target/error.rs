@@ -266,3 +266,34 @@ impl TargetError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever may write everything, as in many tests, never sees this happen.
+    #[test]
+    fn what_may_not_be_written_is_told_apart_from_what_is_broken() {
+        let of = |kind| {
+            let cause = SqliteError {
+                kind,
+                code: 0,
+                message: "said".to_owned(),
+            };
+            TargetError::of(Path::new("app.db"), "", cause)
+        };
+        for kind in [ErrorKind::ReadOnly, ErrorKind::CannotOpen] {
+            let error = of(kind);
+            assert!(matches!(error, TargetError::Denied { .. }), "{error:?}");
+            assert_eq!(error.to_string(), "no permission to write app.db: said");
+        }
+        assert!(matches!(
+            of(ErrorKind::Corrupt),
+            TargetError::Damaged { .. }
+        ));
+        assert!(matches!(of(ErrorKind::Full), TargetError::NoSpace { .. }));
+        let refused = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+        let refused = TargetError::file("write", Path::new("app.db"), refused);
+        assert!(matches!(refused, TargetError::Denied { .. }), "{refused:?}");
+    }
+}

@@ -71,6 +71,9 @@ impl FilterTable {
             reason,
         };
         let name = ident(&table.name).map_err(|e| bad(e.to_string()))?;
+        // Alone first: brackets around it would hide that it closes one too many.
+        let alone = format!("SELECT 1 FROM main.{name} WHERE {expression}\n");
+        drop(self.db.prepare(&alone).map_err(|e| bad(e.message))?);
         let ask = format!("SELECT 1 FROM main.{name} WHERE ({expression}\n)");
         let prepared = self.db.prepare(&ask).map_err(|e| bad(e.message))?;
         if !prepared.is_readonly() {

@@ -3,7 +3,7 @@
 use larder::cli::exit;
 use larder::cli::exit::Code;
 use larder::cli::signals::Signal;
-use larder::error::{Error, SelectError, StoreError};
+use larder::error::{Error, SelectError, StoreError, TargetError};
 use larder::model::id::SnapshotId;
 use larder::progress::Finding;
 
@@ -57,6 +57,13 @@ fn errors_have_the_codes_that_the_document_says() {
             Error::Store(StoreError::Damaged {
                 object: "pack".into(),
                 cause: larder::format::FormatError::Truncated { what: "a pack" },
+            }),
+            4,
+        ),
+        (
+            Error::Target(TargetError::Damaged {
+                path: "app.db".into(),
+                lines: Vec::new(),
             }),
             4,
         ),

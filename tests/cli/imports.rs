@@ -120,6 +120,44 @@ fn an_export_is_listed_and_validated_and_restored_as_it_is() {
     assert_eq!(last_json(&out)["good"], true);
 }
 
+/// An export is in no store: neither an id of it is shown, nor is the store passed over that was made.
+#[test]
+fn a_restored_export_says_where_what_was_there_is_kept() {
+    let place = exported();
+    place.sql("app.db", "DELETE FROM products WHERE id = 1");
+    let elsewhere = ["restore", "export", "--to", "app.db", "--store", "kept"];
+    let out = place.ok(&elsewhere);
+    assert!(out.starts_with("store kept created\n"), "{out}");
+    assert!(
+        out.contains("\nRestored the export export to app.db in "),
+        "{out}"
+    );
+    let said = out
+        .lines()
+        .find(|line| line.starts_with("Undo with: "))
+        .unwrap();
+    assert!(said.contains(" undo --to app.db --store kept "), "{said}");
+    assert!(
+        place
+            .ok(&["list", "--store", "kept"])
+            .contains("2 snapshots, ")
+    );
+    assert!(!place.ok(&elsewhere).contains("created"));
+    place.ok(&["undo", "--to", "app.db", "--store", "kept"]);
+    assert_eq!(
+        place.count("app.db", "SELECT count(*) FROM products WHERE id = 1"),
+        0
+    );
+    let plan = place.ok(&[
+        "restore", "export", "--to", "app.db", "-n", "--store", "other",
+    ]);
+    assert!(
+        plan.contains("Plan: add records of the export export to app.db ("),
+        "{plan}"
+    );
+    assert!(!place.path("other").exists());
+}
+
 #[test]
 fn damage_of_an_export_is_named_and_exits_with_4() {
     let place = exported();

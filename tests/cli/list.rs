@@ -21,6 +21,51 @@ fn snapshots_are_listed_newest_first() {
     }
 }
 
+/// Else a second restore would bring back what the first one made.
+#[test]
+fn latest_passes_over_what_restores_took_and_the_list_says_so() {
+    let place = Workplace::backed_up();
+    place.sql("app.db", "DELETE FROM suppliers WHERE rowid = 1");
+    place.ok(&["restore", "latest", "--to", "app.db"]);
+    let out = place.ok(&["list"]);
+    assert!(
+        out.contains("tag:before-restore") && out.contains("tag:after-restore"),
+        "{out}"
+    );
+    let said = "2 of them were taken by restores and undos: latest passes over them\n";
+    assert!(out.ends_with(said), "{out}");
+    let out = place.ok(&["show", "latest"]);
+    assert!(out.starts_with("snapshot first\n"), "{out}");
+    let run = place.code(1, &["show", "latest~1"]);
+    assert!(
+        run.err.contains("latest passes over what restores"),
+        "{}",
+        run.err
+    );
+}
+
+/// The one that cannot be read is told, and the others are listed and validated all the same.
+#[test]
+fn a_store_that_cannot_be_read_does_not_hide_the_others() {
+    let place = Workplace::bakery();
+    for store in ["many/a", "many/b", "many/c"] {
+        place.ok(&["backup", "app.db", "--store", store]);
+    }
+    std::fs::remove_file(place.path("many/b/config")).unwrap();
+    std::fs::write(place.path("many/b/config"), "junk").unwrap();
+    let run = place.code(4, &["list", "many"]);
+    assert_eq!(run.out.matches("1 snapshot, ").count(), 2, "{}", run.out);
+    assert!(run.err.contains("many/b"), "{}", run.err);
+    let run = place.code(4, &["validate", "--store", "many"]);
+    let passed = run.out.matches("Validation passed in ").count();
+    assert_eq!(passed, 2, "{}", run.out);
+    assert!(run.err.contains("many/b"), "{}", run.err);
+    let json = place.code(4, &["list", "many", "--json"]);
+    let document: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(document["stores"].as_array().unwrap().len(), 2);
+    place.code(1, &["backup-list", "--dir", "many"]);
+}
+
 #[test]
 fn an_empty_store_is_no_error_and_a_missing_one_is() {
     let place = Workplace::empty();

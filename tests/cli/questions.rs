@@ -230,7 +230,17 @@ fn stopped_at_a_question_nothing_is_written_and_answers_are_kept() {
 }
 
 #[test]
+fn who_aborts_is_told_that_nothing_was_written() {
+    let place = shop();
+    let mut session = restore(&place, &[]);
+    session.answer("> ", "a");
+    let ended = session.end();
+    assert_eq!(ended.code, 5, "{}", ended.screen);
+    assert_eq!(ended.out, "Nothing was written, as was decided.\n");
+    assert_eq!(place.count("app.db", ORDERS), 1);
+}
 
+#[test]
 fn who_aborts_writes_nothing_and_the_report_stays_json() {
     let place = shop();
     let mut session = restore(&place, &["--json"]);

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use larder::cli::render::{Look, text};
+use larder::model::schema::ObjectKind;
 use larder::model::text::TextEncoding;
-use larder::ops::restore::{Choice, Mode, OnConflict, RestoreOptions, RestoreOutcome};
+use larder::ops::restore::{
+    Choice, ConflictKind, Made, Match, Mode, OnConflict, OnMissing, RestoreOptions, RestoreOutcome,
+};
 use text::backup::BackupView;
 use text::restore::RestoreView;
 use text::validate::ValidateView;
@@ -139,8 +142,12 @@ fn restored(outcome: &RestoreOutcome) -> String {
 fn restored_as(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
     let view = RestoreView {
         store: Path::new(STORE),
+        store_created: false,
+        export: None,
         encoding: TextEncoding::Utf8,
         options,
+        interactive: false,
+        saves: false,
     };
     text::restore::restore(outcome, &view, &look())
 }
@@ -163,7 +170,6 @@ fn a_restore_to_a_new_file_counts_files_and_records() {
     let mut outcome = samples::restored();
     outcome.new_file = true;
     outcome.target_bytes = None;
-    outcome.target_in_use = None;
     outcome.safety_snapshot = None;
     insta::assert_snapshot!(restored(&outcome));
 }
@@ -235,33 +241,132 @@ fn who_aborts_is_told_no_more_than_that() {
     outcome.decisions = samples::decisions();
     outcome.decisions[0].choice = Choice::Abort;
     let text = restored(&outcome);
-    assert!(
-        text.ends_with("Nothing was written, as was decided.\n"),
-        "{text}"
-    );
-    assert!(!text.contains("missing: "), "{text}");
+    assert_eq!(text, "Nothing was written, as was decided.\n");
 }
 
-/// What was said already, and does not help, is not said again.
+/// What was said already, or does not help, is not said.
 #[test]
-fn what_lets_a_restore_go_on_is_what_was_not_asked_for_yet() {
-    let mut outcome = samples::conflicts();
-    outcome.mode = Mode::Replace;
-    let options = RestoreOptions {
-        on_conflict: OnConflict::Skip,
-        ..RestoreOptions::default()
+fn what_lets_a_restore_go_on_is_what_helps_and_was_not_asked_for_yet() {
+    use ConflictKind::{Circle, Doubtful, InTheWay, Orphan, Record, Refused};
+    let options = RestoreOptions::default();
+    let (mut skipped, mut forced, mut by_id) = (options.clone(), options.clone(), options.clone());
+    skipped.on_conflict = OnConflict::Skip;
+    forced.force = true;
+    by_id.matching = Match::Id;
+    let mut named = options.clone();
+    named.scope.tables = vec!["ORDERS".into()];
+    let cases: [(ConflictKind, &RestoreOptions, &[&str]); 12] = [
+        (Record, &options, &["--on-conflict skip"]),
+        (Record, &skipped, &[]),
+        (Doubtful, &options, &["--on-conflict skip", "--match id"]),
+        (Doubtful, &skipped, &["--match id"]),
+        (Doubtful, &by_id, &["--on-conflict skip"]),
+        (Orphan, &options, &["--force"]),
+        (Orphan, &forced, &[]),
+        (InTheWay, &options, &["--exclude-table orders"]),
+        (InTheWay, &named, &[]),
+        (Circle, &options, &["--match id"]),
+        (Circle, &by_id, &[]),
+        (Refused, &options, &[]),
+    ];
+    for (kind, options, flags) in cases {
+        let mut outcome = samples::conflicts();
+        outcome.conflicts[0].kind = kind;
+        let text = restored_as(&outcome, options);
+        let offered = text.lines().filter(|line| line.starts_with("  --"));
+        let offered: Vec<&str> = offered
+            .map(|line| line.trim_start().split("  ").next().unwrap())
+            .collect();
+        assert_eq!(offered, flags, "{kind:?}: {text}");
+    }
+}
+
+#[test]
+fn what_decides_about_missing_records_is_what_helps_and_was_not_given() {
+    let offered = |outcome: &RestoreOutcome, options: &RestoreOptions, interactive, saves| {
+        let view = RestoreView {
+            store: Path::new(STORE),
+            store_created: false,
+            export: None,
+            encoding: TextEncoding::Utf8,
+            options,
+            interactive,
+            saves,
+        };
+        let text = text::restore::restore(outcome, &view, &look());
+        let mut lines = text.lines().map(str::to_owned);
+        lines.find(|line| line == "To go on, add to the command:");
+        let flags = lines.map(|line| line.trim_start().split("  ").next().unwrap().to_owned());
+        flags.collect::<Vec<String>>()
     };
-    let text = restored_as(&outcome, &options);
+    let options = RestoreOptions::default();
+    let mut outcome = samples::missing();
+    let [i, parents, create, skip, null, save, resolve] = [
+        "-i",
+        "--with-parents",
+        "--on-missing create",
+        "--on-missing skip",
+        "--on-missing null",
+        "--save-decisions FILE",
+        "--resolve FILE",
+    ];
+    assert_eq!(
+        offered(&outcome, &options, false, false),
+        [i, create, skip, null, save, resolve]
+    );
+    let mut chosen = options.clone();
+    chosen.scope.tables = vec!["orders".into()];
+    assert_eq!(
+        offered(&outcome, &chosen, true, true),
+        [parents, create, skip, null, resolve]
+    );
+    chosen.scope.excluded = vec!["Customers".into(), "parts".into()];
+    assert_eq!(
+        offered(&outcome, &chosen, true, true),
+        [create, skip, null, resolve]
+    );
+    let mut given = options.clone();
+    given.decisions.others = Some(OnMissing::Null);
+    given.scope.with_parents = true;
+    assert_eq!(
+        offered(&outcome, &given, false, true),
+        [i, create, skip, resolve]
+    );
+    // What contradicts the database cannot be created either.
+    outcome.missing[0].in_conflict = true;
+    assert_eq!(
+        offered(&outcome, &options, true, true),
+        [skip, null, resolve]
+    );
+    let text = restored(&outcome);
+    let said =
+        "customers 12, whose record in the snapshot is in conflict with app.db, and left out (";
+    assert!(text.contains(said), "{text}");
+}
+
+#[test]
+fn what_is_made_is_told_before_and_after() {
+    let mut outcome = samples::restored();
+    let made = [
+        (ObjectKind::Table, "a"),
+        (ObjectKind::Table, "b"),
+        (ObjectKind::Index, "a_x"),
+    ];
+    outcome.made = made
+        .map(|(kind, name)| Made {
+            kind,
+            name: name.into(),
+        })
+        .into();
+    let text = restored(&outcome);
     assert!(
-        !text.contains("--on-conflict") && text.contains("\n  --force "),
+        text.contains("\n  made: tables a, b; index a_x\n"),
         "{text}"
     );
-    outcome.mode = Mode::Add;
-    let text = restored_as(&outcome, &options);
-    assert!(
-        text.ends_with("Nothing was written: 12 conflicts.\n"),
-        "{text}"
-    );
+    outcome.dry_run = true;
+    let text = restored(&outcome);
+    let said = "\n  to be made, the database lacks them: tables a, b; index a_x\n";
+    assert!(text.contains(said), "{text}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_file_that_is_not_there_or_not_understood_is_named() {
     write("[{\"table\": \"t\",\n\"why\": 1}]");
     let err = resolve("d.json");
     assert!(
-        err.contains("d.json: unknown field `why`") && err.contains("line 2"),
+        err.contains("d.json: entry 1: unknown field `why`") && err.contains("line 2"),
         "{err}"
     );
     let entry = json!([{"table": "orders", "columns": ["customer_id"], "parent": "customers",

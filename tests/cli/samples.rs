@@ -7,7 +7,8 @@ use larder::ops::backup::{BackupOutcome, EntityReport};
 use larder::ops::import::{ExportCheck, ExportSummary, FileCheck, FileDamage, FileDamageKind};
 use larder::ops::list::{ListOutcome, SnapshotSummary};
 use larder::ops::restore::{
-    Choice, Conflict, Decision, LeftOut, Missing, Mode, Remapped, RestoreOutcome, TableReport,
+    Choice, Conflict, ConflictKind, Decision, LeftOut, Missing, Mode, Remapped, RestoreOutcome,
+    TableReport,
 };
 use larder::ops::show::Changes;
 use larder::ops::validate::{AffectedRecords, Damage, EntityCheck, SnapshotCheck, ValidateOutcome};
@@ -184,7 +185,6 @@ pub fn restored() -> RestoreOutcome {
         target: "app.db".into(),
         new_file: false,
         target_bytes: Some(2_726_298),
-        target_in_use: Some(true),
         dry_run: false,
         mode: Mode::Add,
         tables: vec![
@@ -193,6 +193,7 @@ pub fn restored() -> RestoreOutcome {
             table("order_items", 40, 3110, 0),
             table("products", 0, 202, 0),
         ],
+        made: Vec::new(),
         conflicts: Vec::new(),
         missing: Vec::new(),
         decisions: Vec::new(),
@@ -221,6 +222,7 @@ pub fn conflicts() -> RestoreOutcome {
     outcome.safety_snapshot = None;
     outcome.tables[1].conflicts = 12;
     outcome.conflicts = vec![Conflict {
+        kind: ConflictKind::Record,
         table: "orders".into(),
         record: "77".into(),
         reason: "its number A-12 belongs to order 91".into(),
@@ -369,6 +371,7 @@ pub fn missing() -> RestoreOutcome {
                 ("name".into(), text("Ada Klein")),
                 ("photo".into(), Value::Blob(vec![255; 3])),
             ]),
+            in_conflict: false,
             nullable: true,
             required: vec!["name".into()],
         },
@@ -381,6 +384,7 @@ pub fn missing() -> RestoreOutcome {
             records: 1200,
             examples: vec!["1".into(), "2".into(), "3".into()],
             record: None,
+            in_conflict: false,
             nullable: false,
             required: Vec::new(),
         },

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use larder::cli::exit;
+use larder::model::counted::counted;
 use larder::model::finding::Severity;
 use larder::ops::backup::{BackupOptions, BackupOutcome, IntegrityCheck};
 use larder::ops::restore::Form;
@@ -148,7 +149,8 @@ fn rows_around_a_damaged_page_are_kept_and_the_page_is_named() {
     let kept = count(&restored, "t");
     let a_page = ROWS / i64::try_from(scene.leaves.len()).unwrap();
     assert!(kept > ROWS - 7 * a_page && kept < ROWS, "{kept}");
-    let told = format!("t: {kept} records kept; others with rowid up to ");
+    let kept = counted(kept.unsigned_abs(), "record");
+    let told = format!("t: {kept} kept; others with rowid up to ");
     assert!(
         warnings.iter().any(|w| w.starts_with(&told)),
         "{warnings:?}"
@@ -166,7 +168,8 @@ fn rows_on_both_sides_of_damage_are_kept_where_there_is_no_rowid() {
     let (warnings, restored) = scene.salvage();
     let kept = count(&restored, "w");
     assert!(kept > ROWS - 100 && kept < ROWS, "{kept}");
-    let told = format!("w: {kept} records kept; others behind the first ");
+    let kept = counted(kept.unsigned_abs(), "record");
+    let told = format!("w: {kept} kept; others behind the first ");
     assert!(
         warnings.iter().any(|w| w.starts_with(&told)),
         "{warnings:?}"

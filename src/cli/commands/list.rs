@@ -21,13 +21,16 @@ use crate::progress::Severity;
 /// Show the snapshots of a store, newest first
 ///
 /// For each: its name, short id, local date, number of entity files and records, the bytes that it
-/// added to the store, and its source. A folder that is no store but holds stores lists them all; an
+/// added to the store, its source and its tags. A folder that is no store but holds stores lists them all; an
 /// export is one line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder list
   larder list ./export
-  larder backup-list --dir ./backups/")]
+  larder backup-list --dir ./backups/
+
+Snapshots that a restore or an undo took are tagged before-restore and after-restore; `latest` passes over
+them.")]
 pub struct ListArgs {
     /// A store, a folder with stores in it, or an export, in place of --store [default: the store]
     #[arg(value_name = "DIR|FILE.zip", conflicts_with = "dir")]
@@ -57,9 +60,15 @@ pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code
         return Ok(Code::Ok);
     };
     let mut listed: Vec<(PathBuf, ListOutcome)> = Vec::new();
+    let (several, mut code) = (stores.len() > 1, Code::Ok);
     for path in stores {
-        let outcome = ops::list::run(&cx.open(&path)?)?;
-        listed.push((path, outcome));
+        let outcome = cx.open(&path).and_then(|store| Ok(ops::list::run(&store)?));
+        match outcome {
+            Ok(outcome) => listed.push((path, outcome)),
+            // One that cannot be read says nothing of the others.
+            Err(failure) if several => code = code.and(cx.go_on_after(failure)?),
+            Err(failure) => return Err(failure),
+        }
     }
     if !cx.global.json {
         for finding in listed.iter().flat_map(|(_, outcome)| &outcome.findings) {
@@ -79,7 +88,7 @@ pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code
         texts.join("\n")
     });
     let codes = listed.iter().map(|(_, outcome)| exit::of_list(outcome));
-    Ok(codes.fold(Code::Ok, Code::and))
+    Ok(codes.fold(code, Code::and))
 }
 
 /// The stores to list; `None` if the folder is there and holds none, which `may_be_empty` allows.

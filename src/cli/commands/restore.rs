@@ -66,7 +66,8 @@ use crate::progress::Finding;
   LARDER_DATABASE=app.db larder restore ./backups/b1 --mode replace
 
 `latest` is that of the database that is restored to, if the store has snapshots of it; else of the
-only source there is, or of --source-name.
+only source there is, or of --source-name. It passes over the snapshots that restores and undos take
+(tags before-restore, after-restore): name one of those by its id.
 
 T.COL splits at the last dot. A name that holds a dot, = or a comma is quoted as in SQL:
   --reference '\"my.table\".\"a col\"=customers.id'
@@ -82,6 +83,9 @@ pub struct RestoreArgs {
     /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest
     #[arg(value_name = "SNAP")]
     snapshot: OsString,
+    /// For who names the database here too: told how it is done.
+    #[arg(hide = true)]
+    second: Option<OsString>,
     /// The database to write; absent or existing. Never the recorded source unless it is given here
     #[arg(
         long,
@@ -187,6 +191,7 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         return Err(no_target(args, cx));
     };
     if cx.kind(&target)? == PathKind::Absent {
+        fit::no_snapshot(&target)?;
         fit::with_new_file(args, &target)?;
     }
     let config = config::read(args.matching.config.as_deref())?;
@@ -217,7 +222,10 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             reporter.finish(&[]);
             return Err(ended(questions, save.as_ref(), &options, encoding));
         }
-        (Err(error), _) => return Err(error.into()),
+        (Err(error), _) => {
+            drop(reporter);
+            return Err(config.failure(error, &cx.look));
+        }
     };
     // A restore that was carried out is reported, whatever becomes of the file of decisions.
     let saved = save.map(|save| save.outcome(&options, &outcome, encoding));
@@ -231,8 +239,12 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     reporter.finish(&outcome.findings);
     let view = RestoreView {
         store: from.store(),
+        store_created: from.store_created(),
+        export: from.export(),
         encoding,
         options: &options,
+        interactive: args.missing.interactive,
+        saves: args.missing.save_decisions.is_some(),
     };
     let report = |look: &_| text::restore::restore(&outcome, &view, look);
     let document = json::restore::restore(&outcome, encoding);

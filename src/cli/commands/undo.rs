@@ -1,5 +1,6 @@
 //! `larder undo`: takes a restore back.
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::open::Context;
+use crate::cli::render::escape;
 use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::ops;
+use crate::ops::open::PathKind;
 use crate::ops::restore::CheckLevel;
 use crate::ops::undo::UndoOptions;
 
@@ -67,11 +70,42 @@ enum ConflictWord {
 /// Undoes.
 pub fn run(args: &UndoArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let Some(target) = args::given(args.to.as_ref()) else {
-        return Err(Failure::usage(
-            "no database to undo a restore of",
-            "Name it: larder undo --to DB   (or in the environment: LARDER_DATABASE=DB)",
-        ));
+        let named = args.restore.as_deref().map(Path::new);
+        let next = match named {
+            Some(file) if cx.kind(file)? == PathKind::File => {
+                let words = ["undo".as_ref(), "--to".as_ref(), file.as_os_str()];
+                format!(
+                    "{} is named with --to: {}",
+                    escape::path(file),
+                    cx.look.command(&cx.store, &words)
+                )
+            }
+            _ => "Name it: larder undo --to DB   (or in the environment: LARDER_DATABASE=DB)"
+                .to_owned(),
+        };
+        return Err(Failure::usage("no database to undo a restore of", next));
     };
+    let shown = escape::path(&target);
+    match cx.kind(&target)? {
+        PathKind::Absent => {
+            return Err(Failure::said(
+                Code::Failed,
+                format!("no file {shown}: there is nothing to undo in it"),
+                "Name the database that was restored into, as it is now.",
+            ));
+        }
+        PathKind::File | PathKind::ExportZip => {}
+        PathKind::Store
+        | PathKind::EmptyFolder
+        | PathKind::Folder { .. }
+        | PathKind::ExportFolder => {
+            return Err(Failure::said(
+                Code::Failed,
+                format!("{shown} is a folder, and no database"),
+                "--to names the database that was restored into; --store the store.",
+            ));
+        }
+    }
     let path = cx.store.clone();
     let mut store = cx.open(&path)?;
     let options = UndoOptions {

@@ -49,10 +49,17 @@ enum Task {
 /// Validates, one store after the other.
 pub fn run(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut code = Code::Ok;
-    for task in tasks(args, cx)? {
-        code = code.and(match task {
-            Task::Store { store, words } => validate(&store, &words, args.quick, cx)?,
-            Task::Export(path) => validate_export(&path, cx)?,
+    let tasks = tasks(args, cx)?;
+    let several = tasks.len() > 1;
+    for task in tasks {
+        let done = match task {
+            Task::Store { store, words } => validate(&store, &words, args.quick, cx),
+            Task::Export(path) => validate_export(&path, cx),
+        };
+        code = code.and(match done {
+            // One that cannot be read says nothing of the others.
+            Err(failure) if several => cx.go_on_after(failure)?,
+            done => done?,
         });
     }
     Ok(code)

@@ -24,6 +24,7 @@ fn missing(values: Vec<Value>) -> Missing {
         records: 3,
         examples: Vec::new(),
         record: None,
+        in_conflict: false,
         nullable: false,
         required: Vec::new(),
     }
@@ -143,7 +144,7 @@ fn what_is_not_decided_is_a_template_that_is_refused_by_name() {
 #[test]
 fn what_cannot_be_meant_is_refused_with_its_place() {
     let cases = [
-        ("{}", "expected a sequence"),
+        ("{}", "a list of decisions"),
         ("[{}]", "missing field `table`"),
         (&entry(r#""choice":"creat""#), "unknown variant `creat`"),
         (&entry(r#""choice":"skip","why":1"#), "unknown field `why`"),

@@ -68,6 +68,7 @@ fn missing(id: i64) -> Missing {
             ("name".into(), text("Ada Klein")),
             ("email".into(), text("ada@example.org")),
         ]),
+        in_conflict: false,
         nullable: false,
         required: vec!["name".into()],
     }

@@ -3,27 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// `3,738`
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 record`, `3,738 records`; a noun in `-y` becomes `-ies`.
-pub fn counted(n: u64, noun: &str) -> String {
-    match (n, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{} {stem}ies", count(n)),
-        (_, None) => format!("{} {noun}s", count(n)),
-    }
-}
+pub use crate::model::counted::agree;
+pub use crate::model::counted::count;
+pub use crate::model::counted::counted;
 
 /// `812 B`, `9.8 KiB`, `2.6 MiB`: binary units, one decimal.
 pub fn bytes(n: u64) -> String {
@@ -93,15 +75,6 @@ pub fn local_time(rfc3339: &str, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_thousands() {
-        let shown: Vec<String> = [0, 999, 1000, 3738, 1_234_567].map(count).into();
-        assert_eq!(shown, ["0", "999", "1,000", "3,738", "1,234,567"]);
-        assert_eq!(counted(1, "entity"), "1 entity");
-        assert_eq!(counted(2, "entity"), "2 entities");
-        assert_eq!(counted(0, "record"), "0 records");
-    }
 
     #[test]
     fn sizes_have_one_decimal_and_the_right_unit() {

@@ -144,7 +144,7 @@ impl<'a> Reporter<'a> {
         if self.env.monotonic().saturating_sub(self.began) < BAR_AFTER {
             return;
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let count = match self.phase.unit {
             Unit::Bytes => ("{binary_bytes}", "{binary_total_bytes}"),
             Unit::Records | Unit::Blobs => ("{human_pos}", "{human_len}"),
@@ -165,6 +165,9 @@ impl<'a> Reporter<'a> {
         }
         bar.set_message(self.phase.name.clone());
         bar.set_position(self.phase.done);
+        // Shown only now: it would begin in another style.
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.tick();
         self.bar.set(bar);
     }
 
@@ -179,6 +182,17 @@ impl<'a> Reporter<'a> {
 }
 
 impl Phase {
+    /// Adds steps. Work that is done more than once comes to more than was foreseen: from then on only what
+    /// is done is told; true then.
+    fn add(&mut self, steps: u64) -> bool {
+        self.done = self.done.saturating_add(steps);
+        let is_over = self.total > 0 && self.done > self.total;
+        if is_over {
+            self.total = 0;
+        }
+        is_over
+    }
+
     fn noun(&self) -> &'static str {
         match self.unit {
             Unit::Bytes => "",
@@ -215,7 +229,9 @@ impl Progress for Reporter<'_> {
     }
 
     fn advance(&mut self, steps: u64) {
-        self.phase.done = self.phase.done.saturating_add(steps);
+        if self.phase.add(steps) {
+            self.bar.clear();
+        }
         match self.style {
             Style::Terminal => self.show_bar(),
             Style::Lines => self.show_line(),
@@ -270,6 +286,21 @@ mod tests {
         assert!(shown.is_finished());
         assert!(reporters.get().is_none());
         mine.clear();
+    }
+
+    #[test]
+    fn no_phase_is_more_than_done() {
+        let mut phase = Phase {
+            name: "Planning".into(),
+            total: 5,
+            unit: Unit::Records,
+            done: 0,
+        };
+        assert!(!phase.add(5));
+        assert_eq!(phase.line(), "Planning: 5 of 5 records\n");
+        assert!(phase.add(1));
+        assert_eq!(phase.line(), "Planning: 6 records\n");
+        assert!(!phase.add(1));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Values and references for people, on one line and cut short.
 
 use crate::cli::render::escape;
+use crate::cli::render::figures;
 use crate::model::text::TextEncoding;
 use crate::model::value::Value;
 use crate::ops::restore::Missing;
@@ -26,8 +27,10 @@ pub fn plain(value: &Value, encoding: TextEncoding) -> String {
             Some(text) => cut(&text),
             None => cut(&String::from_utf8_lossy(bytes)),
         },
-        Value::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
-        Value::Spilled(spilled) => format!("a value of {} bytes", spilled.bytes),
+        Value::Blob(bytes) => format!("a blob of {}", figures::counted(bytes.len() as u64, "byte")),
+        Value::Spilled(spilled) => {
+            format!("a value of {}", figures::counted(spilled.bytes, "byte"))
+        }
     }
 }
 
@@ -61,6 +64,14 @@ pub fn row(values: &[(String, Value)], encoding: TextEncoding) -> String {
         format!("{} {}", escape::shown(name), quoted(value, encoding))
     };
     values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a reference has no target: `which app.db does not have`.
+pub fn why(missing: &Missing, target: &str) -> String {
+    match missing.in_conflict {
+        true => format!("whose record in the snapshot is in conflict with {target}, and left out"),
+        false => format!("which {target} does not have"),
+    }
 }
 
 /// `: 5, 9, 31, …`: the first records that refer to a missing one.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::format::manifest::{FullTextVerdict, Integrity, IntegrityCheck};
+use crate::model::counted::counted;
 use crate::model::schema::Table;
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Capture, Gap, Scanned};
@@ -117,12 +118,11 @@ pub(super) fn of_scan(table: &Table, scanned: &Scanned) -> Option<Finding> {
     let others = scanned.gap_count.saturating_sub(named.len() as u64);
     let others = match others {
         0 => String::new(),
-        1 => " and at one more place".to_owned(),
-        n => format!(" and at {n} more places"),
+        n => format!(" and at {}", counted(n, "more place")),
     };
     let text = format!(
-        "{} records kept; others {}{others} cannot be read ({cause})",
-        scanned.rows,
+        "{} kept; others {}{others} cannot be read ({cause})",
+        counted(scanned.rows, "record"),
         named.join(", "),
     );
     Some(Finding::warning(table.name.clone(), text))

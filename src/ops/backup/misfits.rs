@@ -1,5 +1,6 @@
 //! Values that could not be inserted where they were read: named, since a restore meets them again.
 
+use crate::model::counted::{agree, counted};
 use crate::model::fit::{Fit, Misfit};
 use crate::model::row::RowRef;
 use crate::model::schema::Table;
@@ -54,14 +55,11 @@ impl Misfits {
         let finding = |kind: Misfitting, what: &str| {
             let (row, at) = kind.first?;
             let column = &table.columns[table.leaf_columns().nth(at)?].name;
-            let (noun, hold) = match kind.rows {
-                1 => ("record", "holds"),
-                _ => ("records", "hold"),
-            };
-            let text = format!(
-                "{} {noun} {hold} {what} (the first: {row}, {column})",
-                kind.rows
+            let (records, hold) = (
+                counted(kind.rows, "record"),
+                agree(kind.rows, "holds", "hold"),
             );
+            let text = format!("{records} {hold} {what} (the first: {row}, {column})");
             Some(Finding::warning(table.name.clone(), text))
         };
         let refused = "a value that its column refuses";

@@ -3,6 +3,7 @@
 use super::parent::Parent;
 use crate::error::Error;
 use crate::format::manifest::{Entity, PAGES_NAME};
+use crate::model::counted::{agree, counted};
 use crate::model::row::RowRef;
 use crate::ops::grow::TreeSink;
 use crate::progress::{Finding, Progress, Unit};
@@ -69,8 +70,9 @@ pub(super) fn write(
         false => "a new file is made from them",
     };
     let text = format!(
-        "its {} pages ({bytes} bytes) are kept beside its records: {use_of}",
-        grown.records
+        "its {} ({bytes} bytes) {} kept beside its records: {use_of}",
+        counted(grown.records, "page"),
+        agree(grown.records, "is", "are")
     );
     findings.push(Finding::warning(subject, text));
     Ok(Some(Entity {

@@ -8,6 +8,7 @@ use super::document::{Record, Refusal};
 use super::listing::Listing;
 use super::long_strings::Aside;
 use crate::error::{Error, ImportError};
+use crate::model::counted::{agree, counted};
 use crate::model::exported::{ExportedFile, rowid_field};
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Settings, Table, TableKind};
@@ -136,7 +137,8 @@ fn fill(
     match writer.generated_differ() {
         0 => Ok(()),
         rows => {
-            let text = format!("{rows} rows have other generated values than were exported");
+            let (have, rows) = (agree(rows, "has", "have"), counted(rows, "row"));
+            let text = format!("{rows} {have} other generated values than were exported");
             let error = TargetError::Damaged {
                 path: Path::new(&table.name).to_owned(),
                 lines: vec![text],

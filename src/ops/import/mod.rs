@@ -30,6 +30,7 @@ use self::schemaless::Seen;
 use crate::error::{Error, ImportError, TargetError};
 pub use crate::error::{FileDamage, FileDamageKind};
 use crate::format::manifest::Manifest;
+use crate::model::counted::counted;
 use crate::model::exported::ExportedFile;
 use crate::ops::backup::{self, BackupOptions, BackupOutcome, Origin, Reading};
 use crate::ops::open::{self, Store, StoreOptions, World};
@@ -298,8 +299,9 @@ fn told(listing: &Listing) -> Vec<Finding> {
     let left_out = manifest.larder.as_ref().and_then(|c| c.pages_left_out);
     told.extend(left_out.map(|pages| {
         let text = format!(
-            "its snapshot has {pages} pages of the database beside the records, for these do not make it \
-             again; an export has none"
+            "its snapshot has {} of the database beside the records, for these do not make it \
+             again; an export has none",
+            counted(pages, "page")
         );
         Finding::warning(place, text)
     }));

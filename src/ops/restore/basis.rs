@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::missing::Decision;
 use super::options::{Mode, RestoreOptions};
 use super::records;
-use super::report::Conflict;
+use super::report::{Conflict, ConflictKind};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::Schema;
@@ -37,8 +37,9 @@ impl Conflicts {
     }
 
     /// Adds one of which no row is to be shown.
-    pub(super) fn note(&mut self, table: &str, record: String, reason: String) {
+    pub(super) fn note(&mut self, kind: ConflictKind, table: &str, record: String, reason: String) {
         self.add(Conflict {
+            kind,
             table: table.to_owned(),
             record,
             reason,

@@ -92,7 +92,7 @@ fn choose_rows<'w>(
     };
     let rows = select(&terms, parameters, progress)?;
     if rows.count() == 0 && keys.is_empty() {
-        let text = "no record of the snapshot fits the expression of --where";
+        let text = "the snapshot has no record of which --where is true";
         chosen.notes.push(Finding::note(&shape.live.name, text));
     }
     if filter.is_some() || rows.count() < keys.len() as u64 {

@@ -3,7 +3,7 @@
 use super::decide::Row;
 use super::options::{Mode, OnConflict};
 use super::pass::{One, Pass, Tally, Tools};
-use super::report::Conflict;
+use super::report::{Conflict, ConflictKind};
 use crate::target::{KeyName, Record, TargetError};
 
 impl Pass<'_, '_> {
@@ -42,7 +42,8 @@ impl Pass<'_, '_> {
             "the row with its primary key has another {}: it was renamed, or its id was given to another thing",
             self.names(missing)
         );
-        self.conflict(record, std::slice::from_ref(row), reason, tools, tally)
+        let rows = std::slice::from_ref(row);
+        self.conflict_of(ConflictKind::Doubtful, record, rows, reason, tools, tally)
     }
 
     pub(super) fn several(&self, keys: &[KeyName], rows: &[Row]) -> String {
@@ -87,6 +88,18 @@ impl Pass<'_, '_> {
         tools: &Tools<'_>,
         tally: &mut Tally,
     ) -> Result<(), TargetError> {
+        self.conflict_of(ConflictKind::Record, record, rows, reason, tools, tally)
+    }
+
+    fn conflict_of(
+        &self,
+        kind: ConflictKind,
+        record: Record<'_>,
+        rows: &[Row],
+        reason: String,
+        tools: &Tools<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), TargetError> {
         let shape = self.shape();
         if self.basis.options.deleted_only && !rows.is_empty() {
             self.leave(true, tally);
@@ -103,6 +116,7 @@ impl Pass<'_, '_> {
             values = shape.map.describe(record);
         }
         tally.conflicts.add(Conflict {
+            kind,
             table: shape.live.name.clone(),
             record: shape.map.name_of(record),
             reason,

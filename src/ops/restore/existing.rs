@@ -10,12 +10,12 @@ use super::links::Links;
 use super::missing::{Decider, Decision, NoDecider};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
-use super::report::{RestoreOutcome, TableReport};
+use super::report::{ConflictKind, Made, RestoreOutcome, TableReport};
 use super::shape::TableShape;
 use super::{apply, scope, verify};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::model::schema::Schema;
+use crate::model::schema::{ObjectKind, Schema};
 use crate::ops::backup::Deed;
 use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
@@ -75,9 +75,9 @@ pub(super) fn run(
             new_file: false,
             dry_run: options.dry_run,
             target_bytes: entry.map(|entry| entry.bytes),
-            target_in_use: None,
             mode: options.mode,
             tables: Vec::new(),
+            made: Vec::new(),
             conflicts: Vec::new(),
             missing: Vec::new(),
             decisions: Vec::new(),
@@ -188,12 +188,19 @@ impl Job<'_> {
         match write(&basis, &keeper, &tables.shapes, &plan, progress)? {
             None => Ok(false),
             Some(done) => {
+                let refused = done.findings.clone();
                 findings.extend(done.findings);
                 self.outcome.after_snapshot = done.after;
                 if done.conflicts.is_empty() {
                     self.outcome.checked = checked(options.check);
                 }
                 self.report(&plan, findings, done.conflicts);
+                // What the database refused was told as a warning.
+                let is_refused = |made: &Made| {
+                    let mut refused = refused.iter();
+                    made.kind != ObjectKind::Table && refused.any(|f| f.subject == made.name)
+                };
+                self.outcome.made.retain(|made| !is_refused(made));
                 Ok(true)
             }
         }
@@ -252,6 +259,7 @@ impl Job<'_> {
                 }
             }
         }
+        outcome.made.clone_from(&plan.made);
         outcome.missing.clone_from(&plan.missing);
         let decisions = plan.decisions.iter().zip(&plan.used);
         let used = decisions.filter(|(_, used)| **used);
@@ -352,7 +360,8 @@ fn write(
         // A record that the database refuses contradicts it, though the plan could not see that.
         Err(Error::Target(TargetError::Constraint { table, row, cause })) => {
             live.roll_back();
-            done.conflicts.note(&table, row, cause.message);
+            done.conflicts
+                .note(ConflictKind::Refused, &table, row, cause.message);
             Ok(Some(done))
         }
         Err(error) => {

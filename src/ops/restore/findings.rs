@@ -3,6 +3,7 @@
 use super::basis::Basis;
 use super::plan::TablePlan;
 use super::shape::TableShape;
+use crate::model::counted::{agree, counted};
 use crate::model::schema::ObjectKind;
 use crate::progress::Finding;
 
@@ -18,29 +19,20 @@ pub(super) fn of_table(
     if !shape.role.is_written() && !plan.is_touched() {
         return;
     }
+    // That it is made is told by itself.
     if shape.made {
-        findings.push(Finding::note(name, "the database lacks it: it is made"));
         return;
     }
-    if tally.report.inserted > 0 && !shape.map.added.is_empty() {
-        let text = format!(
-            "the snapshot has no {}: new rows get the default",
-            shape.map.added.join(", ")
-        );
-        findings.push(Finding::note(name, text));
-    }
-    for ((column, _), lost) in shape.map.dropped.iter().zip(&tally.lost) {
-        if *lost > 0 {
-            let text =
-                format!("the database has no column {column}: {lost} values are not restored");
-            findings.push(Finding::warning(name, text));
-        }
-    }
+    columns(shape, plan, findings);
     let doubtful = tally.report.left_out.doubtful;
     if doubtful > 0 {
         let text = format!(
-            "{doubtful} records have the primary key of a row with another UNIQUE key (renamed, or an id \
-             given to another thing): the rows stay as they are"
+            "{} {} the primary key of a row with another UNIQUE key (renamed, or an id given to another \
+             thing): {} as {}",
+            counted(doubtful, "record"),
+            agree(doubtful, "has", "have"),
+            agree(doubtful, "the row stays", "the rows stay"),
+            agree(doubtful, "it is", "they are"),
         );
         findings.push(Finding::note(name, text));
     }
@@ -54,15 +46,18 @@ pub(super) fn of_table(
     }
     for (parent, count) in &tally.doubtful_parents {
         let text = format!(
-            "{count} inserted records refer to rows of {} that may be other things now",
+            "{} {} to rows of {} that may be other things now",
+            counted(*count, "inserted record"),
+            agree(*count, "refers", "refer"),
             shapes[*parent].live.name
         );
         findings.push(Finding::note(name, text));
     }
     if tally.report.carried > 0 {
         let text = format!(
-            "{} references have no target in the snapshot either: they are restored as they are",
-            tally.report.carried
+            "{} {} no target in the snapshot either: restored as in the snapshot",
+            counted(tally.report.carried, "reference"),
+            agree(tally.report.carried, "has", "have")
         );
         findings.push(Finding::note(name, text));
     }
@@ -81,5 +76,46 @@ pub(super) fn of_table(
         };
         let text = format!("triggers{do_not} fire: {}", triggers.join(", "));
         findings.push(Finding::note(name, text));
+    }
+}
+
+/// Columns that only one side has.
+fn columns(shape: &TableShape, plan: &TablePlan<'_>, findings: &mut Vec<Finding>) {
+    let (name, tally) = (&shape.live.name, &plan.tally);
+    let (added, inserted) = (&shape.map.added, tally.report.inserted);
+    if inserted > 0 && !added.is_empty() {
+        let columns = added.join(", ");
+        let its = agree(added.len() as u64, "its default", "their defaults");
+        let text = match plan.is_emptied {
+            true => {
+                let gets = agree(added.len() as u64, "gets", "get");
+                let (all, them) = match inserted {
+                    1 => ("its one row is".to_owned(), "it"),
+                    n => (format!("all {} are", counted(n, "row")), "them"),
+                };
+                format!(
+                    "the snapshot has no {columns}: {all} written anew; {columns} {gets} {its} in {them}"
+                )
+            }
+            false => {
+                let (new, get) = (counted(inserted, "new row"), agree(inserted, "gets", "get"));
+                format!("the snapshot has no {columns}: {new} {get} {its}")
+            }
+        };
+        findings.push(Finding::note(name, text));
+    }
+    for ((column, _), lost) in shape.map.dropped.iter().zip(&tally.lost) {
+        if *lost > 0 {
+            let text = format!(
+                "the database has no column {column}: {} of it {} not restored{}",
+                counted(*lost, "value"),
+                agree(*lost, "is", "are"),
+                match shape.map.added.as_slice() {
+                    [] => String::new(),
+                    new => format!(" ({} is only there: was it renamed?)", new.join(", ")),
+                }
+            );
+            findings.push(Finding::warning(name, text));
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::closure::each_record;
 use super::keys::changed;
 use super::links::Reference;
 use super::plan::TablePlan;
+use super::report::ConflictKind;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::row::Collation;
@@ -119,7 +120,12 @@ impl<'w> Lost<'w> {
             .live
             .each_reference(child, &reference.key, |row, values| {
                 if lost.has(&values)? && !gained.has(&values)? && !written.has(&row.0)? {
-                    conflicts.note(&child.name, row.shown(), reason.clone());
+                    conflicts.note(
+                        ConflictKind::Orphan,
+                        &child.name,
+                        row.shown(),
+                        reason.clone(),
+                    );
                 }
                 Ok(())
             })?;

@@ -22,10 +22,19 @@ pub struct Missing {
     pub examples: Vec<String>,
     /// The parent's record in the snapshot: columns and values, long ones left out.
     pub record: Option<Vec<(String, Value)>>,
+    /// True if the parent's record contradicts the database, and is left out: creating it does not help.
+    pub in_conflict: bool,
     /// True if `Choice::Null` is possible.
     pub nullable: bool,
     /// Columns of the parent that a new row must be given a value for, beside `parent_columns`.
     pub required: Vec<String>,
+}
+
+impl Missing {
+    /// True if the snapshot's record can be inserted.
+    pub fn can_be_created(&self) -> bool {
+        self.record.is_some() && !self.in_conflict
+    }
 }
 
 /// What is decided about a missing value.

@@ -45,7 +45,9 @@ pub use self::options::{
     CheckLevel, DeclaredKey, DeclaredReference, Form, KeyValue, Match, Mode, OnConflict, Rename,
     RestoreOptions, Scope,
 };
-pub use self::report::{Conflict, LeftOut, Remapped, RestoreOutcome, TableReport};
+pub use self::report::{
+    Conflict, ConflictKind, LeftOut, Made, Remapped, RestoreOutcome, TableReport,
+};
 use std::time::Duration;
 
 use self::existing::Records;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Form, Mode, RestoreOptions, RestoreOutcome, TableReport, pages, records, reread};
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
+use crate::model::counted::{agree, counted};
 use crate::model::schema::{Schema, Table, TableKind};
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
@@ -34,9 +35,9 @@ pub(super) fn run(
         new_file: true,
         dry_run: options.dry_run,
         target_bytes: None,
-        target_in_use: None,
         mode: Mode::Add,
         tables: manifest.entities.iter().map(report).collect(),
+        made: Vec::new(),
         conflicts: Vec::new(),
         missing: Vec::new(),
         decisions: Vec::new(),
@@ -191,7 +192,9 @@ fn fill(
         rows => Err(TargetError::Damaged {
             path: std::path::PathBuf::from(&entity.entity),
             lines: vec![format!(
-                "{rows} rows have other generated values than were stored"
+                "{} {} other generated values than were stored",
+                counted(rows, "row"),
+                agree(rows, "has", "have")
             )],
         }
         .into()),

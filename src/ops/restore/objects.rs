@@ -2,6 +2,7 @@
 
 use super::basis::Basis;
 use super::plan::TablePlan;
+use super::report::Made;
 use super::shape::TableShape;
 use crate::model::schema::{ObjectKind, SchemaObject};
 
@@ -55,6 +56,23 @@ pub(super) fn of_made(
         .filter(|object| wanted(object) && !there(object))
         .cloned()
         .collect()
+}
+
+/// All that is made, in the order in which it is.
+pub(super) fn made(
+    shapes: &[TableShape],
+    tables: &[TablePlan<'_>],
+    objects: &[SchemaObject],
+) -> Vec<Made> {
+    let made = shapes.iter().zip(tables);
+    let made = made.filter(|(shape, plan)| is_made(shape, plan));
+    let made = made.map(|(shape, _)| (ObjectKind::Table, &shape.live.name));
+    let objects = objects.iter().map(|object| (object.kind, &object.name));
+    let made = made.chain(objects).map(|(kind, name)| Made {
+        kind,
+        name: name.clone(),
+    });
+    made.collect()
 }
 
 /// True if a table is made: the database lacks it, and it is restored, or a row of it is.

@@ -6,7 +6,7 @@ use super::closure::each_record;
 use super::links::{Reference, references};
 use super::lost_keys::{Lost, places};
 use super::plan::TablePlan;
-use super::report::Conflict;
+use super::report::{Conflict, ConflictKind};
 use super::scope::Chosen;
 use super::shape::TableShape;
 use crate::error::Error;
@@ -109,6 +109,7 @@ fn of_child(
             // What has no parent now loses none.
             if !present.has(&values)? && targets.has(&values)? {
                 conflicts.add(Conflict {
+                    kind: ConflictKind::Orphan,
                     table: child.name.clone(),
                     record: row.shown(),
                     reason: format!(

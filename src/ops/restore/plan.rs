@@ -9,11 +9,12 @@ use super::keys::Keys;
 use super::links::Links;
 use super::missing::{Decider, Decision, Missing};
 use super::pass::{Pass, Tally};
-use super::report::Remapped;
+use super::report::{ConflictKind, Made, Remapped};
 use super::scope::{Chosen, Group, Tables};
 use super::shape::{Role, TableShape};
 use super::{candidates, findings, objects, orphans, replacement};
 use crate::error::Error;
+use crate::model::counted::{agree, counted};
 use crate::model::schema::SchemaObject;
 use crate::progress::{Finding, Progress, Unit};
 use crate::target::{Record, RowList, Steps, Trial, Worksheet};
@@ -64,6 +65,8 @@ pub(super) struct Plan<'w> {
     pub given: Vec<Given>,
     /// Indexes, views and triggers of tables that are made.
     pub objects: Vec<SchemaObject>,
+    /// What is made: tables, then the objects.
+    pub made: Vec<Made>,
     /// Contradictions that do not belong to a record.
     pub conflicts: Conflicts,
     /// Missing references that nothing is decided about.
@@ -91,8 +94,8 @@ pub(super) fn make<'p>(
     progress: &mut dyn Progress,
 ) -> Result<Plan<'p>, Error> {
     let shapes = &tables.shapes;
-    let total = shapes.iter().map(|shape| shape.records(basis));
-    progress.phase("Planning", total.sum(), Unit::Records);
+    let total = shapes.iter().map(|shape| shape.records(basis)).sum();
+    progress.phase("Planning", total, Unit::Records);
     let mut planner = Planner {
         basis,
         shapes,
@@ -118,6 +121,7 @@ pub(super) fn make<'p>(
         if planner.answers.aborted || !planner.ask(&found.missing, decider)? {
             break found;
         }
+        progress.phase("Planning", total, Unit::Records);
     };
     planner.finish(missing, progress)
 }
@@ -369,21 +373,38 @@ impl<'p> Planner<'p> {
         Ok(answered)
     }
 
-    fn finish(mut self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
+    /// Contradictions that are those of whole tables.
+    fn of_tables(&self) -> Conflicts {
         let (basis, shapes) = (self.basis, self.shapes);
         let mut conflicts = Conflicts::default();
         for at in &self.endless {
-            let reason = "which rows they mean depends on themselves: say --match id, or name a key with --key";
+            let reason = "which rows its records mean depends on themselves";
             let table = &shapes[*at].live.name;
-            conflicts.note(table, "records".to_owned(), reason.to_owned());
+            conflicts.note(
+                ConflictKind::Circle,
+                table,
+                "records".to_owned(),
+                reason.to_owned(),
+            );
         }
         let is_other = |shape: &&TableShape| {
             shape.role.is_written() && shape.map.columns.is_empty() && shape.records(basis) > 0
         };
         for shape in shapes.iter().filter(is_other) {
             let reason = "it has no column that the snapshot's table has: it is another table";
-            conflicts.note(&shape.live.name, "the table".to_owned(), reason.to_owned());
+            conflicts.note(
+                ConflictKind::InTheWay,
+                &shape.live.name,
+                "the table".to_owned(),
+                reason.to_owned(),
+            );
         }
+        conflicts
+    }
+
+    fn finish(mut self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
+        let (basis, shapes) = (self.basis, self.shapes);
+        let mut conflicts = self.of_tables();
         orphans::find(
             basis,
             shapes,
@@ -393,8 +414,10 @@ impl<'p> Planner<'p> {
             &mut conflicts,
             progress,
         )?;
+        let objects = objects::of_made(basis, shapes, &self.tables);
         let mut plan = Plan {
-            objects: objects::of_made(basis, shapes, &self.tables),
+            made: objects::made(shapes, &self.tables, &objects),
+            objects,
             tables: self.tables,
             given: self.answers.given,
             conflicts,
@@ -406,7 +429,8 @@ impl<'p> Planner<'p> {
             findings: Vec::new(),
         };
         if found.more > 0 {
-            let text = format!("{} more missing values are not listed", found.more);
+            let more = counted(found.more, "more missing value");
+            let text = format!("{more} {} not listed", agree(found.more, "is", "are"));
             plan.findings.push(Finding::note("references", text));
         }
         let unused = plan.used.iter().filter(|used| !**used).count();
@@ -424,6 +448,10 @@ impl<'p> Planner<'p> {
             table.tally.report.table.clone_from(&shape.live.name);
             plan.followed += table.tally.followed;
             plan.remapped.append(&mut table.tally.remapped);
+            // Tables that are only looked into are no part of the report.
+            if !shape.role.is_written() && !table.is_touched() && table.tally.conflicts.is_empty() {
+                table.tally.report.table.clear();
+            }
             findings::of_table(basis, shapes, shape, table, &mut plan.findings);
         }
         Ok(plan)

@@ -8,7 +8,7 @@ use super::options::OnConflict;
 use super::pass::{Tally, bytes};
 use super::plan::{TablePlan, Work};
 use super::records;
-use super::report::Conflict;
+use super::report::{Conflict, ConflictKind};
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::model::value::ValueRef;
@@ -199,6 +199,7 @@ fn refused(
         report.left_out.conflicting += 1;
     }
     tally.conflicts.add(Conflict {
+        kind: ConflictKind::Record,
         table: shape.live.name.clone(),
         record: shape.map.name_of(record),
         reason,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::missing::{Decision, Missing};
 use super::options::Mode;
+use crate::model::schema::ObjectKind;
 use crate::ops::list::SnapshotSummary;
 use crate::progress::Finding;
 
@@ -50,9 +51,29 @@ pub struct LeftOut {
     pub conflicting: u64,
 }
 
+/// What stands behind a conflict: it says what lets the restore go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// A record contradicts the database; it can be left out.
+    #[default]
+    Record,
+    /// As `Record`; the primary key alone would say which row it means.
+    Doubtful,
+    /// A row that stays would lose the row that it refers to; that can be forced.
+    Orphan,
+    /// Something else in the database has the name of a table that would be made.
+    InTheWay,
+    /// Which rows the records of a table mean depends on themselves.
+    Circle,
+    /// The database refused what was written.
+    Refused,
+}
+
 /// A record that contradicts the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
+    /// What stands behind it.
+    pub kind: ConflictKind,
     /// The table.
     pub table: String,
     /// Key of the record, for people.
@@ -76,6 +97,15 @@ pub struct Remapped {
     pub to: String,
 }
 
+/// An object of the schema that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its name.
+    pub name: String,
+}
+
 /// What a restore did, or would do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestoreOutcome {
@@ -89,12 +119,13 @@ pub struct RestoreOutcome {
     pub dry_run: bool,
     /// Length of the database before; `None` for a new file.
     pub target_bytes: Option<u64>,
-    /// Whether others have it open; `None` where that is not known.
-    pub target_in_use: Option<bool>,
     /// The mode, for an existing database.
     pub mode: Mode,
-    /// Tables, in import order.
+    /// Tables in scope, and others of which records are created; in import order.
     pub tables: Vec<TableReport>,
+    /// Tables, indexes, views and triggers that the database lacked and that are made, in the order in which
+    /// they are.
+    pub made: Vec<Made>,
     /// The first conflicts; any that were not skipped: nothing was written (exit code 5).
     pub conflicts: Vec<Conflict>,
     /// Missing references that nothing was decided about; any: nothing was written (exit code 5).

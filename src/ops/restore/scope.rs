@@ -5,6 +5,7 @@ use super::declared;
 use super::links::{Links, references};
 use super::new_file;
 use super::options::Scope;
+use super::report::ConflictKind;
 use super::shape::{Role, TableShape};
 use crate::error::{Error, SelectError};
 use crate::model::import_order::import_order;
@@ -180,8 +181,13 @@ fn place<'b>(
             ObjectKind::View => "a view",
             _ => "an index",
         };
-        let reason = format!("the database has {kind} of this name");
-        conflicts.note(&stored.name, "the table".to_owned(), reason);
+        let reason = format!("the database has {kind} of this name, so it cannot be made");
+        conflicts.note(
+            ConflictKind::InTheWay,
+            &stored.name,
+            "the table".to_owned(),
+            reason,
+        );
     }
     Some(there)
 }

@@ -142,17 +142,17 @@ impl<'p> Gaps<'p, '_> {
         }
         let answers = &mut self.answers;
         match answers.of(basis, shapes, links, suspect.link, &key.was, in_snapshot)? {
-            Answer::None => suspect.undecided(&key.was)?,
+            Answer::None => suspect.undecided(&key.was, fate)?,
             Answer::Create => match self.create(link, &key.was)? {
                 true => return Ok(true),
-                false => suspect.undecided(&key.was)?,
+                false => suspect.undecided(&key.was, fate)?,
             },
             Answer::Give => return Ok(true),
             Answer::Skip => draft.release(link),
             answer @ (Answer::Map(_) | Answer::Null) => {
                 let changes = stand_in(link, suspect, answer);
                 if changes.is_empty() {
-                    suspect.undecided(&key.was)?;
+                    suspect.undecided(&key.was, fate)?;
                 } else if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
                     return Ok(true);
                 } else {

@@ -4,6 +4,7 @@
 use super::answers::parent_table;
 use super::basis::Basis;
 use super::closure;
+use super::keys::Fate;
 use super::links::{Links, Parent};
 use super::missing::Missing;
 use super::shape::TableShape;
@@ -40,6 +41,7 @@ struct Listed {
     records: u64,
     examples: Vec<String>,
     record: Option<Vec<(String, Value)>>,
+    in_conflict: bool,
 }
 
 impl<'w> Suspects<'w> {
@@ -97,6 +99,7 @@ impl<'w> Suspects<'w> {
                 records: 0,
                 examples: vec![name()],
                 record: None,
+                in_conflict: false,
             });
         }
         Ok(())
@@ -152,12 +155,19 @@ impl<'w> Suspects<'w> {
         })
     }
 
-    /// Counts a record whose value nothing is decided about.
-    pub(super) fn undecided(&mut self, key: &[Value]) -> Result<(), TargetError> {
+    /// Counts a record whose value nothing is decided about; `fate`: what is known of the parent's record.
+    pub(super) fn undecided(
+        &mut self,
+        key: &[Value],
+        fate: Option<Fate>,
+    ) -> Result<(), TargetError> {
         let entry = self.keys.get(key)?;
         let place = entry.and_then(|entry| usize::try_from(entry.mark).ok());
         match place.and_then(|at| self.listed.get_mut(at)) {
-            Some(listed) => listed.records += 1,
+            Some(listed) => {
+                listed.records += 1;
+                listed.in_conflict |= fate == Some(Fate::Absent);
+            }
             None if self.unlisted.has(key)? => {}
             None => {
                 self.unlisted.add(key, 0)?;
@@ -198,6 +208,7 @@ impl<'w> Suspects<'w> {
                 records: listed.records,
                 examples: listed.examples,
                 record: listed.record,
+                in_conflict: listed.in_conflict,
                 nullable: !self.nulls.is_empty(),
                 required: required(parent, &parent_columns),
             })

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use super::apply::ensure_planned;
 use super::basis::{Basis, Conflicts};
 use super::objects::is_made;
+use super::options::Mode;
 use super::plan::Plan;
+use super::report::ConflictKind;
 use super::shape::TableShape;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
+use crate::model::counted::{agree, counted};
 use crate::model::schema::ForeignKey;
 use crate::progress::Finding;
 use crate::target::{CheckLevel, ForeignKeyCheck, TargetError, is_ordinary, of_values};
@@ -107,17 +110,24 @@ impl Before {
             }
             if basis.options.force {
                 let text = format!(
-                    "{violations} rows refer to rows of {} that do not exist ({there} before): forced",
+                    "{} {} to rows of {} that do not exist ({there} before): forced",
+                    counted(*violations, "row"),
+                    agree(*violations, "refers", "refer"),
                     key.parent
                 );
                 findings.push(Finding::warning(name, text));
                 continue;
             }
             let reason = format!(
-                "they would refer to rows of {} that do not exist ({violations} rows; {there} now)",
-                key.parent
+                "they would refer to rows of {} that do not exist ({}; {there} now)",
+                key.parent,
+                counted(*violations, "row")
             );
-            conflicts.note(name, "rows".to_owned(), reason);
+            let kind = match basis.mode() {
+                Mode::Replace => ConflictKind::Orphan,
+                Mode::Add | Mode::Augment => ConflictKind::Refused,
+            };
+            conflicts.note(kind, name, "rows".to_owned(), reason);
         }
     }
 }

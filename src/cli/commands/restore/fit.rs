@@ -7,11 +7,21 @@ use super::RestoreArgs;
 use super::flags::MatchWord;
 use super::flags::ModeWord;
 use crate::cli::failure::Failure;
+use crate::cli::paths;
 use crate::cli::render::escape;
 use crate::ops::restore::Scope;
 
 /// Refuses flags that contradict each other.
 pub(super) fn together(args: &RestoreArgs) -> Result<(), Failure> {
+    if let Some(second) = &args.second {
+        return Err(Failure::usage(
+            format!(
+                "restore takes one word, the snapshot; {} is one too many",
+                escape::path(Path::new(second))
+            ),
+            "The database is named with --to, as in: larder restore latest --to app.db",
+        ));
+    }
     let scope = args.scope.scope();
     rows(&scope)?;
     modes(args, &scope)?;
@@ -31,6 +41,16 @@ pub(super) fn together(args: &RestoreArgs) -> Result<(), Failure> {
 }
 
 fn rows(scope: &Scope) -> Result<(), Failure> {
+    if scope
+        .filter
+        .as_ref()
+        .is_some_and(|text| text.trim().is_empty())
+    {
+        return Err(Failure::usage(
+            "--where is empty: it says of no record whether it is chosen",
+            "As in: --table orders --where \"total > 100\"; or leave it out for all records.",
+        ));
+    }
     if scope.filter.is_some() && scope.tables.len() != 1 {
         return Err(Failure::usage(
             "--where needs one --table: the one whose records it chooses among",
@@ -92,6 +112,22 @@ fn modes(args: &RestoreArgs, scope: &Scope) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a word for snapshots where a database is to be made: who writes it has changed places.
+pub(super) fn no_snapshot(target: &Path) -> Result<(), Failure> {
+    let Some(word) = target.to_str() else {
+        return Ok(());
+    };
+    if !paths::is_latest(word) && !paths::is_default_name(word) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format!("{word} is a word for a snapshot, and --to names a database file"),
+        format!(
+            "As in: larder restore {word} --to restored.db   (if a new file of that name is meant: --to ./{word})"
+        ),
+    ))
 }
 
 /// Refuses flags that are about a database that exists, where none does.

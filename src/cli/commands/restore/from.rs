@@ -5,12 +5,16 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::cli::args::DEFAULT_COMPRESSION;
+use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::open::Context;
 use crate::cli::open::Selected;
 use crate::cli::paths;
 use crate::cli::paths::Place;
+use crate::cli::render::escape;
 use crate::error::Error;
+use crate::error::SelectError;
+use crate::error::StoreError;
 use crate::ops;
 use crate::ops::import::Borrowed;
 use crate::ops::open::PathKind;
@@ -23,6 +27,36 @@ use crate::ops::select::SourceChoice;
 use crate::ops::show::Manifest;
 use crate::progress::Progress;
 
+/// The snapshot that a word means. A file of that name is most likely the database.
+fn stored(word: &OsStr, source: &SourceChoice, cx: &Context<'_>) -> Result<Selected, Failure> {
+    let failure = match cx.one(word, source) {
+        Ok(selected) => return Ok(selected),
+        Err(failure) => failure,
+    };
+    let path = Path::new(word);
+    let is_unknown = matches!(
+        failure,
+        Failure::Library(
+            Error::Select(SelectError::NoSnapshot { .. } | SelectError::Empty { .. })
+                | Error::Store(StoreError::NoStore { .. })
+        )
+    );
+    if !is_unknown || cx.kind(path)? != PathKind::File {
+        return Err(failure);
+    }
+    let words = ["restore".as_ref(), "latest".as_ref(), "--to".as_ref(), word];
+    Err(Failure::said(
+        Code::Failed,
+        format!("{} is a file, and no snapshot", escape::path(path)),
+        format!(
+            "The snapshot comes first, the database is named with --to: {}\n\
+             Snapshots are listed with: {}",
+            cx.look.command(&cx.store, &words),
+            cx.look.command(&cx.store, &["list".as_ref()])
+        ),
+    ))
+}
+
 /// A snapshot that can be restored.
 pub enum From {
     /// Of a store.
@@ -34,6 +68,10 @@ pub enum From {
         keep: Option<Store>,
         /// The store's place.
         path: PathBuf,
+        /// True if the store was made for it.
+        created: bool,
+        /// The export, as it was given.
+        export: PathBuf,
     },
 }
 
@@ -47,17 +85,18 @@ impl From {
         cx: &mut Context<'_>,
     ) -> Result<Self, Failure> {
         let Place::Export(export) = cx.place(word)? else {
-            return Ok(Self::Stored(cx.one(word, source)?));
+            return Ok(Self::Stored(stored(word, source, cx)?));
         };
         let path = cx.store.clone();
         // What a database loses is saved in the store that is named, made if it is not there.
-        let keep = match cx.kind(target)? != PathKind::Absent && !dry_run {
+        let kept = match cx.kind(target)? != PathKind::Absent && !dry_run {
             true => {
                 let place = paths::backup_store(&path, &|path| cx.kind(path))?;
-                Some(cx.open_for_backup(&place, DEFAULT_COMPRESSION)?.0)
+                Some(cx.open_for_backup(&place, DEFAULT_COMPRESSION)?)
             }
             false => None,
         };
+        let (keep, created) = kept.map_or((None, false), |(store, made)| (Some(store), made));
         let world = cx.world.clone();
         let mut reporter = cx.reporter();
         let borrowed = ops::import::borrow(&export, &world, None, &mut reporter)?;
@@ -66,7 +105,22 @@ impl From {
             borrowed,
             keep,
             path,
+            created,
+            export,
         })
+    }
+
+    /// True if the store was made for what the database loses.
+    pub fn store_created(&self) -> bool {
+        matches!(self, Self::Exported { created: true, .. })
+    }
+
+    /// The export, if it is one.
+    pub fn export(&self) -> Option<&Path> {
+        match self {
+            Self::Stored(_) => None,
+            Self::Exported { export, .. } => Some(export),
+        }
     }
 
     /// The snapshot.

@@ -9,7 +9,9 @@ use crate::model::text::TextEncoding;
 use crate::model::value::Value;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Conflict;
+use crate::ops::restore::ConflictKind;
 use crate::ops::restore::Decision;
+use crate::ops::restore::Made;
 use crate::ops::restore::Missing;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::restore::TableReport;
@@ -28,11 +30,11 @@ pub fn restore(outcome: &RestoreOutcome, encoding: TextEncoding) -> Document {
         "target": shown(&outcome.target),
         "new_file": outcome.new_file,
         "target_bytes": outcome.target_bytes,
-        "target_in_use": outcome.target_in_use,
         "dry_run": outcome.dry_run,
         "written": !outcome.dry_run && !outcome.is_stopped(),
         "mode": mode_word(outcome.mode),
         "tables": outcome.tables.iter().map(table).collect::<Vec<_>>(),
+        "made": outcome.made.iter().map(made).collect::<Vec<_>>(),
         "conflicts": outcome.conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
         "decisions": decisions.collect::<Vec<_>>(),
@@ -43,6 +45,10 @@ pub fn restore(outcome: &RestoreOutcome, encoding: TextEncoding) -> Document {
         "checked": outcome.checked,
         "elapsed_ms": outcome.elapsed_ms,
     })
+}
+
+fn made(made: &Made) -> Document {
+    json!({"kind": made.kind, "name": made.name})
 }
 
 fn table(table: &TableReport) -> Document {
@@ -59,9 +65,20 @@ fn table(table: &TableReport) -> Document {
     })
 }
 
+fn conflict_kind(kind: ConflictKind) -> &'static str {
+    match kind {
+        ConflictKind::Record => "record",
+        ConflictKind::Doubtful => "doubtful",
+        ConflictKind::Orphan => "orphan",
+        ConflictKind::InTheWay => "in_the_way",
+        ConflictKind::Circle => "circle",
+        ConflictKind::Refused => "refused",
+    }
+}
+
 fn conflict(conflict: &Conflict) -> Document {
     json!({
-        "table": conflict.table, "record": conflict.record, "reason": conflict.reason,
+        "kind": conflict_kind(conflict.kind), "table": conflict.table, "record": conflict.record, "reason": conflict.reason,
         "values": conflict.values, "rows": conflict.rows,
     })
 }
@@ -72,6 +89,7 @@ fn missing(missing: &Missing, encoding: TextEncoding) -> Document {
         "parent_columns": missing.parent_columns, "values": list(&missing.values, encoding),
         "records": missing.records, "examples": missing.examples,
         "record": missing.record.as_ref().map(|row| object(row, encoding)),
+        "in_conflict": missing.in_conflict,
         "nullable": missing.nullable, "required": missing.required,
     })
 }

@@ -65,9 +65,10 @@ pub fn validate(check: &ExportCheck, look: &Look) -> String {
     };
     let _ = writeln!(
         out,
-        "  {} of {} are as manifest.json says, with {}{}",
+        "  {} of {} {} as manifest.json says, with {}{}",
         figures::count(good as u64),
         figures::counted(check.files.len() as u64, "file"),
+        figures::agree(check.files.len() as u64, "is", "are"),
         figures::counted(check.files.iter().map(|file| file.records).sum(), "record"),
         of_export.trim_end()
     );

@@ -9,6 +9,8 @@ use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::ops::list::ListOutcome;
 use crate::ops::list::SnapshotSummary;
+use crate::ops::select::AFTER_TAG;
+use crate::ops::select::SAFETY_TAG;
 
 /// The snapshots of one store, and what they take together.
 pub fn list(outcome: &ListOutcome, store: &Path, look: &Look) -> String {
@@ -38,7 +40,29 @@ pub fn list(outcome: &ListOutcome, store: &Path, look: &Look) -> String {
         figures::bytes(outcome.store_bytes),
         escape::path(store)
     );
+    let of_restores = outcome
+        .snapshots
+        .iter()
+        .filter(|s| is_of_restore(s))
+        .count() as u64;
+    if of_restores > 0 {
+        let _ = writeln!(
+            out,
+            "{} of them {}",
+            figures::count(of_restores),
+            figures::agree(
+                of_restores,
+                "was taken by a restore or an undo: latest passes over it",
+                "were taken by restores and undos: latest passes over them"
+            )
+        );
+    }
     out
+}
+
+fn is_of_restore(snapshot: &SnapshotSummary) -> bool {
+    let mut tags = snapshot.tags.iter();
+    tags.any(|tag| [SAFETY_TAG, AFTER_TAG].contains(&tag.as_str()))
 }
 
 fn row(snapshot: &SnapshotSummary, look: &Look) -> Vec<String> {

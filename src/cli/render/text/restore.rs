@@ -22,10 +22,18 @@ use crate::ops::restore::TableReport;
 pub struct RestoreView<'a> {
     /// Where the store is, as it was given.
     pub store: &'a Path,
+    /// True if the store was made for this restore.
+    pub store_created: bool,
+    /// The export that is restored, if it is one: its records are in no store.
+    pub export: Option<&'a Path>,
     /// How the snapshot's texts are written.
     pub encoding: TextEncoding,
     /// What was asked for.
     pub options: &'a RestoreOptions,
+    /// True if somebody is asked about missing records.
+    pub interactive: bool,
+    /// True if what is to be decided is written to a file.
+    pub saves: bool,
 }
 
 /// The word of a mode on the command line.
@@ -40,14 +48,21 @@ pub fn mode_word(mode: Mode) -> &'static str {
 /// The whole report.
 pub fn restore(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String {
     let mut out = String::new();
+    if outcome.is_stopped() && missing::is_aborted(outcome) {
+        return "Nothing was written, as was decided.\n".to_owned();
+    }
     let is_plan = outcome.dry_run || outcome.is_stopped();
+    if view.store_created {
+        let _ = writeln!(out, "store {} created", escape::path(view.store));
+    }
     if is_plan {
-        out.push_str(&plan::heading(outcome, look));
+        out.push_str(&plan::heading(outcome, view, look));
     }
     if !outcome.new_file || look.verbose {
         out.push_str(&plan::tables(&outcome.tables, look.verbose));
     }
     if !outcome.new_file {
+        out.push_str(&plan::made(outcome));
         out.push_str(&plan::references(outcome));
     }
     if is_plan && !outcome.new_file {
@@ -56,11 +71,11 @@ pub fn restore(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) ->
     out.push_str(&conflicts::list(outcome));
     out.push_str(&missing::list(outcome, view.encoding));
     if outcome.is_stopped() {
-        out.push_str(&stopped(outcome, view.options));
+        out.push_str(&stopped(outcome, view));
     } else if outcome.dry_run {
         out.push_str("Nothing was written (dry run).\n");
     } else {
-        out.push_str(&done(outcome, view.store, look));
+        out.push_str(&done(outcome, view, look));
     }
     out
 }
@@ -69,7 +84,11 @@ fn sum(outcome: &RestoreOutcome, of: impl Fn(&TableReport) -> u64) -> u64 {
     outcome.tables.iter().map(of).sum()
 }
 
-fn snapshot_words(outcome: &RestoreOutcome, look: &Look) -> String {
+/// What is restored.
+fn snapshot_words(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String {
+    if let Some(export) = view.export {
+        return format!("the export {}", escape::path(export));
+    }
     format!(
         "{} (snapshot {}, {})",
         escape::shown(&outcome.snapshot.name),
@@ -78,11 +97,23 @@ fn snapshot_words(outcome: &RestoreOutcome, look: &Look) -> String {
     )
 }
 
-/// Why nothing was written, and what to add to the command.
-fn stopped(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
-    if missing::is_aborted(outcome) {
-        return "Nothing was written, as was decided.\n".to_owned();
+/// A flag that lets a restore go on.
+struct Flag {
+    /// As it is written.
+    words: String,
+    /// What it does.
+    what: String,
+}
+
+fn flag(words: impl Into<String>, what: impl Into<String>) -> Flag {
+    Flag {
+        words: words.into(),
+        what: what.into(),
     }
+}
+
+/// Why nothing was written, and what to add to the command.
+fn stopped(outcome: &RestoreOutcome, view: &RestoreView<'_>) -> String {
     let (conflicts, missing) = (conflicts::stopping(outcome), outcome.missing.len() as u64);
     let mut reasons = Vec::new();
     if conflicts > 0 {
@@ -94,23 +125,23 @@ fn stopped(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
     let mut out = format!("Nothing was written: {}.\n", reasons.join(", "));
     let mut next = Vec::new();
     if conflicts > 0 {
-        next.extend(conflicts::next(outcome, options));
+        next.extend(conflicts::next(outcome, view.options));
     }
-    next.extend(missing::next(outcome));
+    next.extend(missing::next(outcome, view));
     if next.is_empty() {
         return out;
     }
     out.push_str("To go on, add to the command:\n");
     let rows: Vec<Vec<String>> = next
         .iter()
-        .map(|(flag, what)| vec![(*flag).to_owned(), (*what).to_owned()])
+        .map(|flag| vec![flag.words.clone(), flag.what.clone()])
         .collect();
     let sides = [super::Side::Left, super::Side::Left];
     out.push_str(&super::columns("  ", &sides, &rows));
     out
 }
 
-fn done(outcome: &RestoreOutcome, store: &Path, look: &Look) -> String {
+fn done(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String {
     let mut out = String::new();
     let time = figures::seconds(outcome.elapsed_ms);
     let what = if outcome.new_file {
@@ -125,13 +156,13 @@ fn done(outcome: &RestoreOutcome, store: &Path, look: &Look) -> String {
     let _ = writeln!(
         out,
         "Restored {} to {} in {time}: {what}.",
-        snapshot_words(outcome, look),
+        snapshot_words(outcome, view, look),
         escape::path(&outcome.target),
     );
     if !outcome.checked.is_empty() {
         let _ = writeln!(out, "Checked: {}.", outcome.checked.join(", "));
     }
-    out.push_str(&way_back(outcome, store, look));
+    out.push_str(&way_back(outcome, view.store, look));
     out
 }
 

@@ -70,11 +70,7 @@ fn totals(outcome: &ValidateOutcome) -> String {
         (true, true) => ", every blob of them is in a pack (contents were not read)",
         (false, _) => "",
     };
-    let count = if count == 1 {
-        "1 entity".to_owned()
-    } else {
-        format!("{} entities", figures::count(count))
-    };
+    let count = figures::counted(count, "entity");
     format!(
         "  snapshots  {} of {} complete: {count}, {}{checked}\n",
         figures::count(good as u64),

@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::Flag;
+use super::RestoreView;
+use super::flag;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::cli::render::values;
 use crate::model::text::TextEncoding;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Missing;
+use crate::ops::restore::OnMissing;
 use crate::ops::restore::RestoreOutcome;
 
 /// Missing values that are named; JSON has all of them.
@@ -22,9 +26,6 @@ pub(super) fn is_aborted(outcome: &RestoreOutcome) -> bool {
 /// The first missing values, and how many more there are.
 pub(super) fn list(outcome: &RestoreOutcome, encoding: TextEncoding) -> String {
     let mut out = String::new();
-    if is_aborted(outcome) {
-        return out;
-    }
     let target = escape::path(&outcome.target);
     for missing in outcome.missing.iter().take(NAMED_MAX) {
         out.push_str(&one(missing, &target, encoding));
@@ -43,12 +44,18 @@ fn one(missing: &Missing, target: &str, encoding: TextEncoding) -> String {
         .map(|value| values::quoted(value, encoding))
         .collect();
     let mut out = format!(
-        "missing: {}, which {target} does not have ({}{})\n",
+        "missing: {}, {} ({}{})\n",
         values::reference(&missing.table, &missing.columns, &missing.parent, &key),
+        values::why(missing, target),
         figures::counted(missing.records, "record"),
         values::examples(missing),
     );
     let _ = match &missing.record {
+        Some(record) if missing.in_conflict => writeln!(
+            out,
+            "  its record: {} (see the conflicts)",
+            values::row(record, encoding)
+        ),
         Some(record) => writeln!(
             out,
             "  the snapshot has it: {}",
@@ -59,27 +66,62 @@ fn one(missing: &Missing, target: &str, encoding: TextEncoding) -> String {
     out
 }
 
-/// Flags that decide about them, and what each does.
-pub(super) fn next(outcome: &RestoreOutcome) -> Vec<(&'static str, &'static str)> {
+/// Flags that decide about them, and what each does: those that may help, and were not given.
+pub(super) fn next(outcome: &RestoreOutcome, view: &RestoreView<'_>) -> Vec<Flag> {
     let missing = &outcome.missing;
     if missing.is_empty() {
         return Vec::new();
     }
-    let mut next = vec![("-i", "asks about each missing record")];
-    if missing.iter().any(|one| one.record.is_some()) {
-        next.push(("--on-missing create", "inserts them from the snapshot"));
+    let scope = &view.options.scope;
+    let given = view.options.decisions.others;
+    let instead = match given {
+        Some(OnMissing::Create) => " (instead of create)",
+        Some(OnMissing::Skip) => " (instead of skip)",
+        Some(OnMissing::Null) => " (instead of null)",
+        None => "",
+    };
+    let mut next = Vec::new();
+    if !view.interactive {
+        let instead = match given {
+            Some(_) => " (instead of --on-missing)",
+            None => "",
+        };
+        next.push(flag(
+            "-i",
+            format!("asks about each missing record{instead}"),
+        ));
     }
-    next.push((
-        "--on-missing skip",
-        "leaves out the records that refer to them",
-    ));
-    if missing.iter().any(|one| one.nullable) {
-        next.push(("--on-missing null", "lets those records refer to nothing"));
+    let is_excluded = |table: &str| {
+        let mut excluded = scope.excluded.iter();
+        excluded.any(|name| name.eq_ignore_ascii_case(table))
+    };
+    let mut creatable = missing.iter().filter(|one| one.can_be_created());
+    // Of all tables there is nothing to add.
+    let is_chosen =
+        !(scope.tables.is_empty() && scope.key_values.is_empty() && scope.excluded.is_empty());
+    if is_chosen && !scope.with_parents && creatable.clone().any(|one| !is_excluded(&one.parent)) {
+        let what = "restores what the records refer to as well, and what that refers to";
+        next.push(flag("--with-parents", what));
     }
-    next.push((
-        "--save-decisions FILE",
-        "writes them down, to be decided in the file",
-    ));
-    next.push(("--resolve FILE", "takes the decisions of such a file"));
+    if given != Some(OnMissing::Create) && creatable.next().is_some() {
+        let what = format!("inserts them from the snapshot{instead}");
+        next.push(flag("--on-missing create", what));
+    }
+    if given != Some(OnMissing::Skip) {
+        let what = format!("leaves out the records that refer to them{instead}");
+        next.push(flag("--on-missing skip", what));
+    }
+    if given != Some(OnMissing::Null) && missing.iter().any(|one| one.nullable) {
+        let what = format!("lets those records refer to nothing{instead}");
+        next.push(flag("--on-missing null", what));
+    }
+    if view.saves {
+        let what = "takes the decisions, once they are filled in";
+        next.push(flag("--resolve FILE", what));
+    } else {
+        let what = "writes them down, to be decided in the file";
+        next.push(flag("--save-decisions FILE", what));
+        next.push(flag("--resolve FILE", "takes the decisions of such a file"));
+    }
     next
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::RestoreView;
 use super::snapshot_words;
 use super::sum;
 use crate::cli::render::Look;
@@ -10,6 +11,7 @@ use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::cli::render::text::Side;
 use crate::cli::render::text::columns;
+use crate::model::schema::ObjectKind;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Mode;
 use crate::ops::restore::Remapped;
@@ -20,9 +22,9 @@ use crate::ops::restore::TableReport;
 /// Ids of one table that are named.
 const IDS_MAX: usize = 3;
 
-/// `Plan: add records of … to app.db (2.6 MiB, in use by others: yes)`
-pub(super) fn heading(outcome: &RestoreOutcome, look: &Look) -> String {
-    let snapshot = snapshot_words(outcome, look);
+/// `Plan: add records of … to app.db (2.6 MiB)`
+pub(super) fn heading(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String {
+    let snapshot = snapshot_words(outcome, view, look);
     let target = escape::path(&outcome.target);
     if outcome.new_file {
         return format!(
@@ -31,20 +33,10 @@ pub(super) fn heading(outcome: &RestoreOutcome, look: &Look) -> String {
             figures::counted(outcome.snapshot.records, "record")
         );
     }
-    let mut facts: Vec<String> = outcome
+    let facts = outcome
         .target_bytes
-        .map(figures::bytes)
-        .into_iter()
-        .collect();
-    if let Some(in_use) = outcome.target_in_use {
-        let word = if in_use { "yes" } else { "no" };
-        facts.push(format!("in use by others: {word}"));
-    }
-    let facts = if facts.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", facts.join(", "))
-    };
+        .map(|bytes| format!(" ({})", figures::bytes(bytes)))
+        .unwrap_or_default();
     match outcome.mode {
         Mode::Add => format!("Plan: add records of {snapshot} to {target}{facts}\n"),
         Mode::Augment => {
@@ -121,6 +113,33 @@ pub(super) fn tables(tables: &[TableReport], all: bool) -> String {
     out
 }
 
+/// `made: table a, indexes a_x, a_y`
+pub(super) fn made(outcome: &RestoreOutcome) -> String {
+    let kinds = [
+        (ObjectKind::Table, "table", "tables"),
+        (ObjectKind::Index, "index", "indexes"),
+        (ObjectKind::View, "view", "views"),
+        (ObjectKind::Trigger, "trigger", "triggers"),
+    ];
+    let mut parts = Vec::new();
+    for (kind, one, many) in kinds {
+        let of_kind = outcome.made.iter().filter(|made| made.kind == kind);
+        let names: Vec<_> = of_kind.map(|made| escape::shown(&made.name)).collect();
+        if !names.is_empty() {
+            let noun = figures::agree(names.len() as u64, one, many);
+            parts.push(format!("{noun} {}", names.join(", ")));
+        }
+    }
+    if parts.is_empty() {
+        return String::new();
+    }
+    let not_yet = match outcome.dry_run || outcome.is_stopped() {
+        true => "to be made, the database lacks them",
+        false => "made",
+    };
+    format!("  {not_yet}: {}\n", parts.join("; "))
+}
+
 /// Why records of a table are skipped.
 fn left_out(table: &TableReport) -> String {
     let why = &table.left_out;
@@ -146,22 +165,15 @@ pub(super) fn references(outcome: &RestoreOutcome) -> String {
     for table in outcome.tables.iter().filter(|table| table.remapped > 0) {
         let name = escape::shown(&table.table);
         let ids = new_ids(&table.table, table.remapped, &outcome.remapped);
-        let (gets, what) = match table.remapped {
-            1 => ("gets", "a new id"),
-            _ => ("get", "new ids"),
-        };
+        let gets = figures::agree(table.remapped, "gets a new id", "get new ids");
         parts.push(format!(
-            "{} of {name} {gets} {what}{ids}",
+            "{} of {name} {gets}{ids}",
             figures::count(table.remapped)
         ));
     }
     if outcome.references_followed > 0 {
         let followed = figures::counted(outcome.references_followed, "reference");
-        let follow = if outcome.references_followed == 1 {
-            "follows"
-        } else {
-            "follow"
-        };
+        let follow = figures::agree(outcome.references_followed, "follows", "follow");
         parts.push(format!("{followed} {follow}"));
     }
     let mut out = String::new();
@@ -267,8 +279,10 @@ pub(super) fn facts(outcome: &RestoreOutcome, options: &RestoreOptions) -> Strin
     };
     let deleted = match sum(outcome, |table| table.deleted) {
         0 => "nothing is deleted".to_owned(),
-        1 => "1 row is deleted".to_owned(),
-        n => format!("{} rows are deleted", figures::count(n)),
+        n => {
+            let are = figures::agree(n, "is", "are");
+            format!("{} {are} deleted", figures::counted(n, "row"))
+        }
     };
     let _ = writeln!(out, "  {safety}; {triggers}; {deleted}");
     out.push_str("  all of it is one transaction, or nothing\n");
