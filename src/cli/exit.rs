@@ -161,7 +161,7 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
 
 fn target_code(error: &TargetError) -> Code {
     match error {
-        TargetError::Busy { .. } | TargetError::Changed { .. } => Code::Busy,
+        TargetError::Busy { .. } => Code::Busy,
         TargetError::Damaged { .. } => Code::Damaged,
         TargetError::BadExpression { .. }
         | TargetError::BadDecision { .. }

@@ -102,7 +102,7 @@ fn source(error: &SourceError) -> Option<String> {
 fn target(error: &TargetError, look: &Look) -> Option<String> {
     let next = match error {
         TargetError::Exists { .. } => "Give a file that does not exist yet, or move this one away.",
-        TargetError::Busy { .. } | TargetError::Changed { .. } => {
+        TargetError::Busy { .. } => {
             "Nothing was written. Try again when it is quieter, or raise --deadline."
         }
         TargetError::Damaged { path, .. } => {
@@ -283,8 +283,13 @@ fn select(error: &SelectError, look: &Look) -> Option<String> {
         }
         SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
         SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
-        SelectError::NotARestore { .. } | SelectError::NothingToUndo { .. } => Some(
+        SelectError::NotARestore { .. } => Some(
             "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
+                .to_owned(),
+        ),
+        SelectError::NothingToUndo { .. } => Some(
+            "Restores leave a snapshot with the tag after-restore (see: larder list); with --no-safety-snapshot \
+             they leave none, and cannot be undone."
                 .to_owned(),
         ),
         SelectError::NoTable { .. } | SelectError::Virtual { .. } => {

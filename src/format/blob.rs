@@ -102,6 +102,12 @@ pub trait BlobSink {
         let _ = (bases, patch);
         self.put(kind, canonical)
     }
+
+    /// Says whether the chunks that follow will be read again: those of keys are, to find their order.
+    /// Only a sink that keeps no others cares.
+    fn will_read_chunks(&mut self, yes: bool) {
+        let _ = yes;
+    }
 }
 
 /// A delta, and what it was made against.

@@ -2,7 +2,8 @@
 //! that is compared with a snapshot. What a store has already is read from there, what it lacks
 //! lies in a temporary database, so that memory does not grow with either.
 //!
-//! Chunks of large values are not kept: their ids say whether two values are equal.
+//! Chunks of large values are not kept, but for those of keys: their ids say whether two values are
+//! equal.
 
 use super::error::StoreError;
 use super::reader::StoreReader;
@@ -20,6 +21,8 @@ pub struct ScratchBlobs {
     hash: StoreHash,
     /// Made with the first blob that no store has.
     db: Option<Connection>,
+    /// Chunks that are put are of a key.
+    chunks_matter: bool,
 }
 
 impl ScratchBlobs {
@@ -31,6 +34,7 @@ impl ScratchBlobs {
                 .map_or_else(StoreHash::unkeyed, StoreReader::hash),
             readers,
             db: None,
+            chunks_matter: false,
         }
     }
 
@@ -102,11 +106,15 @@ impl BlobSink for ScratchBlobs {
     fn put(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, BlobError> {
         let id = self.hash.blob_id(kind as u8, canonical);
         let is_chunk = matches!(kind, BlobKind::Chunk | BlobKind::ChunkNode);
-        if !is_chunk && self.reader_of(kind, &id)?.is_none() {
+        if (!is_chunk || self.chunks_matter) && self.reader_of(kind, &id)?.is_none() {
             self.keep_here(&id, canonical)
                 .map_err(|cause| unavailable(kind, &id, StoreError::Scratch(cause)))?;
         }
         Ok(id)
+    }
+
+    fn will_read_chunks(&mut self, yes: bool) {
+        self.chunks_matter = yes;
     }
 }
 

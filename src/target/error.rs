@@ -42,14 +42,6 @@ pub enum TargetError {
         /// What SQLite said.
         cause: SqliteError,
     },
-    /// Others wrote to the database whenever a plan was about to be carried out.
-    #[error("{path} was written to while the plan was made, {tries} times in a row")]
-    Changed {
-        /// The database.
-        path: PathBuf,
-        /// Plans that were made.
-        tries: u32,
-    },
     /// The database and the snapshot carry different application ids.
     #[error("{path} has application id {live}, the snapshot has {stored}")]
     OtherApplication {

@@ -140,12 +140,12 @@ impl Tried<'_> {
     }
 
     /// As [`Tried::insert`], and whether UNIQUE indexes that are no keys have a row of the live table in
-    /// its place; `itself`: the row that becomes so.
+    /// its place; `yields`: whether a row is not in the way, as the one that becomes so.
     pub fn insert_beside(
         &mut self,
         live: &LiveDatabase,
         record: Record<'_>,
-        itself: Option<&RowId>,
+        yields: &mut dyn FnMut(&RowId) -> Result<bool, TargetError>,
         content: &mut dyn SpilledContent,
     ) -> Result<Option<Refusal>, TargetError> {
         if let Some(refusal) = self.insert(record, content)? {
@@ -158,8 +158,12 @@ impl Tried<'_> {
             let held = other.held(&self.trial.db, self.table, &id);
             let held = held.map_err(|e| TargetError::of(&self.trial.path, &other.name, e))?;
             let Some(held) = held else { continue };
-            let mut rows = other.rows(live, self.table, &held)?;
-            rows.retain(|row| Some(row) != itself);
+            let mut rows = Vec::new();
+            for row in other.rows(live, self.table, &held)? {
+                if !yields(&row)? {
+                    rows.push(row);
+                }
+            }
             if !rows.is_empty() {
                 let reason = format!("UNIQUE constraint failed: index '{}'", other.name);
                 return Ok(Some(Refusal { reason, rows }));

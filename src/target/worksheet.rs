@@ -254,6 +254,14 @@ pub struct StepReader<'w> {
 }
 
 impl StepReader<'_> {
+    /// The next step, in order.
+    pub fn next_step(&mut self) -> Result<Option<Step>, TargetError> {
+        if self.waiting.is_empty() && !self.ended {
+            self.fill().map_err(|e| self.worksheet.at(e))?;
+        }
+        Ok(self.waiting.pop_front())
+    }
+
     /// The step of a record, if it has one. Records must be asked for in their order.
     pub fn of(&mut self, at: u64) -> Result<Option<Step>, TargetError> {
         loop {

@@ -93,7 +93,14 @@ impl<'a> TreeBuilder<'a> {
             let value = parent.large_value(rowid, column)?;
             old = value.map(|value| OldChunks::new(parent.source(), &value));
         }
-        large::store_beside(class, content, self.hash, old, sink)
+        let in_key = match &self.shape.order {
+            Order::Key(parts) => parts.iter().any(|part| part.at == column),
+            _ => false,
+        };
+        sink.will_read_chunks(in_key);
+        let stored = large::store_beside(class, content, self.hash, old, sink);
+        sink.will_read_chunks(false);
+        stored
     }
 
     /// Appends the next row in the tree's order.

@@ -28,5 +28,6 @@ mod show;
 mod stats;
 #[cfg(unix)]
 mod terminal;
+mod undo;
 mod validate;
 mod workplace;

@@ -604,3 +604,32 @@ fn a_comparison_stops_when_it_is_told_to() {
         Err(Error::Cancelled | Error::Source(SourceError::Cancelled { .. }))
     ));
 }
+
+/// The keys of the database are not in the store, and are compared all the same.
+#[test]
+fn a_database_whose_keys_are_long_differs_in_what_was_changed_alone() {
+    let mut shop = Workshop::new();
+    let path = shop.path("long.db");
+    sql(
+        &path,
+        "CREATE TABLE w(k TEXT COLLATE NOCASE PRIMARY KEY, v) WITHOUT ROWID;
+         WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12)
+         INSERT INTO w SELECT hex(zeroblob(600000)) || char(64 + n) || hex(zeroblob(20000)), n FROM n",
+    );
+    shop.backup(&path);
+    let manifest = shop.manifest("latest");
+    let copy = shop.path("changed.db");
+    copy_database(&path, &copy);
+    sql(
+        &copy,
+        "UPDATE w SET v = 'other' WHERE v = 5; DELETE FROM w WHERE v = 9;
+         INSERT INTO w VALUES(hex(zeroblob(600000)) || 'BB' || hex(zeroblob(20000)), 'new')",
+    );
+    let (outcome, rows) = shop.diff(shop.snapshot(&manifest), Operand::Live(&copy));
+    let signs: String = rows.iter().map(|row| row.sign).collect();
+    assert_eq!(signs, "+~-");
+    assert_eq!(outcome.tables[0].matched, Some(Matched::ByKey));
+    let (_, rows) = shop.diff(Operand::Live(&copy), Operand::Live(&path));
+    let signs: String = rows.iter().map(|row| row.sign).collect();
+    assert_eq!(signs, "-~+");
+}

@@ -338,3 +338,65 @@ fn equal_leaves_under_other_columns_are_read() {
     assert_eq!(found.changes.changed, differing as u64);
     assert!(differing > 50);
 }
+
+/// References of spilled key parts say nothing of the order of the keys.
+#[test]
+fn rows_of_spilled_keys_are_merged_in_the_order_of_their_content() {
+    use larder::model::row::Collation;
+    use larder::model::text::TextEncoding;
+    use larder::tree::{KeyPart, Order};
+
+    // They are equal for a while, and over 1 MiB long.
+    let key = |n: u8| [&[7; 1_200_000][..], &[n], &[9; 300_000][..]].concat();
+    for descending in [false, true] {
+        let shape = TreeShape {
+            columns: 2,
+            order: Order::Key(vec![KeyPart {
+                at: 0,
+                collation: Collation::Binary,
+                descending,
+            }]),
+            encoding: TextEncoding::Utf8,
+        };
+        let mut blobs = MapBlobs::new();
+        let mut all: Vec<u8> = (0..12).collect();
+        if descending {
+            all.reverse();
+        }
+        let row = |n: u8, value: i64, blobs: &mut MapBlobs| {
+            let spilled = spill(&key(n), blobs);
+            (None, vec![Value::Spilled(spilled), Value::Integer(value)])
+        };
+        let before: Vec<Row> = all.iter().map(|n| row(*n, 0, &mut blobs)).collect();
+        // One is gone, one has another value, and a short key is there as well.
+        let mut after: Vec<Row> = all
+            .iter()
+            .filter(|n| **n != 4)
+            .map(|n| row(*n, i64::from(*n == 7), &mut blobs))
+            .collect();
+        let short = (None, vec![Value::Blob(vec![7; 100]), Value::Integer(5)]);
+        let at = if descending { after.len() } else { 0 };
+        after.insert(at, short.clone());
+        let roots = (
+            build(&shape, &before, &mut blobs),
+            build(&shape, &after, &mut blobs),
+        );
+        let found = differences(
+            &blobs,
+            (&shape, roots.0.as_ref()),
+            (&shape, roots.1.as_ref()),
+            &[],
+            &identity(&shape),
+        );
+        assert_eq!(found.matched, Matched::ByKey);
+        let mut wanted = vec![
+            (None, Some(short)),
+            (Some(row(4, 0, &mut blobs)), None),
+            (Some(row(7, 0, &mut blobs)), Some(row(7, 1, &mut blobs))),
+        ];
+        if descending {
+            wanted.reverse();
+        }
+        assert_eq!(found.rows, wanted);
+    }
+}

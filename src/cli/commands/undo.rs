@@ -20,16 +20,18 @@ use crate::ops::undo::UndoOptions;
 /// Take a restore back: the rows that it wrote, and nothing else
 ///
 /// What the restore inserted is deleted, what it changed gets its values again, what it deleted comes
-/// back. A row that was changed since is never overwritten: any such row stops the undo, unless
-/// --on-conflict skip leaves it as it is. Ids that AUTOINCREMENT gave out stay given out.
+/// back. A row that was changed since is never overwritten, nor is what came since: any row that has no
+/// room for that stops the undo, unless --on-conflict skip leaves it as it is. Ids that AUTOINCREMENT
+/// gave out stay given out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder undo --to app.db --dry-run
   larder undo --to app.db
   larder undo --to app.db 20261123T204411Z-0b1d
 
-Without SNAP the last restore into the database is undone that was not undone yet; SNAP names another
-one by the snapshot that it left (tag after-restore), an undo too: that does the restore again.
+Without SNAP the last restore into the database is undone that is in effect; SNAP names another one by
+the snapshot that it left (tag after-restore), an undo too: that does the restore again. A restore of
+which nothing is left is passed over; one with --no-safety-snapshot is not known of.
 An undo that stops on changed rows writes nothing and exits with 5.")]
 pub struct UndoArgs {
     /// The snapshot that the restore left, tagged after-restore [default: that of the last restore]
@@ -46,7 +48,7 @@ pub struct UndoArgs {
     /// Show what would happen, write nothing [default: write]
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// What happens to rows that were changed since
+    /// What happens to rows that were changed since, or have no room any more
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     on_conflict: ConflictWord,
     /// Take no snapshot of the database first: the undo itself cannot be undone

@@ -79,6 +79,11 @@ fn choose_rows<'w>(
     if filter.is_none() && keys.is_empty() {
         return Ok(());
     }
+    if let Some(text) = filter {
+        // By itself: joined with the keys, a bracket that it lacks may be found elsewhere.
+        let place = FilterTable::new(basis.live, basis.schema, &shape.stored)?;
+        place.filter(&shape.stored, text, Vec::new())?;
+    }
     let mut terms = Vec::new();
     let mut parameters = Vec::new();
     for key in &keys {

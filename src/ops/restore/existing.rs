@@ -38,7 +38,7 @@ pub(super) struct Records<'r> {
 
 /// Restores into the database at the target.
 ///
-/// Errors: `Store`, `Target` (`Busy`, `Changed`, `OtherApplication` …), `Source` if the safety
+/// Errors: `Store`, `Target` (`Busy`, `OtherApplication` …), `Source` if the safety
 /// snapshot cannot be taken, `Cancelled`. After any of them, and with any conflict in the outcome,
 /// nothing was written.
 ///
@@ -90,10 +90,12 @@ pub(super) fn run(
             elapsed_ms: 0,
         },
     };
-    for tries in 0..=FREE_PLANS {
+    let mut tries = 0;
+    loop {
         let hold = match (tries < FREE_PLANS, options.dry_run) {
             (true, _) => Hold::Free,
             (false, true) => Hold::Reading,
+            // Nobody writes meanwhile: this one counts.
             (false, false) => Hold::Writing,
         };
         if job.attempt(hold, keep, decider, progress)? {
@@ -104,12 +106,8 @@ pub(super) fn run(
             }
             return Ok(outcome);
         }
+        tries += 1;
     }
-    Err(TargetError::Changed {
-        path: options.target.clone(),
-        tries: FREE_PLANS + 1,
-    }
-    .into())
 }
 
 /// A restore, and what came of it so far.

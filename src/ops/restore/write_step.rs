@@ -4,7 +4,9 @@ use super::decide::{Row, RowAction, decide};
 use super::keys::{Changes, Translated, changed};
 use super::pass::{One, Pass, Tally, Tools, bytes, remapped};
 use crate::model::value::{Value, ValueRef};
-use crate::target::{Doing, KeyName, Record, Refusal, RowId, SpilledContent, Step, TargetError};
+use crate::target::{
+    Doing, KeyName, Record, Refusal, RowId, SpilledContent, Step, TargetError, Tried,
+};
 
 impl Pass<'_, '_> {
     /// A record whose row is there. False if it contradicts the database.
@@ -146,7 +148,17 @@ impl Pass<'_, '_> {
             rowid: record.rowid,
             values: &values,
         };
-        tried.insert_beside(self.basis.live, now, Some(id), content)
+        tried.insert_beside(self.basis.live, now, &mut |row| Ok(row == id), content)
+    }
+
+    /// Why the table would refuse a record that has no row.
+    fn refused(
+        &self,
+        tried: &mut Tried<'_>,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<Option<Refusal>, TargetError> {
+        tried.insert_beside(self.basis.live, record, &mut |_| Ok(false), content)
     }
 
     /// A record that has no row.
@@ -197,7 +209,7 @@ impl Pass<'_, '_> {
             values: &values,
         };
         if let Some(tried) = &mut tools.tried
-            && let Some(refusal) = tried.insert_beside(self.basis.live, record, None, content)?
+            && let Some(refusal) = self.refused(tried, record, content)?
         {
             self.unsettled(one, true)?;
             let rows: Vec<Row> = refusal.rows.into_iter().map(Row::Live).collect();

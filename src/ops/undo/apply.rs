@@ -1,38 +1,38 @@
 //! Carries an undo out, inside the transaction that its caller began.
 
-use std::collections::BTreeMap;
-
-use super::plan::{Plan, TablePlan, each_change};
-use super::{Changed, Restored, UndoOptions, UndoOutcome};
+use super::changes::each_change;
+use super::plan::{Plan, TablePlan};
+use super::{Changed, Restored, UndoOptions, UndoOutcome, orphans};
 use crate::error::Error;
 use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, Unit};
 use crate::target::{
-    CheckLevel, Doing, ForeignKeyCheck, LiveView, LiveWriter, Record, TargetError, full_texts_over,
-    is_ordinary, of_values,
+    CheckLevel, Doing, LiveView, LiveWriter, Record, TargetError, Worksheet, full_texts_over,
+    of_values,
 };
 use crate::tree::diff::Difference as Change;
 
 /// Carries the plan out. What then shows to be in the way is added to the outcome: with it, the
 /// transaction must be taken back.
-pub(super) fn run(
+pub(super) fn run<'w>(
     restored: &Restored<'_>,
     view: &LiveView,
-    plan: &Plan<'_>,
+    sheet: &'w Worksheet,
+    plan: &mut Plan<'w>,
     options: &UndoOptions,
     outcome: &mut UndoOutcome,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let live = restored.live;
-    let affected = affected(view, plan);
-    let before = verdicts(restored, &affected)?;
+    let mut orphans = orphans::before(live, view, sheet, plan)?;
     progress.phase("Undoing", 0, Unit::Records);
     let written = write(restored, view, plan, progress);
     if let Err(Error::Target(TargetError::Constraint { table, row, cause })) = written {
+        let reason = format!("the database refuses it now: {}", cause.message);
         outcome.changed.push(Changed {
             table,
             row,
-            reason: format!("another row is in its way now: {}", cause.message),
+            reason,
             restored: Vec::new(),
             now: Vec::new(),
         });
@@ -41,7 +41,7 @@ pub(super) fn run(
         return Ok(());
     }
     written?;
-    for object in &plan.dropped {
+    for object in &plan.made.dropped {
         live.drop_object(object)?;
     }
     let touched: Vec<String> = plan.tables.iter().map(|t| t.live.name.clone()).collect();
@@ -52,11 +52,11 @@ pub(super) fn run(
         }
     }
     progress.phase("Checking", 0, Unit::Records);
-    let gone = |name: &String| plan.dropped.iter().any(|o| o.name == *name);
-    let stay: Vec<String> = affected.into_iter().filter(|name| !gone(name)).collect();
-    for (name, after) in verdicts(restored, &stay)? {
-        let was = before.get(&name).cloned().unwrap_or_default();
-        compare(restored, &name, &was, &after, outcome);
+    let new = orphans::new_ones(live, view, plan, &mut orphans)?;
+    if !new.is_empty() {
+        outcome.changed.extend(new);
+        outcome.skipped = false;
+        return Ok(());
     }
     integrity(restored, options.check, &mut outcome.findings)
 }
@@ -69,7 +69,7 @@ fn write(
 ) -> Result<(), Error> {
     for table in &plan.tables {
         let mut deleter = restored.live.deleter(&table.live)?;
-        table.deletions.for_each(|id| deleter.delete(&id))?;
+        table.deletions.each_rewritten(|id| deleter.delete(id))?;
         table.steps.each_rewritten(|id| deleter.delete(id))?;
         if progress.cancelled() {
             return Err(Error::Cancelled);
@@ -126,59 +126,6 @@ fn put_back(restored: &Restored<'_>, view: &LiveView, table: &TablePlan<'_>) -> 
             done,
         }
         .into()),
-    }
-}
-
-/// Tables with foreign keys whose rows, or whose parents' rows, are written.
-fn affected(view: &LiveView, plan: &Plan<'_>) -> Vec<String> {
-    let touched = |name: &str| {
-        let mut tables = plan.tables.iter();
-        tables.any(|table| table.live.name.eq_ignore_ascii_case(name))
-    };
-    let tables = view.schema.tables.iter().filter(|t| is_ordinary(t));
-    tables
-        .filter(|table| {
-            let mut parents = table.foreign_keys.iter().map(|key| key.parent.as_str());
-            !table.foreign_keys.is_empty() && (touched(&table.name) || parents.any(touched))
-        })
-        .map(|table| table.name.clone())
-        .collect()
-}
-
-fn verdicts(
-    restored: &Restored<'_>,
-    tables: &[String],
-) -> Result<BTreeMap<String, ForeignKeyCheck>, TargetError> {
-    let verdict = |name: &String| Ok((name.clone(), restored.live.foreign_keys(name)?));
-    tables.iter().map(verdict).collect()
-}
-
-/// Rows without a parent: none that neither the database nor the state before the restore had.
-fn compare(
-    restored: &Restored<'_>,
-    name: &str,
-    was: &ForeignKeyCheck,
-    after: &ForeignKeyCheck,
-    outcome: &mut UndoOutcome,
-) {
-    for (id, violations) in &after.violations {
-        let there = was.violations.get(id).copied().unwrap_or(0);
-        let mut verdicts = restored.before.foreign_keys.iter();
-        let of = verdicts.find(|verdict| verdict.table == name && verdict.id == *id);
-        let before = of.map_or(0, |verdict| verdict.violations);
-        if *violations > there.max(before) {
-            outcome.changed.push(Changed {
-                table: name.to_owned(),
-                row: "rows".to_owned(),
-                reason: format!(
-                    "{} rows would lose their parent, which the restore had inserted: they came since",
-                    violations - there
-                ),
-                restored: Vec::new(),
-                now: Vec::new(),
-            });
-            outcome.skipped = false;
-        }
     }
 }
 

@@ -14,8 +14,10 @@ use crate::tree::diff::Difference as Change;
 pub(super) enum Look {
     /// It is as before the restore.
     Already,
-    /// It is deleted.
-    Delete(RowId),
+    /// It is not where the restore left it, but may have moved.
+    Missing,
+    /// It is deleted: a step that has nothing to write.
+    Delete(Step),
     /// It is written.
     Step(Step),
     /// It was changed since.
@@ -65,8 +67,12 @@ impl<'l> Looks<'l> {
     ) -> Result<Look, TargetError> {
         match change {
             Change::Added(made) => match self.row(made, content)? {
+                None if self.map.keeps_rowid => Ok(Look::Missing),
                 None => Ok(Look::Already),
-                Some(id) if self.is_equal(&id, made, content)? => Ok(Look::Delete(id)),
+                Some(id) if self.is_equal(&id, made, content)? => {
+                    let step = step(place, Doing::Rewrite, Some(id), Vec::new());
+                    Ok(Look::Delete(step))
+                }
                 Some(id) => Ok(Look::Changed {
                     reason: "it was changed since it was restored",
                     id: Some(id),
@@ -133,6 +139,45 @@ impl<'l> Looks<'l> {
         };
         let mut found = self.lookup.find(KeyName::Primary, record, content)?;
         Ok(found.pop())
+    }
+
+    /// A row of the table that has a key of the record, which it would get, and does not yield it.
+    pub(super) fn in_the_way(
+        &mut self,
+        record: Record<'_>,
+        content: &mut dyn SpilledContent,
+        yields: &mut dyn FnMut(&RowId) -> Result<bool, TargetError>,
+    ) -> Result<Option<(String, RowId)>, TargetError> {
+        for name in self.map.keys() {
+            for id in self.lookup.find(name, record, content)? {
+                if !yields(&id)? {
+                    let key = self.map.key(name).map_or("", |key| key.name.as_str());
+                    return Ok(Some((format!("another row has its {key} now"), id)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if the live row in the place of this one has its values.
+    pub(super) fn is_in_place(
+        &mut self,
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<bool, TargetError> {
+        match self.row(row, content)? {
+            Some(id) => self.is_equal(&id, row, content),
+            None => Ok(false),
+        }
+    }
+
+    /// Calls `with` with a row as the live table would hold it.
+    pub(super) fn with_record<R>(&self, row: RowRef<'_>, with: impl FnOnce(Record<'_>) -> R) -> R {
+        let values: Vec<ValueRef<'_>> = self.map.values(row).collect();
+        with(Record {
+            rowid: self.map.rowid(row),
+            values: &values,
+        })
     }
 
     fn is_equal(

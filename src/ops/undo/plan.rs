@@ -1,24 +1,21 @@
 //! What an undo will do: for every row in which the states before and after the restore differ, what it
-//! is now decides. Made from reads alone; its steps stand on the worksheet.
+//! is now decides, and whether what came since leaves it room. Made from reads alone; its steps stand on
+//! the worksheet.
 
-use std::collections::BTreeSet;
-
+use super::changes::each_change;
 use super::look::{Look, Looks};
-use super::{Changed, Restored, UndoOutcome, UndoReport};
+use super::objects::Made;
+use super::obstacles::Obstacles;
+use super::orphans::Orphans;
+use super::{Changed, Restored, UndoOutcome, UndoReport, moved};
 use crate::error::Error;
-use crate::format::blob::BlobError;
 use crate::format::manifest::Manifest;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject, Table};
-use crate::ops::content::StoredContent;
-use crate::ops::stored::root_of;
+use crate::model::schema::Table;
 use crate::progress::{Finding, Progress, Unit};
-use crate::store::StoreError;
 use crate::target::{
-    ColumnMap, Declared, Doing, LiveView, RowList, SpilledContent, Steps, TargetError, Worksheet,
-    in_utf8, is_ordinary,
+    ColumnMap, Declared, Doing, LiveView, RowId, Steps, TargetError, Trial, Worksheet, is_ordinary,
 };
-use crate::tree::TreeShape;
-use crate::tree::diff::{Difference as Change, State, by_place};
+use crate::tree::diff::Difference as Change;
 
 /// Rows that are named; the others are counted.
 const NAMED_MAX: usize = 10;
@@ -31,20 +28,41 @@ pub(super) struct TablePlan<'w> {
     pub live: Table,
     /// The earlier table over the live one.
     pub map: ColumnMap,
-    /// Steps, by the place of the difference among those of its table.
+    /// Rows that are written, by the place of the difference among those of its table.
     pub steps: Steps<'w>,
-    /// Rows that are deleted.
-    pub deletions: RowList<'w>,
+    /// Rows that are deleted, by the same.
+    pub deletions: Steps<'w>,
+}
+
+impl TablePlan<'_> {
+    /// Takes a row out of the plan, which stays as it is.
+    pub(super) fn leave(&mut self, place: u64, doing: Option<Doing>) -> Result<(), TargetError> {
+        self.report.conflicts += 1;
+        let count = match doing {
+            None => &mut self.report.deleted,
+            Some(Doing::Insert) => &mut self.report.inserted,
+            Some(_) => &mut self.report.updated,
+        };
+        *count = count.saturating_sub(1);
+        match doing {
+            None => self.deletions.remove(place),
+            Some(_) => self.steps.remove(place),
+        }
+    }
 }
 
 /// What an undo will do.
 pub(super) struct Plan<'w> {
     /// Tables that differ.
     pub tables: Vec<TablePlan<'w>>,
-    /// Objects that are dropped, in this order.
-    pub dropped: Vec<SchemaObject>,
-    /// The first rows that were changed since.
+    /// Objects that the restore made.
+    pub made: Made,
+    /// The first rows that stay, and the tables that do, and why.
     pub changed: Vec<Changed>,
+    /// How many tables do.
+    pub lost: u64,
+    /// Rows that have no parent then, as they had none before the restore.
+    pub orphans: Orphans<'w>,
     /// What is worth knowing.
     pub findings: Vec<Finding>,
 }
@@ -55,16 +73,18 @@ impl<'w> Plan<'w> {
         restored: &Restored<'_>,
         view: &LiveView,
         sheet: &'w Worksheet,
+        trial: &Trial,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
+        progress.phase("Planning", 0, Unit::Records);
         let mut plan = Self {
             tables: Vec::new(),
-            dropped: Vec::new(),
+            made: Made::of(restored, view),
             changed: Vec::new(),
+            lost: 0,
+            orphans: Orphans::new(),
             findings: Vec::new(),
         };
-        progress.phase("Planning", 0, Unit::Records);
-        plan.made(restored, view);
         for entity in &restored.after.entities {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
@@ -75,6 +95,35 @@ impl<'w> Plan<'w> {
             }
             plan.table(restored, view, &entity.entity, sheet)?;
         }
+        for was in &restored.before.entities {
+            let is_there = |name: &str| view.schema.table(name).is_some();
+            if restored.after.entity(&was.entity).is_none() && !is_there(&was.entity) {
+                plan.lost(
+                    &was.entity,
+                    "it was dropped: what it held is in the snapshot before",
+                );
+            }
+        }
+        let obstacles = Obstacles {
+            restored,
+            view,
+            sheet,
+            trial,
+        };
+        obstacles.settle(&mut plan, progress)?;
+        plan.made.keep_what_is_used(restored, view);
+        for table in &plan.tables {
+            // Rows of others in a table that the restore made keep it.
+            let name = &table.live.name;
+            if plan.made.drops_table(name) {
+                let rows = restored.live.count(name)?;
+                if rows != table.report.deleted {
+                    plan.made.keep_for_rows(name);
+                }
+            }
+        }
+        // A table that stays may be named by a view that the restore made.
+        plan.made.keep_what_is_used(restored, view);
         let sequence = |manifest: &Manifest| {
             let mut internal = manifest.internal.iter();
             let of = internal.find(|e| e.entity.eq_ignore_ascii_case("sqlite_sequence"));
@@ -87,50 +136,6 @@ impl<'w> Plan<'w> {
         Ok(plan)
     }
 
-    /// Objects that the restore made, and that are still what it made.
-    fn made(&mut self, restored: &Restored<'_>, view: &LiveView) {
-        let same = |schema: &Schema, object: &SchemaObject| {
-            let mut others = schema.objects.iter();
-            others.any(|other| {
-                other.kind == object.kind && other.name == object.name && other.sql == object.sql
-            })
-        };
-        let made: Vec<&SchemaObject> = restored
-            .after_schema
-            .objects
-            .iter()
-            .filter(|object| {
-                let is_sqlites = object.name.to_ascii_lowercase().starts_with("sqlite_");
-                !is_sqlites && object.sql.is_some() && !same(restored.before_schema, object)
-            })
-            .collect();
-        let tables: BTreeSet<&str> = made
-            .iter()
-            .filter(|object| object.kind == ObjectKind::Table)
-            .map(|object| object.name.as_str())
-            .collect();
-        // With a table go its indexes and triggers; what stands on others goes first.
-        for kind in [
-            ObjectKind::View,
-            ObjectKind::Trigger,
-            ObjectKind::Index,
-            ObjectKind::Table,
-        ] {
-            for object in made.iter().filter(|object| object.kind == kind) {
-                let goes_along =
-                    kind != ObjectKind::Table && tables.contains(object.table.as_str());
-                match same(&view.schema, object) {
-                    true if goes_along => {}
-                    true => self.dropped.push((*object).clone()),
-                    false => {
-                        let text = "the restore made it; it was changed since and stays as it is";
-                        self.findings.push(Finding::note(&object.name, text));
-                    }
-                }
-            }
-        }
-    }
-
     fn table(
         &mut self,
         restored: &Restored<'_>,
@@ -141,7 +146,10 @@ impl<'w> Plan<'w> {
         let after = restored.after_schema.table(name);
         let live = view.schema.table(name).filter(|table| is_ordinary(table));
         let (Some(after), Some(live)) = (after, live) else {
-            self.lost(name, "the table is gone, or another thing now");
+            // What the restore made and somebody dropped is as it was before.
+            if restored.before_schema.table(name).is_some() || view.schema.table(name).is_some() {
+                self.lost(name, "the table is gone, or another thing now");
+            }
             return Ok(());
         };
         // A table that the restore made has no rows before.
@@ -159,17 +167,22 @@ impl<'w> Plan<'w> {
             map: ColumnMap::of(before, live, &Declared::default()),
             live: live.clone(),
             steps: sheet.steps()?,
-            deletions: sheet.row_list()?,
+            deletions: sheet.steps()?,
         };
         let map = table.map.clone();
         let mut looks = Looks::new(restored.live, &view.schema, live, &map)?;
+        let mut missing = sheet.ordinals()?;
         let changed = &mut self.changed;
         let compared = each_change(restored, name, |place, change, content| {
             match looks.at(place, change, content)? {
                 Look::Already => table.report.already += 1,
-                Look::Delete(id) => {
+                Look::Missing => {
+                    table.report.already += 1;
+                    missing.add(place)?;
+                }
+                Look::Delete(step) => {
                     table.report.deleted += 1;
-                    table.deletions.add(&id)?;
+                    table.deletions.put(&step)?;
                 }
                 Look::Step(step) => {
                     match step.doing {
@@ -180,29 +193,22 @@ impl<'w> Plan<'w> {
                 }
                 Look::Changed { reason, id } => {
                     table.report.conflicts += 1;
-                    if changed.len() < NAMED_MAX {
-                        changed.push(looks.describe(change, reason, id.as_ref())?);
-                    }
+                    name_row(changed, || looks.describe(change, reason, id.as_ref()))?;
                 }
             }
             Ok(())
         })?;
+        moved::keep(
+            restored,
+            &mut table,
+            &map,
+            &mut looks,
+            &mut missing,
+            &mut |describe| name_row(changed, describe),
+        )?;
         if !compared {
-            let text =
-                "its rowids have no name: its rows cannot be told apart, and stay as they are";
-            self.findings.push(Finding::warning(name, text));
-        }
-        // Rows of others in a table that the restore made keep it.
-        let made = self.dropped.iter().position(|object| {
-            object.kind == ObjectKind::Table && object.name.eq_ignore_ascii_case(name)
-        });
-        if let Some(at) = made {
-            let rows = restored.live.count(&table.live.name)?;
-            if rows != table.report.deleted || table.report.conflicts > 0 {
-                self.dropped.remove(at);
-                let text = "the restore made it; it has rows of others now and stays";
-                self.findings.push(Finding::note(name, text));
-            }
+            let reason = "its rowids have no name: its rows cannot be told apart";
+            self.lost(name, reason);
         }
         self.tables.push(table);
         Ok(())
@@ -210,6 +216,7 @@ impl<'w> Plan<'w> {
 
     /// A table whose rows cannot be undone.
     fn lost(&mut self, name: &str, reason: &str) {
+        self.lost += 1;
         self.changed.push(Changed {
             table: name.to_owned(),
             row: "the table".to_owned(),
@@ -219,102 +226,38 @@ impl<'w> Plan<'w> {
         });
     }
 
+    /// Takes a row out of the plan, for what is in its way.
+    pub(super) fn leave(
+        &mut self,
+        at: usize,
+        (place, doing): (u64, Option<Doing>),
+        looks: &Looks<'_>,
+        change: Change<'_>,
+        told: (&str, Option<&RowId>),
+    ) -> Result<(), TargetError> {
+        self.tables[at].leave(place, doing)?;
+        name_row(&mut self.changed, || looks.describe(change, told.0, told.1))
+    }
+
     /// Tells the outcome.
     pub(super) fn report(&self, outcome: &mut UndoOutcome) {
         outcome.tables = self.tables.iter().map(|t| t.report.clone()).collect();
-        outcome.dropped = self.dropped.iter().map(|o| o.name.clone()).collect();
+        outcome.dropped = self.made.dropped.iter().map(|o| o.name.clone()).collect();
+        outcome.kept.clone_from(&self.made.kept);
         outcome.changed.clone_from(&self.changed);
+        outcome.lost = self.lost;
         outcome.findings.clone_from(&self.findings);
+        outcome.findings.extend(self.made.findings.iter().cloned());
     }
 }
 
-/// Calls `each` for every row in which the states before and after the restore differ, with its place
-/// among them. False if rows cannot be told apart.
-pub(super) fn each_change(
-    restored: &Restored<'_>,
-    name: &str,
-    mut each: impl FnMut(u64, Change<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
-) -> Result<bool, Error> {
-    let Some(after) = restored.after_schema.table(name) else {
-        return Ok(true);
-    };
-    let before = restored.before_schema.table(name).unwrap_or(after);
-    let shape = |table: &Table, schema: &Schema| TreeShape::of(table, schema.encoding);
-    let shapes = (
-        shape(before, restored.before_schema),
-        shape(after, restored.after_schema),
-    );
-    let root = |manifest: &Manifest| manifest.entity(name).and_then(root_of);
-    let roots = (root(restored.before), root(restored.after));
-    let mut content = StoredContent::new(restored.reader);
-    let mut place = 0;
-    let compared = by_place(
-        restored.reader,
-        State {
-            shape: &shapes.0,
-            root: roots.0.as_ref(),
-            key: &[],
-        },
-        State {
-            shape: &shapes.1,
-            root: roots.1.as_ref(),
-            key: &[],
-        },
-        &mut |change| {
-            in_texts(restored, name, change, place, &mut content, &mut each)
-                .map_err(Stop::Target)?;
-            place += 1;
-            Ok::<(), Stop>(())
-        },
-    );
-    match compared {
-        Ok(compared) => Ok(compared),
-        Err(Stop::Blob(error)) => Err(StoreError::from(error).into()),
-        Err(Stop::Target(error)) => match content.failure() {
-            Some(blob) => Err(StoreError::from(blob).into()),
-            None => Err(error.into()),
-        },
-    }
-}
-
-/// Calls `each` with the rows of a change, their texts in UTF-8.
-fn in_texts(
-    restored: &Restored<'_>,
-    name: &str,
-    change: Change<'_>,
-    place: u64,
-    content: &mut dyn SpilledContent,
-    each: &mut impl FnMut(u64, Change<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+/// Adds a row to those that are named, if they are not too many.
+fn name_row(
+    changed: &mut Vec<Changed>,
+    describe: impl FnOnce() -> Result<Changed, TargetError>,
 ) -> Result<(), TargetError> {
-    let encoding = restored.after_schema.encoding;
-    let failed = |cause| TargetError::Content {
-        table: name.to_owned(),
-        row: format!("change {}", place + 1),
-        cause,
-    };
-    match change {
-        Change::Added(row) => in_utf8(encoding, row, content, failed, |row, content| {
-            each(place, Change::Added(row), content)
-        }),
-        Change::Removed(row) => in_utf8(encoding, row, content, failed, |row, content| {
-            each(place, Change::Removed(row), content)
-        }),
-        Change::Changed(was, is) => in_utf8(encoding, was, content, failed, |was, content| {
-            in_utf8(encoding, is, content, failed, |is, content| {
-                each(place, Change::Changed(was, is), content)
-            })
-        }),
+    if changed.len() < NAMED_MAX {
+        changed.push(describe()?);
     }
-}
-
-/// Why the differences ended early.
-enum Stop {
-    Blob(BlobError),
-    Target(TargetError),
-}
-
-impl From<BlobError> for Stop {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
-    }
+    Ok(())
 }

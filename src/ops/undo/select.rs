@@ -1,20 +1,38 @@
 //! Which restore is undone.
 
-use super::UndoOptions;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{UndoOptions, left_nothing};
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
 use crate::ops::select::{self, SourceChoice, newest_first};
+use crate::progress::Progress;
 use crate::source::recorded_path;
 
-/// The snapshot of what the restore made, and the one before it.
+/// What is known of the restores into a database.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// Those of which nothing is left.
+    pub passed: BTreeSet<SnapshotId>,
+    /// Undos, and whether they are in effect.
+    undos: BTreeMap<SnapshotId, bool>,
+}
+
+/// The snapshot of what the restore made, and the one before it. What is in the `chain` is not asked for
+/// again.
 ///
-/// Errors: `Select` if there is no such restore, `Store`.
-pub(super) fn restore(store: &Store, options: &UndoOptions) -> Result<(Manifest, Manifest), Error> {
+/// Errors: `Select` if there is no such restore, `Store`, `Target`, `Cancelled`.
+pub(super) fn restore(
+    store: &Store,
+    options: &UndoOptions,
+    chain: &mut Chain,
+    progress: &mut dyn Progress,
+) -> Result<(Manifest, Manifest), Error> {
     let after = match &options.restore {
         Some(word) => select::one(store, word, &SourceChoice::Any)?,
-        None => last(store, options)?,
+        None => last(store, options, chain, progress)?,
     };
     let Some(mark) = &after.restore else {
         return Err(SelectError::NotARestore {
@@ -31,28 +49,40 @@ pub(super) fn restore(store: &Store, options: &UndoOptions) -> Result<(Manifest,
     Ok((after, before))
 }
 
-/// The last restore into the database that was not undone.
-fn last(store: &Store, options: &UndoOptions) -> Result<Manifest, Error> {
+/// The last restore into the database that is in effect: the newest that no undo in effect takes back.
+/// An undo that was undone itself counts as if it had never been, and so does one that left nothing: its
+/// snapshot is in the store before it counts.
+fn last(
+    store: &Store,
+    options: &UndoOptions,
+    chain: &mut Chain,
+    progress: &mut dyn Progress,
+) -> Result<Manifest, Error> {
     let path = recorded_path(&options.target);
     let path = path.to_string_lossy();
-    let (mut found, mut undone) = (None, Vec::<SnapshotId>::new());
+    let (mut found, mut undone) = (None, BTreeSet::<SnapshotId>::new());
+    // What undoes a deed is newer than it: what is known of a deed is known when its turn comes.
     newest_first(
         store,
         |manifest| {
-            let Some(mark) = manifest
-                .restore
-                .as_ref()
-                .filter(|_| manifest.source.path == path)
-            else {
+            let is_of_database = manifest.source.path == path;
+            let Some(mark) = manifest.restore.as_ref().filter(|_| is_of_database) else {
                 return Ok(true);
             };
-            match &mark.undoes {
-                Some(other) => undone.push(other.clone()),
-                None if undone.contains(&manifest.id) => {}
-                None => {
-                    found = Some(manifest);
-                    return Ok(false);
-                }
+            if undone.contains(&manifest.id) || chain.passed.contains(&manifest.id) {
+                return Ok(true);
+            }
+            let Some(other) = &mark.undoes else {
+                found = Some(manifest);
+                return Ok(false);
+            };
+            let is_in_effect = match chain.undos.get(&manifest.id) {
+                Some(known) => *known,
+                None => is_in_effect(store, &manifest, &mark.before, options, progress)?,
+            };
+            chain.undos.insert(manifest.id.clone(), is_in_effect);
+            if is_in_effect {
+                undone.insert(other.clone());
             }
             Ok(true)
         },
@@ -65,4 +95,18 @@ fn last(store: &Store, options: &UndoOptions) -> Result<Manifest, Error> {
         }
         .into()
     })
+}
+
+/// True if something is left of an undo, or that cannot be known.
+fn is_in_effect(
+    store: &Store,
+    after: &Manifest,
+    before: &SnapshotId,
+    options: &UndoOptions,
+    progress: &mut dyn Progress,
+) -> Result<bool, Error> {
+    match store.manifest(before)? {
+        Some(before) => Ok(!left_nothing(store, (after, &before), options, progress)?),
+        None => Ok(true),
+    }
 }

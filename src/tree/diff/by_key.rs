@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
+use super::long_keys::compare_long;
 use super::{Difference, Pair};
-use crate::format::blob::BlobError;
-use crate::format::node::key_canonical;
+use crate::format::blob::{BlobError, BlobSource};
 use crate::model::row::{RowRef, compare_values};
 use crate::tree::{Order, TreeShape};
 
@@ -28,7 +28,8 @@ impl<E: From<BlobError>> Pair<'_, '_, E> {
                 (Some(old), None) => (Ordering::Less, Some(Difference::Removed(old))),
                 (None, Some(new)) => (Ordering::Greater, Some(Difference::Added(new))),
                 (Some(old), Some(new)) => {
-                    match compare_keys(self.before.shape, old, self.after.shape, new) {
+                    let shapes = (self.before.shape, self.after.shape);
+                    match compare_keys(self.source, (shapes.0, old), (shapes.1, new))? {
                         Ordering::Less => (Ordering::Less, Some(Difference::Removed(old))),
                         Ordering::Greater => (Ordering::Greater, Some(Difference::Added(new))),
                         Ordering::Equal if self.columns.are_equal(old, new) => {
@@ -58,32 +59,30 @@ impl<E: From<BlobError>> Pair<'_, '_, E> {
     }
 }
 
-/// Compares the keys of two rows. A spilled key part is compared by its reference: equal or not.
+/// Compares the keys of two rows, in the order of their trees: another one would let them go out of step,
+/// and rows that are equal would be called removed and added.
 fn compare_keys(
-    before_shape: &TreeShape,
-    before: RowRef<'_>,
-    after_shape: &TreeShape,
-    after: RowRef<'_>,
-) -> Ordering {
+    source: &dyn BlobSource,
+    (before_shape, before): (&TreeShape, RowRef<'_>),
+    (after_shape, after): (&TreeShape, RowRef<'_>),
+) -> Result<Ordering, BlobError> {
     let Order::Key(parts) = &before_shape.order else {
-        return before.rowid.cmp(&after.rowid);
+        return Ok(before.rowid.cmp(&after.rowid));
     };
     let keys = before_shape
         .key_values(before)
         .zip(after_shape.key_values(after));
     for (part, (a, b)) in parts.iter().zip(keys) {
-        let order =
-            compare_values(a, b, &part.collation, before_shape.encoding).unwrap_or_else(|| {
-                let (mut a_bytes, mut b_bytes) = (Vec::new(), Vec::new());
-                key_canonical(std::iter::once(a), &mut a_bytes);
-                key_canonical(std::iter::once(b), &mut b_bytes);
-                a_bytes.cmp(&b_bytes)
-            });
+        let encoding = before_shape.encoding;
+        let order = match compare_values(a, b, &part.collation, encoding) {
+            Some(order) => order,
+            None => compare_long(source, a, b, &part.collation, encoding)?,
+        };
         match order {
             Ordering::Equal => {}
-            order if part.descending => return order.reverse(),
-            order => return order,
+            order if part.descending => return Ok(order.reverse()),
+            order => return Ok(order),
         }
     }
-    Ordering::Equal
+    Ok(Ordering::Equal)
 }

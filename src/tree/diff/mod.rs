@@ -6,6 +6,7 @@
 
 mod by_content;
 mod by_key;
+mod long_keys;
 
 use super::cursor::{Cursor, PlacedLeaf};
 use super::{KeyPart, Order, Root, TreeShape};

@@ -91,7 +91,8 @@ pub(super) struct DoingFlags {
     /// Let the triggers of the database fire [default: they do not]
     #[arg(long)]
     pub fire_triggers: bool,
-    /// Take no snapshot of the database first: the restore cannot be undone
+    /// Take no snapshot of the database first: the restore cannot be undone, and larder undo will not know
+    /// of it
     #[arg(long)]
     pub no_safety_snapshot: bool,
     /// Show what would happen, write nothing [default: write]

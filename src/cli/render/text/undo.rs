@@ -38,8 +38,9 @@ pub fn undo(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
     for changed in &outcome.changed {
         out.push_str(&row(changed));
     }
-    let conflicts: u64 = outcome.tables.iter().map(|table| table.conflicts).sum();
-    let more = conflicts.saturating_sub(outcome.changed.len() as u64);
+    let more = outcome
+        .staying()
+        .saturating_sub(outcome.changed.len() as u64);
     if more > 0 {
         let _ = writeln!(out, "  and {} more", figures::count(more));
     }
@@ -114,6 +115,9 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
     if outcome.is_empty() {
         return "Nothing to do: everything is as before the restore.\n".to_owned();
     }
+    if outcome.is_idle() {
+        return nothing(outcome, store, look);
+    }
     if outcome.dry_run {
         return "Nothing was written (dry run).\n".to_owned();
     }
@@ -127,6 +131,7 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
         figures::count(sum(|t| t.inserted)),
         figures::count(sum(|t| t.updated)),
     );
+    out.push_str(&staying(outcome));
     if let Some(after) = &outcome.after_snapshot {
         let words: [&OsStr; 4] = [
             "undo".as_ref(),
@@ -141,4 +146,32 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
         );
     }
     out
+}
+
+/// What is left of the restore cannot be undone.
+fn nothing(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
+    let earlier: [&OsStr; 4] = [
+        "undo".as_ref(),
+        "--to".as_ref(),
+        outcome.target.as_os_str(),
+        "SNAP".as_ref(),
+    ];
+    format!(
+        "Nothing was written: what is left of the restore stays as it is.\n\
+         {}An earlier restore is undone by the snapshot that it left: {}\n",
+        staying(outcome),
+        look.command(store, &earlier)
+    )
+}
+
+/// How many rows and tables stay, which is wanted.
+fn staying(outcome: &UndoOutcome) -> String {
+    let rows = outcome.staying() - outcome.lost;
+    let counts = [(rows, "row"), (outcome.lost, "table")];
+    let told = counts.iter().filter(|(n, _)| *n > 0);
+    let told: Vec<String> = told.map(|(n, noun)| figures::counted(*n, noun)).collect();
+    match told.is_empty() {
+        true => String::new(),
+        false => format!("Not undone: {}, see above.\n", told.join(" and ")),
+    }
 }
