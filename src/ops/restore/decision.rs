@@ -8,7 +8,7 @@ use super::missing::{Choice, Decision};
 use super::shape::TableShape;
 use super::suspects::required;
 use crate::error::Error;
-use crate::model::schema::{ColumnKind, Table};
+use crate::model::schema::ColumnKind;
 use crate::model::value::Value;
 use crate::target::{TargetError, Targets, parent_columns};
 
@@ -65,7 +65,7 @@ pub(super) fn links_of(
                 }
             }
             Choice::Create(row) if !row.is_empty() => {
-                if let Some(reason) = why_not(basis, shapes, link, parent, row)? {
+                if let Some(reason) = why_not(basis, shapes, link, &decision.values, row)? {
                     return Err(refused(decision, reason));
                 }
             }
@@ -112,9 +112,10 @@ fn why_not(
     basis: &Basis<'_>,
     shapes: &[TableShape],
     link: &Link,
-    parent: &Table,
+    values: &[Value],
     row: &[(String, Value)],
 ) -> Result<Option<String>, Error> {
+    let parent = parent_table(basis, shapes, link);
     let (name, mut known, mut empty) = (&parent.name, Vec::new(), Vec::new());
     known.extend(link.parent_columns.iter().map(|(at, _)| *at));
     for (column, value) in row {
@@ -137,10 +138,21 @@ fn why_not(
             empty.push(at);
         }
     }
+    let alias = parent.rowid_alias();
+    let mut keyed = link.parent_columns.iter().zip(values);
+    if let Some((_, value)) = keyed.find(|((at, _), _)| Some(*at) == alias)
+        && !is_integer(value)
+    {
+        let column = alias.map_or("", |at| &parent.columns[at].name);
+        let value = named(std::slice::from_ref(value));
+        return Ok(Some(format!(
+            "{name}.{column} is an integer: it cannot be {value}"
+        )));
+    }
     let mut needed = required(parent, &known);
     let referring = references(basis, parent);
     let is_given = |at: &usize| known.contains(at) && !empty.contains(at);
-    let alias = parent.rowid_alias().filter(|at| !is_given(at));
+    let alias = alias.filter(|at| !is_given(at));
     if let Some(alias) = alias.map(|at| &parent.columns[at].name) {
         // A number that SQLite gives would refer to anything.
         let mut columns = referring.iter().flat_map(|one| &one.key.columns);
@@ -182,4 +194,16 @@ fn why_not(
         }
     }
     Ok(None)
+}
+
+/// True if SQLite takes a value for a rowid (SQLite's documentation, "CREATE TABLE", section 5).
+fn is_integer(value: &Value) -> bool {
+    match value {
+        Value::Integer(_) => true,
+        Value::Text(bytes) => {
+            let text = std::str::from_utf8(bytes).ok();
+            text.is_some_and(|text| text.trim().parse::<i64>().is_ok())
+        }
+        _ => false,
+    }
 }

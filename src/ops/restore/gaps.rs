@@ -6,6 +6,7 @@ use super::basis::Basis;
 use super::keys::{Fate, Keys, changed};
 use super::links::{Link, Links, Parent};
 use super::missing::Missing;
+use super::one_step::{One, Reference, key_of_row, untouched};
 use super::plan::{TablePlan, Work};
 use super::scope::Chosen;
 use super::shape::{Role, TableShape};
@@ -15,7 +16,7 @@ use crate::error::Error;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;
 use crate::target::{
-    Comparer, Doing, KeyMap, Record, RowId, Step, TargetError, Targets, Worksheet, identity_places,
+    Comparer, Doing, KeyMap, Record, TargetError, Targets, Worksheet, identity_places,
 };
 
 /// Looks for gaps in one plan.
@@ -377,63 +378,4 @@ impl<'p> Gaps<'p, '_> {
             },
         )
     }
-}
-
-/// A step that stands for a row which is as it is to be.
-fn untouched(
-    ordinal: u64,
-    rowid: Option<i64>,
-    values: &[ValueRef<'_>],
-    identity: &[usize],
-) -> Step {
-    let key = identity.iter().map(|at| values[*at].to_owned());
-    let id = match identity {
-        [] => vec![rowid.map_or(Value::Null, Value::Integer)],
-        _ => key.collect(),
-    };
-    Step {
-        ordinal,
-        doing: Doing::Rewrite,
-        id: Some(RowId(id)),
-        columns: (0..values.len()).collect(),
-        changes: Vec::new(),
-    }
-}
-
-/// The key that a row has once a step is carried out; `None` if one of its columns is NULL then.
-fn key_of_row(
-    rows: Option<&Comparer<'_>>,
-    step: &Step,
-    now: Record<'_>,
-    columns: &[usize],
-) -> Result<Option<Vec<Value>>, TargetError> {
-    let (Some(rows), Some(id)) = (rows, &step.id) else {
-        return Ok(now.whole(columns));
-    };
-    let mut values = rows.values(id, columns)?;
-    for (value, at) in values.iter_mut().zip(columns) {
-        if step.columns.contains(at) {
-            *value = now.value(*at).to_owned();
-        }
-    }
-    Ok((!values.contains(&Value::Null)).then_some(values))
-}
-
-/// A record with its step.
-pub(super) struct One<'r> {
-    pub ordinal: u64,
-    pub was: Record<'r>,
-    pub step: Option<&'r Step>,
-    /// Its row is as it is to be: only what is left out concerns it.
-    pub is_same: bool,
-}
-
-/// The value of a reference.
-pub(super) struct Reference {
-    /// In the snapshot.
-    pub was: Vec<Value>,
-    /// As it will be written.
-    pub now: Vec<Value>,
-    /// Part of it is the row's, part the record's.
-    pub is_mixed: bool,
 }

@@ -21,6 +21,7 @@ mod missing;
 mod new_file;
 mod new_ids;
 mod objects;
+mod one_step;
 mod options;
 mod orphans;
 mod pages;

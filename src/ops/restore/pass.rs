@@ -257,8 +257,14 @@ impl<'p> Pass<'p, '_> {
     ) -> Result<(), TargetError> {
         match verdict {
             Verdict::New => {
-                let asked = self.asked(record);
                 let shape = self.shape();
+                let mut asked = self.asked(record);
+                // With another value in it, it was not asked whether a row has this one.
+                asked.retain(|name| {
+                    let columns = shape.map.key(*name).map(crate::target::Key::positions);
+                    let mut columns = columns.iter().flatten();
+                    columns.all(|at| one.was.value(*at).identical(record.value(*at)))
+                });
                 self.keys
                     .not_here(self.links, shape, self.table, one.was, &asked)
             }

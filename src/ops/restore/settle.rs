@@ -2,9 +2,10 @@
 //! created, values stand in, records are left out.
 
 use super::answers::Answer;
-use super::gaps::{Found, Gaps, One, Reference};
+use super::gaps::{Found, Gaps};
 use super::keys::{Changes, Fate, stored_in};
 use super::links::{Link, Links, Parent};
+use super::one_step::{One, Reference};
 use super::pass::bytes;
 use super::shape::TableShape;
 use super::suspects::Suspects;
@@ -150,13 +151,18 @@ impl<'p> Gaps<'p, '_> {
             Answer::Give => return Ok(true),
             Answer::Skip => draft.release(link),
             answer @ (Answer::Map(_) | Answer::Null) => {
+                let primary = shapes[link.child].map.primary.as_ref();
+                let primary = primary.map(crate::target::Key::positions);
+                let primary = primary.unwrap_or_default();
+                let fits = key.fits(link, &draft.step, &primary, &answer, &suspect.nulls);
+                let is_whole = matches!(answer, Answer::Map(_));
                 let changes = stand_in(link, suspect, answer);
-                if changes.is_empty() {
+                if changes.is_empty() || !fits {
                     suspect.undecided(&key.was, fate)?;
                 } else if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
                     return Ok(true);
                 } else {
-                    draft.set(&changes);
+                    draft.set(&changes, is_whole);
                 }
             }
         }
@@ -327,14 +333,18 @@ impl Draft {
         }
     }
 
-    /// Sets columns of a reference.
-    fn set(&mut self, changes: &[(usize, Value)]) {
+    /// Sets columns of a reference; if it `is_whole`, also those in which the record equals its row.
+    fn set(&mut self, changes: &[(usize, Value)], is_whole: bool) {
         self.altered = true;
         let step = &mut self.step;
         for (at, value) in changes {
+            if is_whole && step.doing == Doing::Update && !step.columns.contains(at) {
+                step.columns.push(*at);
+            }
             step.changes.retain(|(other, _)| other != at);
             step.changes.push((*at, value.clone()));
         }
+        step.columns.sort_unstable();
     }
 
     /// Takes out the columns in which the row has what was decided already.

@@ -309,6 +309,10 @@ fn give(
     // A number that SQLite gives refers to anything.
     let is_number = |p: &usize| parent.has_alias() && parent.primary.contains(p);
     let refers = referring.iter().any(|p| !row[*p].is_null() || is_number(p));
+    let of_class = |p: usize| !is_number(&p) || matches!(row[p], Value::Int(_));
+    if !(0..row.len()).all(of_class) {
+        return None;
+    }
     let mut values = vec![Value::Null; schema.tables[gap.table].columns.len()];
     for (&c, value) in reference.columns.iter().zip(&gap.values) {
         values[c] = value.clone();

@@ -2,7 +2,7 @@
 
 use super::rules::{Planner, Record, Resolved, Target, inserted};
 use super::tables::{Reference, Value, is_whole};
-use super::wishes::{Choice, Gap, Others};
+use super::wishes::{Choice, Gap, Mode, Others};
 
 /// How a reference of a record stands that is to be written.
 enum Aim {
@@ -105,6 +105,7 @@ impl Planner<'_> {
             values: after.to_vec(),
             carried: 0,
             left_out: Vec::new(),
+            mapped: Vec::new(),
             created: Vec::new(),
             given: Vec::new(),
             open: Vec::new(),
@@ -127,7 +128,20 @@ impl Planner<'_> {
                 Aim::LeftOut => resolved.left_out.push(n),
                 Aim::Missing(parent) => {
                     let gap = self.gap(record, n, reference, (values, after));
-                    match self.decided(&gap, reference, parent) {
+                    let choice = self.decided(&gap, reference, parent);
+                    // Silent: a row that is filled keeps what it has of the reference, and may not refer
+                    // to another row then; one that is overwritten gets all of it but its primary key.
+                    let primary = &schema.tables[record.0].primary;
+                    let overwrites =
+                        |c: &usize| self.wishes.mode == Mode::Replace && !primary.contains(c);
+                    let keeps = |(c, v): (&usize, &Value)| {
+                        columns.contains(c) || overwrites(c) || after[*c] == *v
+                    };
+                    let choice = choice.filter(|choice| match choice {
+                        Choice::Map(key) => reference.columns.iter().zip(key).all(keeps),
+                        _ => true,
+                    });
+                    match choice {
                         None => resolved.open.push(gap),
                         Some(Choice::Skip) => resolved.left_out.push(n),
                         Some(Choice::Give(_)) => resolved.open.push(gap),
@@ -135,6 +149,7 @@ impl Planner<'_> {
                         Some(Choice::Map(key)) => {
                             let pairs = reference.columns.iter().zip(key);
                             pairs.for_each(|(&c, v)| resolved.values[c] = v);
+                            resolved.mapped.extend(&reference.columns);
                         }
                         Some(Choice::Null) => {
                             let of = reference.columns.iter();

@@ -39,6 +39,8 @@ pub struct Resolved {
     pub carried: u64,
     /// References whose records are left out.
     pub left_out: Vec<usize>,
+    /// Columns of references for which a row was named.
+    pub mapped: Vec<usize>,
     /// Parents that are inserted for it.
     pub created: Vec<Record>,
     /// And rows that were given, with their tables.
@@ -344,6 +346,11 @@ impl Planner<'_> {
         for &n in &resolved.left_out {
             let of_reference = &self.schema.tables[t].references[n].columns;
             columns.retain(|c| !of_reference.contains(c));
+        }
+        if self.wishes.mode == Mode::Replace {
+            let primary = &self.schema.tables[t].primary;
+            let mapped = resolved.mapped.iter().filter(|c| !primary.contains(c));
+            columns.extend(mapped);
         }
         let mut after = row.clone();
         columns
