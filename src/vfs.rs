@@ -147,6 +147,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// Makes one folder that only its owner may enter. V12: `Exists` if anything is there,
     /// `NotFound` without its parent. Durable after `sync_dir` of the parent.
     fn create_dir(&self, path: &Path) -> Result<(), VfsError>;
+
+    /// Bytes that this user may still write in a folder's file system; `None`: not known. A guess, for
+    /// others write too.
+    fn free_bytes(&self, dir: &Path) -> Option<u64>;
 }
 
 /// Writes all bytes, however short the single writes are.

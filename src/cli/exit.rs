@@ -174,6 +174,7 @@ fn target_code(error: &TargetError) -> Code {
         | TargetError::NoFolder { .. }
         | TargetError::Denied { .. }
         | TargetError::NoSpace { .. }
+        | TargetError::LittleSpace { .. }
         | TargetError::Unsupported { .. }
         | TargetError::LongKey { .. }
         | TargetError::Constraint { .. }

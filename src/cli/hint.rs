@@ -144,7 +144,9 @@ fn target(error: &TargetError, look: &Look) -> Option<String> {
             "Nothing was written. Change it in the file of decisions."
         }
         TargetError::NoFolder { .. } => "Make the folder first, or give another place.",
-        TargetError::NoSpace { .. } => "Free some space there; nothing was written.",
+        TargetError::NoSpace { .. } | TargetError::LittleSpace { .. } => {
+            "Free some space there; nothing was written."
+        }
         _ => return None,
     };
     Some(next.to_owned())

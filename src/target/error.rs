@@ -78,6 +78,18 @@ pub enum TargetError {
         /// What it is.
         what: String,
     },
+    /// What is to be written cannot fit.
+    #[error(
+        "too little space beside {path}: {needed} bytes are to be written, and {free} are free"
+    )]
+    LittleSpace {
+        /// The database.
+        path: PathBuf,
+        /// Bytes of values that are to be written.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The key of a row is longer than 1 MiB.
     #[error("{path}: a row of table {table} has a key over 1 MiB, too long to be compared")]
     LongKey {

@@ -350,6 +350,18 @@ impl LiveDatabase {
             .map_err(|e| self.at("", e))
     }
 
+    /// Bytes of pages in the file that hold nothing.
+    pub fn unused_bytes(&self) -> Result<u64, TargetError> {
+        let number = |sql: &str| -> Result<u64, SqliteError> {
+            Ok(self.db.integer(sql)?.unwrap_or(0).unsigned_abs())
+        };
+        let read = || -> Result<u64, SqliteError> {
+            let pages = number("PRAGMA freelist_count")?;
+            Ok(pages.saturating_mul(number("PRAGMA page_size")?))
+        };
+        read().map_err(|e| self.at("", e))
+    }
+
     /// Closes the connection, so that an error on the way is seen.
     pub fn close(self) -> Result<(), TargetError> {
         let Self { db, path, .. } = self;

@@ -2,8 +2,8 @@
 //! short. Everything that is asked of it is counted and logged, writes to open files included.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::faults::{Fault, Faults, Operation};
 use crate::vfs::{Entry, Vfs, VfsError, VfsErrorKind, VfsFile};
@@ -14,6 +14,7 @@ pub struct FaultVfs {
     inner: Arc<dyn Vfs>,
     faults: Arc<Faults<VfsErrorKind>>,
     short_writes: Arc<AtomicBool>,
+    free: Arc<Mutex<Option<u64>>>,
 }
 
 impl FaultVfs {
@@ -23,6 +24,7 @@ impl FaultVfs {
             inner,
             faults: Arc::default(),
             short_writes: Arc::default(),
+            free: Arc::default(),
         }
     }
 
@@ -49,6 +51,11 @@ impl FaultVfs {
     /// From now on every write takes half of what it is given (at least one byte).
     pub fn write_short(&self, short: bool) {
         self.short_writes.store(short, Ordering::SeqCst);
+    }
+
+    /// From now on this much space is said to be free.
+    pub fn set_free(&self, bytes: u64) {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
     }
 
     fn run<T>(
@@ -152,5 +159,10 @@ impl Vfs for FaultVfs {
 
     fn create_dir(&self, path: &Path) -> Result<(), VfsError> {
         self.run("create folder", path, |vfs| vfs.create_dir(path))
+    }
+
+    fn free_bytes(&self, dir: &Path) -> Option<u64> {
+        let free = *self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.or_else(|| self.inner.free_bytes(dir))
     }
 }

@@ -391,4 +391,8 @@ impl Vfs for MemoryVfs {
         let folder = Node::empty_folder();
         self.disk().create("create folder", path, folder).map(drop)
     }
+
+    fn free_bytes(&self, _dir: &Path) -> Option<u64> {
+        None
+    }
 }

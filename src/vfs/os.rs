@@ -267,6 +267,11 @@ impl Vfs for OsVfs {
         rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700))
             .map_err(|error| failed("create folder", path, error))
     }
+
+    fn free_bytes(&self, dir: &Path) -> Option<u64> {
+        let space = rustix::fs::statvfs(dir).ok()?;
+        space.f_bavail.checked_mul(space.f_frsize)
+    }
 }
 
 #[cfg(test)]

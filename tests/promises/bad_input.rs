@@ -208,6 +208,10 @@ impl Vfs for ReadOnly {
             None => denied("create folder", path),
         }
     }
+
+    fn free_bytes(&self, _dir: &Path) -> Option<u64> {
+        None
+    }
 }
 
 /// A store with one snapshot in a folder in memory.

@@ -131,7 +131,8 @@ impl Scene {
         let (reader, seen) = std::thread::scope(|threads| {
             let reading = threads.spawn(move || {
                 let (mut seen, mut reads) = (std::collections::BTreeSet::new(), 0_u64);
-                while !stop.load(Ordering::Relaxed) {
+                // Once at least, however soon the end comes.
+                while reads == 0 || !stop.load(Ordering::Relaxed) {
                     seen.insert(state(&reader).unwrap());
                     reads += 1;
                 }

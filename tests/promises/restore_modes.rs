@@ -1,6 +1,7 @@
 //! A restore into a database that exists does what its mode says, to all of it or to none of it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::error::Error;
@@ -8,6 +9,7 @@ use larder::ops::restore::{Mode, TableReport};
 use larder::ops::select::SAFETY_TAG;
 use larder::progress::{NoProgress, Progress, Unit};
 use larder::target::TargetError;
+use larder::testkit::fault_vfs::FaultVfs;
 
 use super::stage::{Stage, content, corpus, differences, number, rows, table};
 
@@ -796,4 +798,46 @@ fn real_databases_are_replaced_exactly() {
         let pristine = stage.borrow(&now, "pristine.db");
         assert_eq!(differences(&pristine, &to, "stats").unwrap_or_default(), "");
     }
+}
+
+/// What cannot fit is told before anything is saved or written.
+#[test]
+fn a_restore_that_has_no_room_is_told_beforehand() {
+    let mut stage = Stage::new();
+    let faults = FaultVfs::new(stage.world.vfs.clone());
+    let path = stage.make(
+        "a.db",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, x);
+        INSERT INTO t VALUES(1, zeroblob(50000)), (2, 'kept')",
+    );
+    let snapshot = stage.back_up(&path);
+    stage.make("a.db", "DELETE FROM t WHERE id = 1; VACUUM");
+    stage.world.vfs = Arc::new(faults.clone());
+    faults.set_free(40_000);
+    let snapshots = stage.store.snapshot_names().unwrap().ids.len();
+    let planned = stage
+        .try_restore(&snapshot, &path, Mode::Add, true, &mut NoProgress)
+        .unwrap();
+    assert!(
+        planned
+            .findings
+            .iter()
+            .any(|f| f.text.contains("too little space"))
+    );
+    let error = stage
+        .try_restore(&snapshot, &path, Mode::Add, false, &mut NoProgress)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Target(TargetError::LittleSpace { free: 40_000, .. })
+        ),
+        "{error}"
+    );
+    assert_eq!(stage.store.snapshot_names().unwrap().ids.len(), snapshots);
+    faults.set_free(60_000);
+    stage
+        .try_restore(&snapshot, &path, Mode::Add, false, &mut NoProgress)
+        .unwrap();
+    assert_eq!(rows(&path, "t").len(), 2);
 }

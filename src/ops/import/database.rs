@@ -86,6 +86,7 @@ fn refused(path: &Path, error: TargetError) -> Error {
         TargetError::Sqlite { .. }
         | TargetError::Unsupported { .. }
         | TargetError::LongKey { .. }
+        | TargetError::LittleSpace { .. }
         | TargetError::Constraint { .. }
         | TargetError::RowShape { .. }
         | TargetError::SchemaDiffers { .. }

@@ -3,7 +3,7 @@
 
 use super::answers::{named, parent_table};
 use super::basis::Basis;
-use super::links::{Link, Links, references};
+use super::links::{Link, Links, Reference, references};
 use super::missing::{Choice, Decision};
 use super::shape::TableShape;
 use super::suspects::required;
@@ -164,6 +164,16 @@ fn why_not(
         let needed = needed.join(", ");
         return Ok(Some(format!("a row of {name} needs a value for {needed}")));
     }
+    leads_nowhere(basis, shapes, &referring, row)
+}
+
+/// The reference of a row of given values that leads nowhere.
+fn leads_nowhere(
+    basis: &Basis<'_>,
+    shapes: &[TableShape],
+    referring: &[Reference],
+    row: &[(String, Value)],
+) -> Result<Option<String>, Error> {
     for reference in referring {
         let key = &reference.key;
         let value = |(column, _): &(String, Option<String>)| {

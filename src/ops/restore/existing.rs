@@ -10,18 +10,17 @@ use super::links::Links;
 use super::missing::{Decider, Decision, NoDecider};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
-use super::report::{ConflictKind, Made, RestoreOutcome, TableReport};
-use super::shape::TableShape;
-use super::{apply, scope, verify};
+use super::report::{Made, RestoreOutcome, TableReport};
+use super::transaction::{Keeper, write};
+use super::{scope, space};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::{ObjectKind, Schema};
-use crate::ops::backup::Deed;
 use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
-use crate::progress::{Finding, Progress, Unit};
+use crate::progress::{Finding, Progress};
 use crate::store::StoreReader;
 use crate::target::{CheckLevel, Hold, LiveDatabase, LiveView, TargetError, Trial, Worksheet};
 
@@ -169,6 +168,8 @@ impl Job<'_> {
         }
         findings.append(&mut plan.findings);
         findings.extend(version(self.manifest, &view, options));
+        let room = self.room(&basis, &plan);
+        findings.extend(room.inspect_err(|_| live.roll_back())?);
         if options.dry_run || is_stopped(&plan, options) {
             live.roll_back();
             self.report(&plan, findings, Conflicts::default());
@@ -201,6 +202,19 @@ impl Job<'_> {
                 self.outcome.made.retain(|made| !is_refused(made));
                 Ok(true)
             }
+        }
+    }
+
+    /// An error, if what is written has no room; a plan alone says so.
+    fn room(&self, basis: &Basis<'_>, plan: &Plan<'_>) -> Result<Option<Finding>, Error> {
+        let (options, vfs) = (self.options, &*self.world.vfs);
+        match space::lacking(vfs, basis, plan)? {
+            Some(lacking) if options.dry_run => {
+                let target = options.target.display().to_string();
+                Ok(Some(Finding::warning(target, lacking.to_string())))
+            }
+            Some(lacking) if !is_stopped(plan, options) => Err(lacking.into()),
+            _ => Ok(None),
         }
     }
 
@@ -303,101 +317,6 @@ fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Op
     }
     let text = format!("its user_version is {now}, the snapshot's is {saved}: it stays");
     Some(Finding::note(options.target.display().to_string(), text))
-}
-
-/// Keeps what a restore makes of the database, so that it can be undone.
-struct Keeper<'k> {
-    store: &'k Store,
-    world: &'k World,
-    /// The safety snapshot; `None`: there is none, and nothing is kept.
-    before: Option<&'k Before>,
-}
-
-/// What came of a transaction that was begun.
-#[derive(Default)]
-struct Done {
-    conflicts: Conflicts,
-    findings: Vec<Finding>,
-    after: Option<SnapshotSummary>,
-}
-
-/// Writes, checks and commits. `None`: the database is no longer what the plan saw. With conflicts
-/// that only showed when it was written, or after an error, everything is taken back.
-fn write(
-    basis: &Basis<'_>,
-    keeper: &Keeper<'_>,
-    shapes: &[TableShape],
-    plan: &Plan<'_>,
-    progress: &mut dyn Progress,
-) -> Result<Option<Done>, Error> {
-    let live = basis.live;
-    if basis.view.schema.objects.is_empty() {
-        live.set_before_pages(&basis.manifest.settings)?;
-    }
-    if !live.begin_write(basis.view)? {
-        return Ok(None);
-    }
-    let mut done = Done::default();
-    match carry_out(basis, keeper, shapes, plan, &mut done, progress) {
-        Ok(()) if done.conflicts.is_empty() => {
-            done.after = safety::commit(
-                keeper.store,
-                keeper.world,
-                live,
-                keeper.before,
-                Deed::Restore(basis.manifest.id.clone()),
-                &changed(basis, shapes, plan),
-                progress,
-            )?;
-            Ok(Some(done))
-        }
-        Ok(()) => {
-            live.roll_back();
-            Ok(Some(done))
-        }
-        // A record that the database refuses contradicts it, though the plan could not see that.
-        Err(Error::Target(TargetError::Constraint { table, row, cause })) => {
-            live.roll_back();
-            done.conflicts
-                .note(ConflictKind::Refused, &table, row, cause.message);
-            Ok(Some(done))
-        }
-        Err(error) => {
-            live.roll_back();
-            Err(error)
-        }
-    }
-}
-
-fn carry_out(
-    basis: &Basis<'_>,
-    keeper: &Keeper<'_>,
-    shapes: &[TableShape],
-    plan: &Plan<'_>,
-    done: &mut Done,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let saved = keeper.before.map(|before| &before.manifest);
-    let before = verify::Before::of(basis, shapes, plan, saved)?;
-    done.findings = apply::run(basis, shapes, plan, progress)?;
-    progress.phase("Checking", 0, Unit::Records);
-    let (conflicts, findings) = (&mut done.conflicts, &mut done.findings);
-    before.compare(basis, shapes, plan, conflicts, findings)?;
-    verify::integrity(basis, basis.options.check, findings)?;
-    Ok(())
-}
-
-/// Tables whose rows were written, or may have been.
-fn changed(basis: &Basis<'_>, shapes: &[TableShape], plan: &Plan<'_>) -> Vec<String> {
-    if basis.options.fire_triggers {
-        let tables = basis.view.schema.tables.iter();
-        return tables.map(|table| table.name.clone()).collect();
-    }
-    let touched = shapes.iter().zip(&plan.tables);
-    let touched = touched.filter(|(_, table)| table.is_touched());
-    let given = plan.given.iter().map(|given| given.table.clone());
-    let names = touched.map(|(shape, _)| shape.live.name.clone());
-    names.chain(given).collect()
 }
 
 fn checked(level: CheckLevel) -> Vec<&'static str> {

@@ -35,7 +35,9 @@ mod scope;
 mod settle;
 mod shape;
 pub mod similar;
+mod space;
 mod suspects;
+mod transaction;
 mod verify;
 mod write_step;
 
