@@ -3,16 +3,22 @@
 //! The write lock is taken only when the plan is ready. If others wrote meanwhile, the plan is of a
 //! state that is gone: it is made anew, and so is the safety snapshot.
 
+pub(super) mod apply;
+mod space;
+mod transaction;
+mod verify;
+
 use std::path::Path;
 
+use self::transaction::{Keeper, write};
 use super::basis::{Basis, Conflicts, sequences};
-use super::links::Links;
 use super::missing::{Decider, Decision, NoDecider};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
 use super::report::{Made, RestoreOutcome, TableReport};
-use super::transaction::{Keeper, write};
-use super::{scope, space};
+use super::scope;
+use super::scope::links::Links;
+use super::table_plan::TablePlan;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::{ObjectKind, Schema};
@@ -176,7 +182,7 @@ impl Job<'_> {
             return Ok(true);
         }
         let mut before = None;
-        if plan.tables.iter().any(plan::TablePlan::is_touched) && !options.no_safety_snapshot {
+        if plan.tables.iter().any(TablePlan::is_touched) && !options.no_safety_snapshot {
             before = self.save(store, &basis, progress)?;
         }
         let keeper = Keeper {

@@ -1,17 +1,26 @@
 //! References of the records to be written whose target is missing: found, decided about, and carried
 //! through to what refers to records that are left out. The rules: docs/restore.md §4.
 
-use super::answers::Answers;
+pub(super) mod answers;
+pub(super) mod candidates;
+pub(super) mod decision;
+pub(super) mod one_step;
+mod settle;
+pub mod similar;
+pub(super) mod suspects;
+
+use self::answers::Answers;
+use self::one_step::{One, Reference, key_of_row, untouched};
+use self::suspects::Suspects;
 use super::basis::Basis;
-use super::keys::{Fate, Keys, changed};
-use super::links::{Link, Links, Parent};
+use super::identity::keys::{Fate, Keys, changed};
 use super::missing::Missing;
-use super::one_step::{One, Reference, key_of_row, untouched};
-use super::plan::{TablePlan, Work};
+use super::records;
 use super::scope::Chosen;
-use super::shape::{Role, TableShape};
-use super::suspects::Suspects;
-use super::{closure, records};
+use super::scope::closure;
+use super::scope::links::{Link, Links, Parent};
+use super::scope::shape::{Role, TableShape};
+use super::table_plan::{TablePlan, Work};
 use crate::error::Error;
 use crate::model::value::{Value, ValueRef};
 use crate::progress::Progress;

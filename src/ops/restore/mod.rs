@@ -1,46 +1,19 @@
 //! Puts records back: into a new file exactly as they were, or into a database that exists.
 
-mod answers;
-mod apply;
 mod basis;
-mod beside;
-mod candidates;
-mod closure;
-mod contradictions;
-mod decide;
-mod decision;
-mod declared;
 mod existing;
-mod findings;
 mod gaps;
-mod keys;
-mod links;
-mod lost_keys;
-mod matcher;
+mod identity;
 mod missing;
 mod new_file;
-mod new_ids;
-mod objects;
-mod one_step;
 mod options;
-mod orphans;
-mod pages;
-mod pass;
 mod plan;
 mod records;
-mod replacement;
 mod report;
-mod reread;
 mod scope;
-mod settle;
-mod shape;
-pub mod similar;
-mod space;
-mod suspects;
-mod transaction;
-mod verify;
-mod write_step;
+mod table_plan;
 
+pub use self::gaps::similar;
 pub use self::missing::{
     Candidate, Candidates, Choice, Decider, Decision, Decisions, Missing, NoDecider, OnMissing,
 };

@@ -1,8 +1,11 @@
 //! Into a new file: the database exactly as it was, checked before it gets its name.
 
+mod pages;
+mod reread;
+
 use std::collections::BTreeMap;
 
-use super::{Form, Mode, RestoreOptions, RestoreOutcome, TableReport, pages, records, reread};
+use super::{Form, Mode, RestoreOptions, RestoreOutcome, TableReport, records};
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::counted::{agree, counted};

@@ -1,61 +1,33 @@
 //! What a restore into an existing database will do: one value, made from reads alone, shown by a
 //! dry run and carried out by `apply`. The steps stand on the worksheet; here are counts.
 
-use super::answers::{Answers, Given};
+mod contradictions;
+mod findings;
+mod lost_keys;
+pub(super) mod objects;
+mod orphans;
+pub(super) mod pass;
+mod replacement;
+mod write_step;
+
+use self::pass::Pass;
 use super::basis::{Basis, Conflicts};
-use super::closure;
+use super::gaps::answers::{Answers, Given};
+use super::gaps::candidates;
 use super::gaps::{Found, Gaps};
-use super::keys::Keys;
-use super::links::Links;
+use super::identity::keys::Keys;
 use super::missing::{Decider, Decision, Missing};
-use super::pass::{Pass, Tally};
 use super::report::{ConflictKind, Made, Remapped};
+use super::scope::closure;
+use super::scope::links::Links;
+use super::scope::shape::{Role, TableShape};
 use super::scope::{Chosen, Group, Tables};
-use super::shape::{Role, TableShape};
-use super::{candidates, findings, objects, orphans, replacement};
+use super::table_plan::{TablePlan, Tally, Work, empty};
 use crate::error::Error;
 use crate::model::counted::{agree, counted};
 use crate::model::schema::SchemaObject;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{Record, RowList, Steps, Trial, Worksheet};
-
-/// What is done with the records of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Nothing, or the steps on the worksheet.
-    Steps,
-    /// All records are inserted as they are.
-    All,
-}
-
-/// What happens to one table.
-pub(super) struct TablePlan<'w> {
-    /// Counts, and the first of what is worth naming.
-    pub tally: Tally,
-    /// Records.
-    pub work: Work,
-    /// Its steps.
-    pub steps: Steps<'w>,
-    /// Rows that are deleted first.
-    pub deletions: RowList<'w>,
-    /// All its rows are deleted first.
-    pub is_emptied: bool,
-    /// Rows of given values that are inserted, counted with the records.
-    pub given: u64,
-}
-
-impl TablePlan<'_> {
-    /// True if records are written.
-    pub(super) fn writes(&self) -> bool {
-        let report = &self.tally.report;
-        report.inserted + report.filled + report.updated > 0
-    }
-
-    /// True if rows of it change.
-    pub(super) fn is_touched(&self) -> bool {
-        self.writes() || self.tally.report.deleted > 0
-    }
-}
+use crate::target::{Record, Trial, Worksheet};
 
 /// What a restore will do.
 pub(super) struct Plan<'w> {
@@ -124,17 +96,6 @@ pub(super) fn make<'p>(
         progress.phase("Planning", total, Unit::Records);
     };
     planner.finish(missing, progress)
-}
-
-fn empty<'w>(sheet: &'w Worksheet) -> Result<TablePlan<'w>, Error> {
-    Ok(TablePlan {
-        tally: Tally::default(),
-        work: Work::Steps,
-        steps: sheet.steps()?,
-        deletions: sheet.row_list()?,
-        is_emptied: false,
-        given: 0,
-    })
 }
 
 /// Rounds over a circle of tables: each brings what a record means one reference further.

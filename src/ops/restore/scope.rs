@@ -1,12 +1,16 @@
 //! Which tables and records a restore is about, and in which order they are gone through.
 
+pub(super) mod closure;
+mod declared;
+pub(super) mod links;
+pub(super) mod shape;
+
+use self::links::{Links, references};
+use self::shape::{Role, TableShape};
 use super::basis::{Basis, Conflicts};
-use super::declared;
-use super::links::{Links, references};
 use super::new_file;
 use super::options::Scope;
 use super::report::ConflictKind;
-use super::shape::{Role, TableShape};
 use crate::error::{Error, SelectError};
 use crate::model::import_order::import_order;
 use crate::model::schema::{ObjectKind, Schema, Table, TableKind};
