@@ -15,6 +15,7 @@ use super::basis::{Basis, Conflicts, sequences};
 use super::missing::{Decider, Decision, NoDecider};
 use super::options::{OnConflict, RestoreOptions};
 use super::plan::{self, Plan};
+use super::records::Records;
 use super::report::{Made, RestoreOutcome, TableReport};
 use super::scope;
 use super::scope::links::Links;
@@ -22,7 +23,7 @@ use super::table_plan::TablePlan;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::{ObjectKind, Schema};
-use crate::ops::list::SnapshotSummary;
+
 use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
@@ -33,13 +34,6 @@ use crate::target::{CheckLevel, Hold, LiveDatabase, LiveView, TargetError, Trial
 /// Plans that are made while others write. If they always do before one can be carried out, they have to
 /// wait for the last.
 const FREE_PLANS: u32 = 3;
-
-/// What is restored.
-pub(super) struct Records<'r> {
-    pub reader: StoreReader,
-    pub manifest: &'r Manifest,
-    pub summary: SnapshotSummary,
-}
 
 /// Restores into the database at the target.
 ///
@@ -75,24 +69,9 @@ pub(super) fn run(
         live: &live,
         decided: Vec::new(),
         outcome: RestoreOutcome {
-            snapshot: summary.clone(),
-            target: options.target.clone(),
-            new_file: false,
-            dry_run: options.dry_run,
             target_bytes: entry.map(|entry| entry.bytes),
             mode: options.mode,
-            tables: Vec::new(),
-            made: Vec::new(),
-            conflicts: Vec::new(),
-            missing: Vec::new(),
-            decisions: Vec::new(),
-            remapped: Vec::new(),
-            references_followed: 0,
-            safety_snapshot: None,
-            after_snapshot: None,
-            findings: Vec::new(),
-            checked: Vec::new(),
-            elapsed_ms: 0,
+            ..RestoreOutcome::of(summary, options)
         },
     };
     let mut tries = 0;

@@ -24,9 +24,8 @@ pub use self::options::{
 pub use self::report::{
     Conflict, ConflictKind, LeftOut, Made, Remapped, RestoreOutcome, TableReport,
 };
-use std::time::Duration;
 
-use self::existing::Records;
+use self::records::Records;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::ops::list::summary;
@@ -46,15 +45,8 @@ pub fn run(
     decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
-    let begun = world.env.monotonic();
-    let outcome = match is_present(&*world.vfs, &options.target)? {
-        true => {
-            let records = records(store, manifest)?;
-            existing::run(&records, store, world, options, decider, progress)?
-        }
-        false => new_file::run(store, world, manifest, options, progress)?,
-    };
-    Ok(timed(outcome, begun, world))
+    let records = records(store, manifest)?;
+    restore(&records, store, world, options, decider, progress)
 }
 
 /// As [`run`], of a snapshot in another store than `keep`, where the snapshots around the change of an
@@ -68,15 +60,26 @@ pub fn run_from(
     decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
+    let records = records(store, manifest)?;
+    restore(&records, keep, world, options, decider, progress)
+}
+
+fn restore(
+    records: &Records<'_>,
+    keep: &mut Store,
+    world: &World,
+    options: &RestoreOptions,
+    decider: &mut dyn Decider,
+    progress: &mut dyn Progress,
+) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let outcome = match is_present(&*world.vfs, &options.target)? {
-        true => {
-            let records = records(store, manifest)?;
-            existing::run(&records, keep, world, options, decider, progress)?
-        }
-        false => new_file::run(store, world, manifest, options, progress)?,
+    let mut outcome = match is_present(&*world.vfs, &options.target)? {
+        true => existing::run(records, keep, world, options, decider, progress)?,
+        false => new_file::run(records, world, options, progress)?,
     };
-    Ok(timed(outcome, begun, world))
+    let elapsed = world.env.monotonic().saturating_sub(begun);
+    outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Ok(outcome)
 }
 
 fn records<'r>(store: &Store, manifest: &'r Manifest) -> Result<Records<'r>, Error> {
@@ -85,10 +88,4 @@ fn records<'r>(store: &Store, manifest: &'r Manifest) -> Result<Records<'r>, Err
         manifest,
         summary: summary(manifest, &store.snapshot_names()?.ids),
     })
-}
-
-fn timed(mut outcome: RestoreOutcome, begun: Duration, world: &World) -> RestoreOutcome {
-    let elapsed = world.env.monotonic().saturating_sub(begun);
-    outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    outcome
 }

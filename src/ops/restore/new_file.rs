@@ -5,13 +5,13 @@ mod reread;
 
 use std::collections::BTreeMap;
 
-use super::{Form, Mode, RestoreOptions, RestoreOutcome, TableReport, records};
+use super::records::{self, Records};
+use super::{Form, RestoreOptions, RestoreOutcome, TableReport};
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::counted::{agree, counted};
 use crate::model::schema::{Schema, Table, TableKind};
-use crate::ops::list::summary;
-use crate::ops::open::{Store, World};
+use crate::ops::open::World;
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
@@ -22,35 +22,22 @@ use crate::tree::TreeShape;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
-    store: &Store,
+    records: &Records<'_>,
     world: &World,
-    manifest: &Manifest,
     options: &RestoreOptions,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
-    let ids = store.snapshot_names()?.ids;
-    let reader = store.reader()?;
-    let schema = read_schema(&reader, manifest)?;
+    let Records {
+        reader,
+        manifest,
+        summary,
+    } = records;
+    let schema = read_schema(reader, manifest)?;
     let from_pages = is_from_pages(manifest, options)?;
     let mut outcome = RestoreOutcome {
-        snapshot: summary(manifest, &ids),
-        target: options.target.clone(),
         new_file: true,
-        dry_run: options.dry_run,
-        target_bytes: None,
-        mode: Mode::Add,
         tables: manifest.entities.iter().map(report).collect(),
-        made: Vec::new(),
-        conflicts: Vec::new(),
-        missing: Vec::new(),
-        decisions: Vec::new(),
-        remapped: Vec::new(),
-        references_followed: 0,
-        safety_snapshot: None,
-        after_snapshot: None,
-        findings: Vec::new(),
-        checked: Vec::new(),
-        elapsed_ms: 0,
+        ..RestoreOutcome::of(summary, options)
     };
     if from_pages {
         let text = "made from the pages of the database, as they were";
@@ -61,7 +48,7 @@ pub(super) fn run(
     }
     if !options.dry_run {
         let basis = Making {
-            reader: &reader,
+            reader,
             world,
             manifest,
             schema: &schema,

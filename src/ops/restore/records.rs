@@ -2,16 +2,24 @@
 
 use crate::error::Error;
 use crate::format::blob::BlobError;
-use crate::format::manifest::Entity;
+use crate::format::manifest::{Entity, Manifest};
 use crate::model::row::RowRef;
 use crate::model::text::TextEncoding;
 use crate::ops::content::StoredContent;
+use crate::ops::list::SnapshotSummary;
 use crate::ops::stored::root_of;
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
 use crate::target::{SpilledContent, TargetError, in_utf8};
 use crate::tree::TreeShape;
 use crate::tree::cursor::Cursor;
+
+/// What is restored: a snapshot, and where its records are read.
+pub(super) struct Records<'r> {
+    pub reader: StoreReader,
+    pub manifest: &'r Manifest,
+    pub summary: SnapshotSummary,
+}
 
 /// Records between two looks at Ctrl-C.
 const RECORDS_A_STEP: u64 = 4096;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::missing::{Decision, Missing};
-use super::options::Mode;
+use super::options::{Mode, RestoreOptions};
 use crate::model::schema::ObjectKind;
 use crate::ops::list::SnapshotSummary;
 use crate::progress::Finding;
@@ -149,6 +149,30 @@ pub struct RestoreOutcome {
 }
 
 impl RestoreOutcome {
+    /// Of a restore that has done nothing yet.
+    pub(super) fn of(snapshot: &SnapshotSummary, options: &RestoreOptions) -> Self {
+        Self {
+            snapshot: snapshot.clone(),
+            target: options.target.clone(),
+            new_file: false,
+            dry_run: options.dry_run,
+            target_bytes: None,
+            mode: Mode::Add,
+            tables: Vec::new(),
+            made: Vec::new(),
+            conflicts: Vec::new(),
+            missing: Vec::new(),
+            decisions: Vec::new(),
+            remapped: Vec::new(),
+            references_followed: 0,
+            safety_snapshot: None,
+            after_snapshot: None,
+            findings: Vec::new(),
+            checked: Vec::new(),
+            elapsed_ms: 0,
+        }
+    }
+
     /// True if conflicts or missing references kept it from being written.
     pub fn is_stopped(&self) -> bool {
         let conflicting = |t: &TableReport| t.conflicts > t.left_out.conflicting;

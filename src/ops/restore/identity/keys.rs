@@ -293,12 +293,9 @@ impl<'w> Keys<'w> {
         table: usize,
         was: Record<'_>,
     ) -> Result<(), TargetError> {
-        for (at, wanted) in links.of_parent(table) {
-            if let Some(old) = was.whole(&wanted.mapped) {
-                self.maps[at].add(&old, Fate::Unsettled.mark())?;
-            }
-        }
-        Ok(())
+        self.each_key(links, table, was, |keys, at, old| {
+            keys.maps[at].add(old, Fate::Unsettled.mark())
+        })
     }
 
     /// Notes that a record has no row: references to it have no target.
@@ -308,12 +305,7 @@ impl<'w> Keys<'w> {
         table: usize,
         was: Record<'_>,
     ) -> Result<(), TargetError> {
-        for (at, wanted) in links.of_parent(table) {
-            if let Some(old) = was.whole(&wanted.mapped) {
-                self.lose(at, &old)?;
-            }
-        }
-        Ok(())
+        self.each_key(links, table, was, |keys, at, old| keys.lose(at, old))
     }
 
     fn lose(&mut self, wanted: usize, key: &[Value]) -> Result<(), TargetError> {
@@ -328,10 +320,23 @@ impl<'w> Keys<'w> {
         table: usize,
         was: Record<'_>,
     ) -> Result<(), TargetError> {
+        self.each_key(links, table, was, |keys, at, old| {
+            keys.gaps[at] = true;
+            keys.dropped[at].add(old, Fate::Dropped.mark())
+        })
+    }
+
+    /// Calls `each` for the keys of a record that are referred to and whole in it.
+    fn each_key(
+        &mut self,
+        links: &Links,
+        table: usize,
+        was: Record<'_>,
+        mut each: impl FnMut(&mut Self, usize, &[Value]) -> Result<(), TargetError>,
+    ) -> Result<(), TargetError> {
         for (at, wanted) in links.of_parent(table) {
             if let Some(old) = was.whole(&wanted.mapped) {
-                self.gaps[at] = true;
-                self.dropped[at].add(&old, Fate::Dropped.mark())?;
+                each(self, at, &old)?;
             }
         }
         Ok(())
