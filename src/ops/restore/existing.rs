@@ -23,7 +23,6 @@ use super::table_plan::TablePlan;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::{ObjectKind, Schema};
-
 use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
 use crate::ops::stored::read_schema;
