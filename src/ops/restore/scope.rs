@@ -31,31 +31,42 @@ pub(super) struct Chosen<'w> {
     pub notes: Vec<Finding>,
 }
 
+/// What part a record has in a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It is restored.
+    Chosen,
+    /// It is inserted if it has no row; a row that it has is not its business.
+    Created,
+    /// None.
+    Out,
+}
+
 impl Chosen<'_> {
-    /// True if the record is restored.
-    pub(super) fn has(
+    /// What part the record has.
+    pub(super) fn part(
         &mut self,
         shape: &TableShape,
         ordinal: u64,
         record: Record<'_>,
-    ) -> Result<bool, TargetError> {
+    ) -> Result<Part, TargetError> {
         if shape.role == Role::Whole {
-            return Ok(true);
+            return Ok(Part::Chosen);
         }
         if let Some(rows) = &mut self.rows
             && rows.has(ordinal)?
         {
-            return Ok(true);
+            return Ok(Part::Chosen);
         }
         for (columns, keys) in &mut self.created {
             if !keys.is_empty()
                 && let Some(key) = record.whole(columns)
                 && keys.has(&key)?
             {
-                return Ok(true);
+                return Ok(Part::Created);
             }
         }
-        Ok(false)
+        Ok(Part::Out)
     }
 
     /// True if no record can be in it.

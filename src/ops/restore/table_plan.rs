@@ -26,6 +26,8 @@ pub(super) struct Tally {
     pub lost: Vec<u64>,
     /// Records in scope with a key of another record, whose row they are taken for.
     pub twins: u64,
+    /// Conflicts of records with others that write the same row.
+    pub contested: u64,
     /// The largest rowid among the records.
     pub rowid_max: i64,
 }

@@ -81,3 +81,35 @@ pub fn elsewhere(schema: &Schema, snapshot: &Database, live: &Database) -> Pass 
         ..Pass::default()
     }
 }
+
+/// And this: every record is the row that is like it in a key, but for the references in it.
+pub fn alike(schema: &Schema, snapshot: &Database, live: &Database, wishes: &Wishes) -> Pass {
+    let mut targets = BTreeMap::new();
+    for (t, table) in schema.tables.iter().enumerate() {
+        let given = wishes.keys.iter().filter(|(of, _)| *of == t);
+        let given = given.map(|(_, columns)| columns);
+        let keys: Vec<&Vec<usize>> = table.live_unique().chain(given).collect();
+        let referring: Vec<usize> = table
+            .known_references()
+            .flat_map(|(_, reference)| reference.columns.clone())
+            .collect();
+        for (r, record) in snapshot.rows[t].iter().enumerate() {
+            let is_like = |values: &[Value]| {
+                keys.iter().any(|key| {
+                    let own = key.iter().copied().filter(|c| !referring.contains(c));
+                    let own: Vec<usize> = own.collect();
+                    !own.is_empty() && table.equal_in(&own, values, &record.values)
+                })
+            };
+            let like = live.rows[t].iter().find(|row| is_like(&row.values));
+            if let Some(row) = like {
+                targets.insert((t, r), Target::Row(row.values.clone()));
+            }
+        }
+    }
+    Pass {
+        slots: slots(live),
+        targets,
+        ..Pass::default()
+    }
+}

@@ -68,7 +68,7 @@ pub fn restore(
     wishes: &Wishes,
 ) -> Option<Outcome> {
     if wishes.replaces_tables() {
-        return Some(whole::replace(schema, snapshot, live, wishes));
+        return whole::replace(schema, snapshot, live, wishes);
     }
     let scope = scope(schema, snapshot, wishes);
     let planner = Planner {
@@ -82,10 +82,14 @@ pub fn restore(
     };
     let pass = planner.last_pass(None)?;
     if cycles::any(schema, snapshot, wishes) {
-        // From where nothing is known, and from where nothing is as it was.
-        let other = planner.last_pass(Some(cycles::elsewhere(schema, snapshot, live)))?;
-        if other != pass {
-            return None;
+        // From where nothing is known, from where nothing is as it was, and from where much is.
+        for begin in [
+            cycles::elsewhere(schema, snapshot, live),
+            cycles::alike(schema, snapshot, live, wishes),
+        ] {
+            if planner.last_pass(Some(begin))? != pass {
+                return None;
+            }
         }
     }
     Some(outcome(schema, live, wishes, pass))
@@ -119,7 +123,7 @@ fn outcome(schema: &Schema, live: &Database, wishes: &Wishes, pass: Pass) -> Out
     outcome
 }
 
-/// Rows that the plan does not write, and that lose their parent.
+/// Rows whose reference the plan does not write, and that lose their parent.
 fn bereaved(
     schema: &Schema,
     live: &Database,
@@ -132,8 +136,12 @@ fn bereaved(
                 let mut parents = slots[reference.parent].iter();
                 parents.any(|p| schema.refers(reference, values, &p.values))
             };
+            let refers_anew = |slot: &Slot| {
+                let mut columns = reference.columns.iter();
+                !slot.is_live || columns.any(|&c| slot.values[c] != slot.before[c])
+            };
             let loses = |slot: &&Slot| {
-                !slot.is_written
+                !refers_anew(slot)
                     && live.parent(schema, reference, &slot.values).is_some()
                     && !has_parent(&slot.values)
             };
@@ -239,8 +247,9 @@ impl Planner<'_> {
     }
 
     fn known_record(&mut self, record: Record, values: &[Value], found: &Found) -> Target {
-        let (t, _) = record;
-        if !self.in_scope(record) {
+        let (t, r) = record;
+        // One that is created means a row that is not its business.
+        if !self.scope[t][r] {
             // Silent: a record out of scope that contradicts the database. It is not known which row
             // it is, so nothing may be hung on one of them.
             return match found {

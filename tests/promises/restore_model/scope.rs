@@ -15,8 +15,12 @@ pub fn scope(schema: &Schema, snapshot: &Database, wishes: &Wishes) -> Scope {
                 .collect()
         })
         .collect();
-    // Silent: with both, the parents of added children are added, and the children of added parents.
-    close(schema, snapshot, wishes, &mut scope);
+    if wishes.with_children {
+        close(schema, snapshot, wishes, &mut scope, false);
+    }
+    if wishes.with_parents {
+        close(schema, snapshot, wishes, &mut scope, true);
+    }
     scope
 }
 
@@ -72,9 +76,15 @@ fn passes(schema: &Schema, t: usize, c: usize, test: &Test, values: &[Value]) ->
     }
 }
 
-/// Adds parents and children until nothing is added any more. Records of excluded tables are neither
+/// Adds parents, or children, until nothing is added any more. Records of excluded tables are neither
 /// added nor gone through.
-fn close(schema: &Schema, snapshot: &Database, wishes: &Wishes, scope: &mut Scope) {
+fn close(
+    schema: &Schema,
+    snapshot: &Database,
+    wishes: &Wishes,
+    scope: &mut Scope,
+    to_parents: bool,
+) {
     loop {
         let mut added = Vec::new();
         for (t, table) in schema.tables.iter().enumerate() {
@@ -84,8 +94,10 @@ fn close(schema: &Schema, snapshot: &Database, wishes: &Wishes, scope: &mut Scop
                     for (p, parent) in snapshot.rows[reference.parent].iter().enumerate() {
                         let (child, parent_at) = ((t, r), (reference.parent, p));
                         if schema.refers(reference, &row.values, &parent.values) {
-                            added.extend(wishes.with_parents.then_some((child, parent_at)));
-                            added.extend(wishes.with_children.then_some((parent_at, child)));
+                            added.push(match to_parents {
+                                true => (child, parent_at),
+                                false => (parent_at, child),
+                            });
                         }
                     }
                 }

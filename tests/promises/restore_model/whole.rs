@@ -3,12 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use super::identity::{Found, identify};
+use super::rules::slots;
 use super::tables::{Database, Row, Schema, Table, is_whole};
 use super::wishes::{Choice, Counts, Gap, Others, Outcome, Wishes};
 
 /// Silent: which answers are possible here. The model knows `create`, into tables out of scope; any
 /// other would make a table differ from the snapshot's, and is not drawn.
-pub fn replace(schema: &Schema, snapshot: &Database, live: &Database, wishes: &Wishes) -> Outcome {
+///
+/// `None`: a row that is created refers to a record that is another row, or may be. Then it would be
+/// translated, which replacements are not.
+pub fn replace(
+    schema: &Schema,
+    snapshot: &Database,
+    live: &Database,
+    wishes: &Wishes,
+) -> Option<Outcome> {
     let is_replaced = |t: usize| is_replaced(schema, wishes, t);
     let mut outcome = Outcome {
         counts: vec![Counts::default(); schema.tables.len()],
@@ -51,6 +61,9 @@ pub fn replace(schema: &Schema, snapshot: &Database, live: &Database, wishes: &W
     while let Some((t, n, row)) = written.pop() {
         let parent = check(schema, snapshot, wishes, &mut outcome, (t, n), &row);
         if let Some((parent, row)) = parent {
+            if !is_plain(schema, snapshot, live, wishes, (parent, &row)) {
+                return None;
+            }
             let references = schema.tables[parent].known_references();
             written.extend(references.map(|(n, _)| (parent, n, row.clone())));
         }
@@ -60,7 +73,33 @@ pub fn replace(schema: &Schema, snapshot: &Database, live: &Database, wishes: &W
     }
     outcome.after.sort(schema);
     outcome.settle(live);
-    outcome
+    Some(outcome)
+}
+
+/// True if what a created row refers to is new, or the row with the same key.
+fn is_plain(
+    schema: &Schema,
+    snapshot: &Database,
+    live: &Database,
+    wishes: &Wishes,
+    (t, row): (usize, &Row),
+) -> bool {
+    let slots = slots(live);
+    schema.tables[t].known_references().all(|(_, reference)| {
+        let p = reference.parent;
+        let Some(at) = snapshot.parent(schema, reference, &row.values) else {
+            return true;
+        };
+        let (table, record) = (&schema.tables[p], &snapshot.rows[p][at].values);
+        match identify(table, wishes, p, record, &slots[p]) {
+            _ if is_replaced(schema, wishes, p) => true,
+            Found::New => true,
+            Found::Same(at) => {
+                table.equal_in(&reference.parent_columns, &slots[p][at].values, record)
+            }
+            Found::Doubtful(_) | Found::Conflict => false,
+        }
+    })
 }
 
 /// True if the table is replaced, where tables are.

@@ -52,6 +52,8 @@ pub(in crate::ops::restore) struct Answers<'w> {
     applied: Vec<KeyMap<'w>>,
     /// Rows of given values that are needed.
     pub given: Vec<Given>,
+    /// Some of them are new since planning began anew.
+    gives_more: bool,
     /// Somebody decided that nothing is to be written.
     pub aborted: bool,
 }
@@ -83,6 +85,7 @@ impl<'w> Answers<'w> {
             fresh,
             applied,
             given: Vec::new(),
+            gives_more: false,
             aborted: false,
         };
         for decision in &basis.options.decisions.single {
@@ -155,6 +158,7 @@ impl<'w> Answers<'w> {
                     return Ok(Answer::None);
                 }
                 self.given.push(given);
+                self.gives_more = true;
                 Answer::Give
             }
             Choice::Map(values) => Answer::Map(values.clone()),
@@ -313,6 +317,12 @@ impl<'w> Answers<'w> {
 
     /// Planning begins anew.
     pub(in crate::ops::restore) fn begin(&mut self) -> Result<(), TargetError> {
+        let creates = self.gives_more || self.fresh.iter().any(|keys| !keys.is_empty());
+        if creates {
+            // What was missing may have a target now.
+            self.applied.iter_mut().try_for_each(KeyMap::clear)?;
+        }
+        self.gives_more = false;
         self.fresh.iter_mut().try_for_each(KeyMap::clear)
     }
 }

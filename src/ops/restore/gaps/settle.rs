@@ -242,6 +242,7 @@ impl<'p> Gaps<'p, '_> {
     ) -> Result<bool, TargetError> {
         let plan = &mut self.tables[table];
         plan.steps.remove(one.ordinal)?;
+        let plan_contested = plan.tally.contested > 0;
         let report = &mut plan.tally.report;
         if !one.is_same {
             report.bytes = report.bytes.saturating_sub(written(one, step));
@@ -282,6 +283,10 @@ impl<'p> Gaps<'p, '_> {
                     self.chosen[table].left_out.add(one.ordinal)?;
                 }
             }
+        }
+        // Then another record may write the row.
+        if is_missing && plan_contested {
+            return self.chosen[table].left_out.add(one.ordinal);
         }
         Ok(false)
     }

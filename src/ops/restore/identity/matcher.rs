@@ -1,6 +1,10 @@
 //! Looks up which row each record of one table means. The rules: docs/restore.md §2.
 
+use std::cmp::Ordering;
+
 use super::decide::{Found, Identity, Row, contradicts, identify};
+use crate::model::row::compare_values;
+use crate::model::text::TextEncoding;
 use crate::model::value::{Value, ValueRef};
 use crate::ops::restore::basis::Basis;
 use crate::ops::restore::options::Mode;
@@ -134,7 +138,7 @@ impl<'d> Matcher<'d> {
                 if contradicts(&self.shape.map, &missing, &self.fields) {
                     return Ok(Verdict::Disputed { row, keys, missing });
                 }
-                let other_id = !by_primary && self.has_other_id(record);
+                let other_id = !by_primary && self.has_other_id(&row, record)?;
                 Verdict::Row { row, other_id }
             }
             Identity::Doubtful { row, missing } => {
@@ -150,13 +154,35 @@ impl<'d> Matcher<'d> {
         })
     }
 
-    /// True if the row that was compared last has another primary key than the record.
-    fn has_other_id(&self, record: Record<'_>) -> bool {
-        let primary = self.shape.map.primary.as_ref();
-        primary.is_some_and(|key| {
-            let equal = |(at, _): &(usize, _)| self.fields.get(*at) == Some(&Field::Equal);
-            key.is_whole(record) && !key.columns.iter().all(equal)
-        })
+    /// True if the row that was compared last has another primary key than the record, as the key compares.
+    fn has_other_id(&mut self, row: &Row, record: Record<'_>) -> Result<bool, TargetError> {
+        let map = &self.shape.map;
+        let Some(key) = map.primary.as_ref().filter(|key| key.is_whole(record)) else {
+            return Ok(false);
+        };
+        let is_same = |at: &usize| self.fields.get(*at) == Some(&Field::Equal);
+        let positions = key.positions();
+        if positions.iter().all(is_same) {
+            return Ok(false);
+        }
+        let now = match row {
+            Row::Live(id) => self.values(id, &positions)?,
+            Row::Planned(ordinal) => {
+                let values = self.planned_values(*ordinal, record)?;
+                let value = |at: &usize| values.get(*at).cloned().unwrap_or(Value::Null);
+                positions.iter().map(value).collect()
+            }
+        };
+        let mut parts = key.columns.iter().zip(now);
+        Ok(!parts.all(|((at, collation), now)| {
+            let order = compare_values(
+                now.as_ref(),
+                record.value(*at),
+                collation,
+                TextEncoding::Utf8,
+            );
+            order == Some(Ordering::Equal)
+        }))
     }
 
     fn ask(

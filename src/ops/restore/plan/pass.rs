@@ -14,9 +14,9 @@ use crate::ops::restore::identity::new_ids::NewIds;
 use crate::ops::restore::options::Mode;
 use crate::ops::restore::records;
 use crate::ops::restore::report::Remapped;
-use crate::ops::restore::scope::Chosen;
 use crate::ops::restore::scope::links::Links;
 use crate::ops::restore::scope::shape::{Role, TableShape};
+use crate::ops::restore::scope::{Chosen, Part};
 use crate::ops::restore::table_plan::Tally;
 use crate::progress::Progress;
 use crate::target::{
@@ -165,7 +165,8 @@ impl<'p> Pass<'p, '_> {
             rowid: one.was.rowid,
             values: &values,
         };
-        let in_scope = self.chosen.has(self.shape(), one.ordinal, one.was)?;
+        let part = self.chosen.part(self.shape(), one.ordinal, one.was)?;
+        let in_scope = part == Part::Chosen;
         if self.is_met(one, record, tools, content)? {
             tally.report.same += u64::from(in_scope);
             let is = |columns: &[usize]| {
@@ -180,8 +181,8 @@ impl<'p> Pass<'p, '_> {
             };
         }
         let verdict = tools.matcher.find(record, content)?;
-        if verdict == Verdict::New && in_scope {
-            return self.new_record(one, translated, tools, tally, content);
+        if verdict == Verdict::New && part != Part::Out {
+            return self.new_record(one, translated, in_scope, tools, tally, content);
         }
         self.judge((one, record), verdict, in_scope, tools, tally, content)
     }
@@ -191,6 +192,7 @@ impl<'p> Pass<'p, '_> {
         &mut self,
         one: &One<'_>,
         mut translated: Translated,
+        in_scope: bool,
         tools: &mut Tools<'_>,
         tally: &mut Tally,
         content: &mut dyn SpilledContent,
@@ -219,7 +221,7 @@ impl<'p> Pass<'p, '_> {
         };
         match tools.matcher.find(record, content)? {
             Verdict::New => self.insert(one, translated, tools, tally, content),
-            verdict => self.judge((one, record), verdict, true, tools, tally, content),
+            verdict => self.judge((one, record), verdict, in_scope, tools, tally, content),
         }
     }
 

@@ -38,12 +38,14 @@ impl Pass<'_, '_> {
             RowAction::Fill(columns) => (Doing::Fill, columns),
             RowAction::Update(columns) => (Doing::Update, columns),
         };
-        let is_written = match row {
-            Row::Planned(_) => true,
-            Row::Live(id) => tools.written.has(&id.0)?,
-        };
-        if is_written {
+        if self.chosen.left_out.has(one.ordinal)? {
+            tally.report.skipped += 1;
+            tally.report.left_out.missing += 1;
+            return Ok(true);
+        }
+        if is_written(row, tools)? {
             let reason = "its row is written by another record already".to_owned();
+            tally.contested += 1;
             self.conflict(record, std::slice::from_ref(row), reason, tools, tally)?;
             return Ok(false);
         }
@@ -308,6 +310,14 @@ enum Taken {
 }
 
 /// Where a record's values are not the snapshot's.
+/// True if another record writes the row.
+fn is_written(row: &Row, tools: &mut Tools<'_>) -> Result<bool, TargetError> {
+    match row {
+        Row::Planned(_) => Ok(true),
+        Row::Live(id) => tools.written.has(&id.0),
+    }
+}
+
 fn difference(was: Record<'_>, now: Record<'_>) -> Changes {
     let values = was.values.iter().zip(now.values).enumerate();
     let changed = values.filter(|(_, (a, b))| !a.identical(**b));

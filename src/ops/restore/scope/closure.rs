@@ -3,13 +3,13 @@
 
 use super::links::{Link, Links, Parent};
 use super::shape::{Role, TableShape};
-use super::{Chosen, created_keys};
+use super::{Chosen, Part, created_keys};
 use crate::error::{Error, SelectError};
 use crate::model::row::Collation;
 use crate::model::schema::{KeyColumn, Table};
 use crate::model::value::{Value, ValueRef};
 use crate::ops::restore::basis::Basis;
-use crate::ops::restore::options::KeyValue;
+use crate::ops::restore::options::{KeyValue, Scope};
 use crate::ops::restore::records;
 use crate::progress::{Finding, Progress};
 use crate::target::{FilterTable, Ordinals, Record, TargetError, Worksheet, equal_to};
@@ -44,19 +44,66 @@ pub(in crate::ops::restore) fn choose<'w>(
         chosen.push(one);
     }
     let scope = &basis.options.scope;
-    let mut grows = scope.with_parents || scope.with_children;
-    while grows {
-        grows = false;
-        for link in &links.all {
-            if scope.with_parents {
-                grows |= spread(basis, shapes, link, true, &mut chosen, sheet, progress)?;
-            }
-            if scope.with_children {
-                grows |= spread(basis, shapes, link, false, &mut chosen, sheet, progress)?;
+    // What refers to a parent that comes along is not asked for: that would be everything in the end.
+    for (wanted, to_parents) in [(scope.with_children, false), (scope.with_parents, true)] {
+        let mut grows = wanted;
+        while grows {
+            grows = false;
+            for link in &links.all {
+                grows |= spread(
+                    basis,
+                    shapes,
+                    link,
+                    to_parents,
+                    &mut chosen,
+                    sheet,
+                    progress,
+                )?;
             }
         }
     }
+    for (at, shape) in shapes.iter().enumerate() {
+        note_no_references(scope, links, (at, shape), &mut chosen[at]);
+    }
     Ok(chosen)
+}
+
+/// A table that was named, of which no reference says what belongs to it.
+fn note_no_references(
+    scope: &Scope,
+    links: &Links,
+    (at, shape): (usize, &TableShape),
+    chosen: &mut Chosen<'_>,
+) {
+    let is_it = |name: &String| name.eq_ignore_ascii_case(&shape.stored.name);
+    let is_named =
+        scope.tables.iter().any(is_it) || scope.key_values.iter().any(|key| is_it(&key.table));
+    let has_children = links
+        .all
+        .iter()
+        .any(|link| link.parent == Parent::Planned(at));
+    let has_parents = links.of_child(at).next().is_some();
+    for (wanted, has, option, what) in [
+        (
+            scope.with_children,
+            has_children,
+            "--with-children",
+            "refers to it",
+        ),
+        (
+            scope.with_parents,
+            has_parents,
+            "--with-parents",
+            "it refers to",
+        ),
+    ] {
+        if is_named && wanted && !has {
+            let text = format!(
+                "{option} adds nothing: no foreign key and no --reference says what {what}"
+            );
+            chosen.notes.push(Finding::note(&shape.live.name, text));
+        }
+    }
 }
 
 /// Chooses by expression and by primary key.
@@ -228,7 +275,7 @@ fn spread(
     let mut keys = sheet.key_map(&shapes[parent.0].live, &link.parent_columns)?;
     each_record(basis, &shapes[from.0], progress, |ordinal, record| {
         if let Some(key) = record.whole(from.1)
-            && chosen[from.0].has(&shapes[from.0], ordinal, record)?
+            && chosen[from.0].part(&shapes[from.0], ordinal, record)? == Part::Chosen
         {
             keys.add(&key, 0)?;
         }
