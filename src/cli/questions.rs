@@ -112,7 +112,12 @@ impl<D: Dialogue> Questions<D> {
                     self.sweep(word, missing, Sweeping::Create);
                     return Ok(Choice::Create(Vec::new()));
                 }
-                "c" | "v" => return Ok(Choice::Create(self.values(missing)?)),
+                "c" | "v" => {
+                    if let Some(row) = self.values(missing)? {
+                        return Ok(Choice::Create(row));
+                    }
+                    self.dialogue.say(&question)?;
+                }
                 "m" => {
                     let dialogue = &mut self.dialogue;
                     if let Some(key) = search::choose(dialogue, missing, candidates)? {
@@ -209,18 +214,17 @@ impl<D: Dialogue> Questions<D> {
         out
     }
 
-    /// Values of a new row: one for each column that needs one, then what else is given.
-    fn values(&mut self, missing: &Missing) -> Result<Vec<(String, Value)>, Unanswered> {
+    /// Values of a new row: one for each column that needs one, then what else is given. `None`: back to
+    /// the question.
+    fn values(&mut self, missing: &Missing) -> Result<Option<Vec<(String, Value)>>, Unanswered> {
         self.dialogue.say(typed::HOW)?;
         let mut row: Vec<(String, Value)> = Vec::new();
         for column in &missing.required {
-            let prompt = format!("  {}: ", escape::shown(column));
+            let prompt = format!("  {} (Enter: back): ", escape::shown(column));
             loop {
                 let line = self.dialogue.ask(&prompt)?;
                 match typed::value(&line, self.encoding) {
-                    None => self
-                        .dialogue
-                        .say("  It needs a value; '' is an empty text.\n")?,
+                    None => return Ok(None),
                     Some(Value::Null) => self.dialogue.say("  It cannot be NULL.\n")?,
                     Some(value) => {
                         row.push((column.clone(), value));
@@ -234,7 +238,7 @@ impl<D: Dialogue> Questions<D> {
                 .dialogue
                 .ask("  another column, as name=value (Enter: no more): ")?;
             if line.trim().is_empty() {
-                return Ok(row);
+                return Ok(Some(row));
             }
             let pair = line.split_once('=');
             let pair = pair.and_then(|(column, value)| {
@@ -277,6 +281,14 @@ fn unknown(word: &str, missing: &Missing) -> String {
 }
 
 impl<D: Dialogue> Decider for Questions<D> {
+    fn refused(&mut self, reason: &str) -> bool {
+        self.given.pop();
+        // What holds for all may be what cannot be.
+        self.for_all.clear();
+        let told = format!("  That cannot be: {}.\n", escape::shown(reason));
+        self.dialogue.say(&told).is_ok()
+    }
+
     fn decide(
         &mut self,
         missing: &Missing,

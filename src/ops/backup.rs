@@ -31,7 +31,7 @@ use content::Content;
 use naming::Lineage;
 pub(super) use naming::check_name;
 use parent::Parent;
-pub use within::{After, Deed, Taken, take_within, withdraw};
+pub use within::{After, Deed, Taken, confirm, take_within, withdraw};
 
 /// What to back up, and under which names.
 #[derive(Debug, Clone)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::ops::backup::{self, After, BackupOptions, Deed, take_within, withdraw};
+use crate::ops::backup::{self, After, BackupOptions, Deed, confirm, take_within, withdraw};
 use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::ops::select::{self, SAFETY_TAG, SourceChoice};
-use crate::progress::Progress;
+use crate::progress::{Finding, Progress, Severity, StopSign, Unit};
 use crate::target::LiveDatabase;
 
 /// A snapshot before a change.
@@ -46,12 +46,41 @@ pub(in crate::ops) fn save(
             strict: false,
             reading: backup::Reading::default(),
         },
-        progress,
+        &mut Beforehand(progress),
     )?;
     Ok(Before {
         manifest: select::one(store, &saved.snapshot.id, &SourceChoice::Any)?,
         summary: saved.snapshot,
     })
+}
+
+/// Passes on what is told of a snapshot that is taken beforehand, but for notes: they are about a state
+/// that is about to change.
+struct Beforehand<'p>(&'p mut dyn Progress);
+
+impl Progress for Beforehand<'_> {
+    fn phase(&mut self, name: &str, total: u64, unit: Unit) {
+        self.0.phase(name, total, unit);
+    }
+
+    fn advance(&mut self, steps: u64) {
+        self.0.advance(steps);
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        match finding.severity {
+            Severity::Note => {}
+            Severity::Warning => self.0.found(finding),
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+
+    fn stop_sign(&self) -> StopSign {
+        self.0.stop_sign()
+    }
 }
 
 /// Takes a snapshot of what a transaction made, then lets the transaction count. If either fails,
@@ -84,5 +113,14 @@ pub(in crate::ops) fn commit(
         let _ = withdraw(store, &taken);
         return Err(error.into());
     }
-    Ok(Some(taken.summary))
+    match confirm(store, world, &taken) {
+        Ok(confirmed) => Ok(Some(confirmed.summary)),
+        Err(error) => {
+            // It counts all the same, and can be undone.
+            let text = format!("it is not said of it that the change was committed: {error}");
+            let subject = format!("snapshot {}", taken.summary.short_id);
+            progress.found(&Finding::note(subject, text));
+            Ok(Some(taken.summary))
+        }
+    }
 }

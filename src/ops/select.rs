@@ -16,6 +16,9 @@ pub const SAFETY_TAG: &str = "before-restore";
 /// Tag of the snapshots that a restore takes of its target when it has written.
 pub const AFTER_TAG: &str = "after-restore";
 
+/// Tag of a snapshot of what a restore makes, until that counts.
+pub const UNCOMMITTED_TAG: &str = "uncommitted";
+
 /// Which source `latest` is about, in a store of several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SourceChoice {

@@ -10,7 +10,7 @@ use larder::model::id::SnapshotId;
 use larder::ops::backup::{self, After, BackupOptions, Deed, Taken};
 use larder::ops::list;
 use larder::ops::open::{self, StoreOptions};
-use larder::ops::select::{AFTER_TAG, SAFETY_TAG};
+use larder::ops::select::{AFTER_TAG, SAFETY_TAG, UNCOMMITTED_TAG};
 use larder::progress::{NoProgress, Progress, Severity};
 use larder::target::{Hold, LiveDatabase};
 
@@ -186,7 +186,7 @@ fn it_says_of_which_restore_it_is_and_is_never_the_latest() {
     let taken = taken.unwrap();
     live.commit().unwrap();
     let manifest = &taken.manifest;
-    assert_eq!(manifest.tags, [AFTER_TAG]);
+    assert_eq!(manifest.tags, [AFTER_TAG, UNCOMMITTED_TAG]);
     assert_eq!(manifest.parent, Some(before.id.clone()));
     assert_ne!(manifest.name, before.name);
     let mark = manifest.restore.clone().unwrap();
@@ -216,6 +216,19 @@ fn it_says_of_which_restore_it_is_and_is_never_the_latest() {
         matches!(back, Error::Select(SelectError::NoSnapshot { .. })),
         "{back}"
     );
+    // Once it counts, another says so in its place: else it is the same.
+    let confirmed = backup::confirm(&shop.store, &shop.world, &taken)
+        .unwrap()
+        .manifest;
+    assert_eq!(confirmed.tags, [AFTER_TAG]);
+    assert_eq!(shop.store.manifest(&manifest.id).unwrap(), None);
+    let alike = larder::format::manifest::Manifest {
+        id: manifest.id.clone(),
+        time: manifest.time.clone(),
+        tags: manifest.tags.clone(),
+        ..confirmed
+    };
+    assert_eq!(alike, *manifest);
     // The next backup compares itself with the one before, as if no restore had taken any.
     let next = tagged(&mut shop, &path, "");
     assert_eq!(next.parent, Some(first.id));

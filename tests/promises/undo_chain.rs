@@ -2,12 +2,18 @@
 //! it gets its turn in a database that others write to.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::error::{Error, SelectError};
+use larder::ops::list;
 use larder::ops::restore::Mode;
+use larder::ops::select::{self, SourceChoice};
 use larder::ops::undo::{self, UndoOptions, UndoOutcome};
 use larder::progress::{NoProgress, Progress, Unit};
+use larder::testkit::fault_vfs::FaultVfs;
+use larder::testkit::faults::{Fault, Operation};
+use larder::vfs::VfsErrorKind;
 
 use super::stage::{Stage, content};
 use super::undo::undo;
@@ -63,61 +69,153 @@ fn a_restore_that_was_done_again_is_the_last_one() {
     assert!(is_that, "{error}");
 }
 
+/// A stage in which a deed was killed when it was about to be committed: of what it made there is a
+/// snapshot, which does not say that it counts, and the database is as it was.
+fn killed(
+    prepare: impl Fn(&mut Stage) -> PathBuf,
+    deed: impl Fn(&mut Stage, &Path),
+) -> (Stage, PathBuf) {
+    let run = |fault: Option<usize>| {
+        let mut stage = Stage::new();
+        let to = prepare(&mut stage);
+        let faults = FaultVfs::new(stage.world.vfs.clone());
+        stage.world.vfs = Arc::new(faults.clone());
+        stage.reopen();
+        faults.reset();
+        if let Some(nth) = fault {
+            faults.fail(Fault::once(nth, VfsErrorKind::Denied));
+        }
+        let before = std::fs::read(&to).unwrap();
+        deed(&mut stage, &to);
+        std::fs::write(&to, before).unwrap();
+        // The snapshot before, that of what is made, and the one that says that it counts.
+        let is_snapshot = |op: &Operation| op.op == "publish" && op.name.contains("/snapshots/");
+        let third = faults
+            .log()
+            .iter()
+            .enumerate()
+            .filter(|(_, op)| is_snapshot(op))
+            .nth(2)
+            .map(|(at, _)| at + 1);
+        (stage, to, third)
+    };
+    let (_, _, third) = run(None);
+    let (stage, to, _) = run(Some(third.unwrap()));
+    (stage, to)
+}
+
+fn undo_once(stage: &mut Stage, to: &Path) {
+    undo(stage, to, |_| {});
+}
+
 /// The snapshot of what a restore made is in the store before that counts: if the restore is killed
 /// then, it says what never was.
 #[test]
-fn a_restore_of_which_nothing_is_left_is_passed_over() {
-    let mut stage = Stage::new();
-    let (to, [before, first, _]) = two_restores(&mut stage);
-    // As if the second had been killed when it was about to be committed.
-    stage.make("to.db", "DELETE FROM t WHERE id = 2");
-    assert_eq!(content(&to), first);
-    let undone = undo(&mut stage, &to, |_| {});
-    assert_eq!(content(&to), before);
-    let said = |outcome: &UndoOutcome| {
-        let mut findings = outcome.findings.iter();
-        findings.any(|finding| finding.text.contains("passed over"))
+fn a_restore_that_was_killed_is_passed_over() {
+    let states = std::cell::RefCell::new(Vec::new());
+    let one = format!("{TABLE} INSERT INTO t VALUES(1, 'x')");
+    let two = format!("{TABLE} INSERT INTO t VALUES(2, 'y')");
+    let prepare = |stage: &mut Stage| {
+        let to = stage.make("to.db", &format!("{TABLE} INSERT INTO t VALUES(9, 'own')"));
+        let path = stage.make("one.db", &one);
+        let snapshot = stage.back_up(&path);
+        let path = stage.make("two.db", &two);
+        stage.back_up(&path);
+        let before = content(&to);
+        stage.restore(&snapshot, &to, Mode::Add);
+        *states.borrow_mut() = vec![before, content(&to)];
+        to
     };
-    assert!(said(&undone), "{:?}", undone.findings);
+    let restore = |stage: &mut Stage, to: &Path| {
+        let source = SourceChoice::Of(stage.path("two.db"));
+        let snapshot = select::one(&stage.store, "latest", &source).unwrap();
+        let done = stage.try_restore(&snapshot, to, Mode::Add, false, &mut NoProgress);
+        assert!(done.unwrap().after_snapshot.is_some());
+    };
+    let (mut stage, to) = killed(prepare, restore);
+    let states = states.into_inner();
+    assert_eq!(content(&to), states[1]);
+    let undone = undo(&mut stage, &to, |_| {});
+    assert_eq!(content(&to), states[0]);
+    let mut findings = undone.findings.iter();
+    assert!(
+        findings.any(|finding| finding.text.contains("passed over")),
+        "{undone:?}"
+    );
     // Nothing at all is left: that is no failure.
     let nothing = undo(&mut stage, &to, |_| {});
     assert!(nothing.is_empty() && nothing.safety_snapshot.is_none());
-    assert_eq!(content(&to), before);
-    // One that is named is not passed over.
-    let named = nothing.after.id.clone();
-    let nothing = undo(&mut stage, &to, |options| options.restore = Some(named));
-    assert!(nothing.is_empty() && !said(&nothing));
+    assert_eq!(content(&to), states[0]);
 }
 
 /// The same holds for an undo: what it would have undone is still to be undone.
 #[test]
 fn an_undo_that_was_killed_counts_as_if_it_had_never_been() {
-    let mut stage = Stage::new();
-    let (to, [before, first, second]) = two_restores(&mut stage);
-    let copy = stage.path("copy.db");
-    std::fs::copy(&to, &copy).unwrap();
-    undo(&mut stage, &to, |_| {});
-    // As if it had been killed when it was about to be committed.
-    std::fs::copy(&copy, &to).unwrap();
+    let states = std::cell::RefCell::new(None);
+    let prepare = |stage: &mut Stage| {
+        let (to, found) = two_restores(stage);
+        *states.borrow_mut() = Some(found);
+        to
+    };
+    let (mut stage, to) = killed(prepare, undo_once);
+    let [before, first, second] = states.into_inner().unwrap();
     assert_eq!(content(&to), second);
     for wanted in [&first, &before] {
         undo(&mut stage, &to, |_| {});
         assert_eq!(content(&to), *wanted);
     }
-    // Its twin did count, so that the restore is not undone twice.
     let error = try_undo(&mut stage, &to).unwrap_err();
     let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
     assert!(is_that, "{error}");
 }
 
+/// What counts is known, whatever the rows look like later.
 #[test]
-fn an_undo_that_keeps_no_snapshot_does_not_stand_in_the_way_of_the_next() {
+fn a_restore_that_was_undone_is_not_undone_again() {
+    let mut stage = Stage::new();
+    let (to, [before, first, second]) = two_restores(&mut stage);
+    for wanted in [&first, &before] {
+        undo(&mut stage, &to, |_| {});
+        assert_eq!(content(&to), *wanted);
+    }
+    // The application makes the very rows itself.
+    stage.make("to.db", "INSERT INTO t VALUES(1, 'x'), (2, 'y')");
+    assert_eq!(content(&to), second);
+    let error = try_undo(&mut stage, &to).unwrap_err();
+    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
+    assert!(is_that, "{error}");
+    assert_eq!(content(&to), second);
+}
+
+/// Nothing is left of the last restore, for another reason: it is not taken for the one before it.
+#[test]
+fn a_restore_of_which_nothing_is_left_is_told_and_no_other_is_undone() {
+    let mut stage = Stage::new();
+    let (to, [_, first, _]) = two_restores(&mut stage);
+    stage.make("to.db", "DELETE FROM t WHERE id = 2");
+    let nothing = undo(&mut stage, &to, |_| {});
+    assert!(nothing.is_empty() && nothing.safety_snapshot.is_none());
+    assert_eq!(content(&to), first);
+}
+
+#[test]
+fn after_an_undo_that_kept_no_snapshot_an_earlier_restore_is_undone_by_name() {
     let mut stage = Stage::new();
     let (to, [before, first, _]) = two_restores(&mut stage);
     let undone = undo(&mut stage, &to, |options| options.no_safety_snapshot = true);
     assert!(undone.after_snapshot.is_none());
     assert_eq!(content(&to), first);
-    undo(&mut stage, &to, |_| {});
+    // It has left no trace: the last restore counts still, and nothing is left of it.
+    assert!(undo(&mut stage, &to, |_| {}).is_empty());
+    assert_eq!(content(&to), first);
+    let restores = list::run(&stage.store).unwrap();
+    let mut after = restores
+        .snapshots
+        .iter()
+        .filter(|s| s.tags.iter().any(|t| t == "after-restore"));
+    // The newest is first.
+    let earlier = after.nth(1).unwrap().id.clone();
+    undo(&mut stage, &to, |options| options.restore = Some(earlier));
     assert_eq!(content(&to), before);
 }
 

@@ -166,6 +166,7 @@ fn a_row_of_given_values_has_all_that_it_needs() {
     let answers = [
         "v",
         "",
+        "v",
         "NULL",
         "Ada",
         "name=Eva",
@@ -181,7 +182,7 @@ fn a_row_of_given_values_has_all_that_it_needs() {
     ];
     assert_eq!(choice, Some(Choice::Create(row)));
     for said in [
-        "needs a value",
+        "name (Enter: back)",
         "cannot be NULL",
         "name has its value",
         "id has its value",

@@ -6,7 +6,7 @@ use crate::model::value::Value;
 
 /// What a person must know.
 pub(super) const HOW: &str =
-    "  Values are written as 12, 1.5, any text, 'a text', x'00ff' or NULL.\n";
+    "  Values are written as 12, 1.5, any text, 'a text' ('' if it is empty), x'00ff' or NULL.\n";
 
 /// The value of a line; `None` for an empty one.
 ///

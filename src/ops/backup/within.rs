@@ -15,7 +15,7 @@ use crate::model::id::SnapshotId;
 use crate::model::schema::{Schema, Table};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
-use crate::ops::select::AFTER_TAG;
+use crate::ops::select::{AFTER_TAG, UNCOMMITTED_TAG};
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Moment, Uncommitted};
 use crate::store::{StoreError, StoreWriter};
@@ -72,6 +72,28 @@ pub fn take_within(
             done => return done,
         }
     }
+}
+
+/// Says of a snapshot that its transaction counts: it is put in the place of the one that does not say so.
+/// Where that does not come about, nobody can know from the store whether the transaction came to count.
+///
+/// Errors: `Store`; then both may stand, or the first.
+pub fn confirm(store: &Store, world: &World, taken: &Taken) -> Result<Taken, Error> {
+    let time_ms = world.env.unix_ms();
+    let writer = store.writer(time_ms)?;
+    let manifest = Manifest {
+        id: writer.snapshot().clone(),
+        time: crate::store::rfc3339(time_ms),
+        tags: vec![AFTER_TAG.to_owned()],
+        ..taken.manifest.clone()
+    };
+    let (writer, ids) = go_on(writer, ids_with(store, &manifest.id).map_err(Error::from))?;
+    writer.commit(&manifest)?;
+    withdraw(store, taken)?;
+    Ok(Taken {
+        summary: summary(&manifest, &ids),
+        manifest,
+    })
 }
 
 /// Takes a snapshot back whose transaction did not come to count. Its packs are garbage then.
@@ -159,7 +181,7 @@ impl After<'_> {
         };
         Label {
             name: lineage.name,
-            tags: vec![AFTER_TAG.to_owned()],
+            tags: vec![AFTER_TAG.to_owned(), UNCOMMITTED_TAG.to_owned()],
             time_ms,
             host: self.before.host.clone(),
             source: Source {

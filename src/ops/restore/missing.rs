@@ -113,6 +113,11 @@ pub trait Decider {
         missing: &Missing,
         candidates: &mut dyn Candidates,
     ) -> Result<Option<Choice>, Error>;
+
+    /// Hears why the last decision cannot be carried out. True: it decides anew; false: that is an error.
+    fn refused(&mut self, _reason: &str) -> bool {
+        false
+    }
 }
 
 /// Decides nothing.

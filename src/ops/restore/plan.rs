@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::model::counted::{agree, counted};
 use crate::model::schema::SchemaObject;
 use crate::progress::{Finding, Progress, Unit};
-use crate::target::{Record, Trial, Worksheet};
+use crate::target::{Record, TargetError, Trial, Worksheet};
 
 /// What a restore will do.
 pub(super) struct Plan<'w> {
@@ -313,11 +313,21 @@ impl<'p> Planner<'p> {
     fn ask(&mut self, missing: &[Missing], decider: &mut dyn Decider) -> Result<bool, Error> {
         let mut answered = false;
         for one in missing {
+            answered |= self.ask_about(one, decider)?;
+            if self.answers.aborted {
+                return Ok(false);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// Asks about one missing value, again if the answer cannot be carried out.
+    fn ask_about(&mut self, one: &Missing, decider: &mut dyn Decider) -> Result<bool, Error> {
+        loop {
             let mut rows = candidates::of(self.basis, one);
             let Some(choice) = decider.decide(one, &mut rows)? else {
-                continue;
+                return Ok(false);
             };
-            answered = true;
             let decision = Decision {
                 table: one.table.clone(),
                 columns: one.columns.clone(),
@@ -326,12 +336,16 @@ impl<'p> Planner<'p> {
                 choice,
             };
             let (basis, shapes, links) = (self.basis, self.shapes, self.links);
-            self.answers.add(basis, shapes, links, decision)?;
-            if self.answers.aborted {
-                return Ok(false);
+            match self.answers.add(basis, shapes, links, decision) {
+                Ok(()) => {
+                    self.answers.use_last();
+                    return Ok(true);
+                }
+                Err(Error::Target(TargetError::BadDecision { reason, .. }))
+                    if decider.refused(&reason) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(answered)
     }
 
     /// Contradictions that are those of whole tables.

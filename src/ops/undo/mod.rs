@@ -96,6 +96,10 @@ pub struct UndoOutcome {
     pub after: SnapshotSummary,
     /// The database.
     pub target: PathBuf,
+    /// The snapshot by which the restore was named.
+    pub named: Option<String>,
+    /// True if an undo is undone: the restore that it took back is done again.
+    pub redoes: bool,
     /// True if nothing was written.
     pub dry_run: bool,
     /// Tables that the restore changed.
@@ -191,9 +195,14 @@ pub fn run(
         };
         let reader = store.reader()?;
         let ids = store.snapshot_names()?.ids;
+        let redoes = select::redoes(store, &after)?;
         let keep = (!options.dry_run).then_some((&mut *store, world));
-        let outcome = one(&reader, &ids, keep, (&after, &before), options, progress)?;
-        if options.restore.is_some() || !outcome.is_empty() {
+        let outcome = UndoOutcome {
+            redoes,
+            ..one(&reader, &ids, keep, (&after, &before), options, progress)?
+        };
+        let may_pass = options.restore.is_none() && select::is_uncommitted(&after);
+        if !may_pass || !outcome.is_empty() {
             break outcome;
         }
         let text = "nothing is left of this restore: it is passed over";
@@ -253,6 +262,8 @@ fn one(
         before: summary(before, ids),
         after: summary(after, ids),
         target: options.target.clone(),
+        named: options.restore.clone(),
+        redoes: false,
         dry_run: options.dry_run,
         tables: Vec::new(),
         dropped: Vec::new(),

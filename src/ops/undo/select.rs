@@ -7,7 +7,7 @@ use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
-use crate::ops::select::{self, SourceChoice, newest_first};
+use crate::ops::select::{self, SourceChoice, UNCOMMITTED_TAG, newest_first};
 use crate::progress::Progress;
 use crate::source::recorded_path;
 
@@ -31,7 +31,7 @@ pub(super) fn restore(
     progress: &mut dyn Progress,
 ) -> Result<(Manifest, Manifest), Error> {
     let after = match &options.restore {
-        Some(word) => select::one(store, word, &SourceChoice::Any)?,
+        Some(word) => named(store, word)?,
         None => last(store, options, chain, progress)?,
     };
     let Some(mark) = &after.restore else {
@@ -49,6 +49,40 @@ pub(super) fn restore(
     Ok((after, before))
 }
 
+/// The snapshot of what a restore made, which is named by it or by the one before.
+fn named(store: &Store, word: &str) -> Result<Manifest, Error> {
+    let named = select::one(store, word, &SourceChoice::Any)?;
+    if named.restore.is_some() {
+        return Ok(named);
+    }
+    let mut after = None;
+    newest_first(
+        store,
+        |manifest| {
+            let of_it = manifest.restore.as_ref().filter(|m| m.before == named.id);
+            if of_it.is_some() {
+                after = Some(manifest);
+            }
+            Ok(after.is_none())
+        },
+        |_, error| Err(error.into()),
+    )?;
+    Ok(after.unwrap_or(named))
+}
+
+/// True if to undo this means to do a restore again: it is an undo of one, or of an undo of an undo …
+pub(super) fn redoes(store: &Store, after: &Manifest) -> Result<bool, Error> {
+    let mut redoes = false;
+    let mut next = after.restore.as_ref().and_then(|m| m.undoes.clone());
+    let mut seen = BTreeSet::new();
+    while let Some(id) = next.filter(|id| seen.insert(id.clone())) {
+        redoes = !redoes;
+        let other = store.manifest(&id)?;
+        next = other.and_then(|other| other.restore.and_then(|m| m.undoes));
+    }
+    Ok(redoes)
+}
+
 /// The last restore into the database that is in effect: the newest that no undo in effect takes back.
 /// An undo that was undone itself counts as if it had never been, and so does one that left nothing: its
 /// snapshot is in the store before it counts.
@@ -61,6 +95,7 @@ fn last(
     let path = recorded_path(&options.target);
     let path = path.to_string_lossy();
     let (mut found, mut undone) = (None, BTreeSet::<SnapshotId>::new());
+    let mut known = BTreeSet::<SnapshotId>::new();
     // What undoes a deed is newer than it: what is known of a deed is known when its turn comes.
     newest_first(
         store,
@@ -69,7 +104,11 @@ fn last(
             let Some(mark) = manifest.restore.as_ref().filter(|_| is_of_database) else {
                 return Ok(true);
             };
-            if undone.contains(&manifest.id) || chain.passed.contains(&manifest.id) {
+            // Of one deed, the snapshot that says that it counts is the newer one.
+            if !known.insert(mark.before.clone())
+                || undone.contains(&manifest.id)
+                || chain.passed.contains(&manifest.id)
+            {
                 return Ok(true);
             }
             let Some(other) = &mark.undoes else {
@@ -78,6 +117,7 @@ fn last(
             };
             let is_in_effect = match chain.undos.get(&manifest.id) {
                 Some(known) => *known,
+                None if !is_uncommitted(&manifest) => true,
                 None => is_in_effect(store, &manifest, &mark.before, options, progress)?,
             };
             chain.undos.insert(manifest.id.clone(), is_in_effect);
@@ -95,6 +135,11 @@ fn last(
         }
         .into()
     })
+}
+
+/// True if it is not known whether what a snapshot holds came to count.
+pub(super) fn is_uncommitted(after: &Manifest) -> bool {
+    after.tags.iter().any(|tag| tag == UNCOMMITTED_TAG)
 }
 
 /// True if something is left of an undo, or that cannot be known.

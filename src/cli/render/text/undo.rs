@@ -17,11 +17,16 @@ pub fn undo(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
     let target = escape::path(&outcome.target);
     let _ = writeln!(
         out,
-        "{} the restore into {target} of {} (snapshots {} to {})",
+        "{} the {} into {target} of {} (snapshots {} to {})",
         if outcome.dry_run || outcome.is_stopped() {
             "Plan: undo"
         } else {
             "Undoing"
+        },
+        if outcome.redoes {
+            "undo of a restore"
+        } else {
+            "restore"
         },
         figures::local_time(&outcome.after.time, &look.zone),
         escape::shown(&outcome.before.short_id),
@@ -89,7 +94,8 @@ fn row(changed: &Changed) -> String {
         escape::shown(&changed.reason)
     );
     for (what, values) in [("as restored", &changed.restored), ("now", &changed.now)] {
-        if !values.is_empty() {
+        // What is as it was restored stays for what refers to it.
+        if !values.is_empty() && changed.restored != changed.now {
             let values = values.join(", ");
             let _ = writeln!(out, "  {what}: {}", escape::shown(&values));
         }
@@ -99,13 +105,10 @@ fn row(changed: &Changed) -> String {
 
 fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
     if outcome.is_stopped() {
-        let again: [&OsStr; 5] = [
-            "undo".as_ref(),
-            "--to".as_ref(),
-            outcome.target.as_os_str(),
-            "--on-conflict".as_ref(),
-            "skip".as_ref(),
-        ];
+        let mut again: Vec<&OsStr> = vec!["undo".as_ref()];
+        again.extend(outcome.named.as_ref().map(AsRef::<OsStr>::as_ref));
+        again.extend(["--to".as_ref(), outcome.target.as_os_str()]);
+        again.extend(["--on-conflict", "skip"].map(AsRef::<OsStr>::as_ref));
         return format!(
             "Nothing was written: rows were changed since the restore, and they are never overwritten.\n\
              To undo the rest: {}\n",
@@ -113,7 +116,10 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
         );
     }
     if outcome.is_empty() {
-        return "Nothing to do: everything is as before the restore.\n".to_owned();
+        return format!(
+            "Nothing to do: everything is as before the restore.\n{}",
+            earlier(outcome, store, look)
+        );
     }
     if outcome.is_idle() {
         return nothing(outcome, store, look);
@@ -141,7 +147,11 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
         ];
         let _ = writeln!(
             out,
-            "To do the restore again: {}",
+            "To {}: {}",
+            match outcome.redoes {
+                true => "take the restore back again",
+                false => "do the restore again",
+            },
             look.command(store, &words)
         );
     }
@@ -150,17 +160,23 @@ fn last(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
 
 /// What is left of the restore cannot be undone.
 fn nothing(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
-    let earlier: [&OsStr; 4] = [
+    format!(
+        "Nothing was written: what is left of the restore stays as it is.\n{}{}",
+        staying(outcome),
+        earlier(outcome, store, look)
+    )
+}
+
+fn earlier(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
+    let words: [&OsStr; 4] = [
         "undo".as_ref(),
         "--to".as_ref(),
         outcome.target.as_os_str(),
         "SNAP".as_ref(),
     ];
     format!(
-        "Nothing was written: what is left of the restore stays as it is.\n\
-         {}An earlier restore is undone by the snapshot that it left: {}\n",
-        staying(outcome),
-        look.command(store, &earlier)
+        "An earlier restore is undone by the snapshot that it left: {}\n",
+        look.command(store, &words)
     )
 }
 

@@ -119,6 +119,13 @@ impl<'w> Answers<'w> {
         Ok(())
     }
 
+    /// The decision that was added last is about what is missing.
+    pub(in crate::ops::restore) fn use_last(&mut self) {
+        if let Some(used) = self.used.last_mut() {
+            *used = true;
+        }
+    }
+
     /// What is decided about a value of a link.
     pub(in crate::ops::restore) fn of(
         &mut self,

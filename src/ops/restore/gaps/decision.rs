@@ -2,9 +2,9 @@
 //! anything is planned.
 
 use super::answers::{named, parent_table};
-use super::suspects::required;
+use super::suspects::{nulls, required};
 use crate::error::Error;
-use crate::model::schema::ColumnKind;
+use crate::model::schema::{ColumnKind, Table};
 use crate::model::value::Value;
 use crate::ops::restore::basis::Basis;
 use crate::ops::restore::missing::{Choice, Decision};
@@ -68,6 +68,9 @@ pub(in crate::ops::restore) fn links_of(
                 if let Some(reason) = why_not(basis, shapes, link, &decision.values, row)? {
                     return Err(refused(decision, reason));
                 }
+            }
+            Choice::Null if nulls(&shapes[link.child], link).is_empty() => {
+                return Err(refused(decision, "it may not be NULL".to_owned()));
             }
             Choice::Create(_) | Choice::Skip | Choice::Null | Choice::Abort => {}
         }
@@ -149,6 +152,9 @@ fn why_not(
             "{name}.{column} is an integer: it cannot be {value}"
         )));
     }
+    if let Some(reason) = taken(basis, parent, link, values, row)? {
+        return Ok(Some(reason));
+    }
     let mut needed = required(parent, &known);
     let referring = references(basis, parent);
     let is_given = |at: &usize| known.contains(at) && !empty.contains(at);
@@ -165,6 +171,47 @@ fn why_not(
         return Ok(Some(format!("a row of {name} needs a value for {needed}")));
     }
     leads_nowhere(basis, shapes, &referring, row)
+}
+
+/// The UNIQUE key of a row of given values that another row has.
+fn taken(
+    basis: &Basis<'_>,
+    parent: &Table,
+    link: &Link,
+    values: &[Value],
+    row: &[(String, Value)],
+) -> Result<Option<String>, Error> {
+    let value_of = |at: usize| {
+        let mut keyed = link.parent_columns.iter().zip(values);
+        let of_key = keyed.find(|((column, _), _)| *column == at);
+        let mut given = row.iter();
+        let is_it = |(name, _): &&(String, Value)| parent.column_at(name) == Some(at);
+        let value = of_key
+            .map(|(_, v)| v.clone())
+            .or_else(|| given.find(is_it).map(|(_, v)| v.clone()));
+        value.filter(|value| *value != Value::Null)
+    };
+    let is_known = basis.view.schema.table(&parent.name).is_some();
+    let unique = parent.unique_keys.iter().map(|key| &key.columns);
+    let keys = unique.chain([&parent.primary_key]);
+    for key in keys.filter(|key| is_known && !key.is_empty()) {
+        let columns = key.iter().map(|part| part.column as usize);
+        let Some(wanted) = columns.clone().map(value_of).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let parts = key.iter().map(|part| part.collation.clone());
+        let places: Vec<_> = columns.clone().zip(parts).collect();
+        if Targets::new(basis.live, parent, &places)?.has(&wanted)? {
+            let names: Vec<&str> = columns.map(|at| parent.columns[at].name.as_str()).collect();
+            return Ok(Some(format!(
+                "another row of {} has {} {}",
+                parent.name,
+                names.join(", "),
+                named(&wanted)
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The reference of a row of given values that leads nowhere.

@@ -3,13 +3,13 @@
 
 use super::answers::parent_table;
 use crate::error::Error;
-use crate::model::schema::{ColumnKind, Table};
+use crate::model::schema::{ColumnKind, KeyColumn, Table};
 use crate::model::value::{Value, ValueRef};
 use crate::ops::restore::basis::Basis;
 use crate::ops::restore::identity::keys::Fate;
 use crate::ops::restore::missing::Missing;
 use crate::ops::restore::scope::closure;
-use crate::ops::restore::scope::links::{Links, Parent};
+use crate::ops::restore::scope::links::{Link, Links, Parent};
 use crate::ops::restore::scope::shape::TableShape;
 use crate::progress::Progress;
 use crate::target::{KeyMap, TargetError, Worksheet};
@@ -55,16 +55,10 @@ impl<'w> Suspects<'w> {
     ) -> Result<Self, TargetError> {
         let link = &links.all[link_at];
         let parent = parent_table(basis, shapes, link);
-        let child = &shapes[link.child];
-        let may_be_null = |at: &usize| {
-            let column = child.map.columns[*at].column;
-            let in_key = |key: &crate::model::schema::KeyColumn| key.column as usize == column;
-            !child.live.columns[column].not_null && !child.live.primary_key.iter().any(in_key)
-        };
         let map = || sheet.key_map(parent, &link.parent_columns);
         Ok(Self {
             link: link_at,
-            nulls: link.columns.iter().copied().filter(may_be_null).collect(),
+            nulls: nulls(&shapes[link.child], link),
             keys: map()?,
             in_snapshot: map()?,
             unlisted: map()?,
@@ -225,6 +219,16 @@ fn is_short(value: ValueRef<'_>) -> bool {
         ValueRef::Spilled(_) => false,
         _ => true,
     }
+}
+
+/// The columns of a reference that may be NULL.
+pub(in crate::ops::restore) fn nulls(child: &TableShape, link: &Link) -> Vec<usize> {
+    let may_be_null = |at: &usize| {
+        let column = child.map.columns[*at].column;
+        let in_key = |key: &KeyColumn| key.column as usize == column;
+        !child.live.columns[column].not_null && !child.live.primary_key.iter().any(in_key)
+    };
+    link.columns.iter().copied().filter(may_be_null).collect()
 }
 
 /// Columns that a new row of a table must be given, beside the known ones.
