@@ -237,10 +237,22 @@ impl ColumnMap {
     }
 }
 
-/// True if a UNIQUE index over an expression, or over a part of the rows, may be in the way of a write:
-/// no key says so.
+/// True if SQLite computes one of the columns of a key.
+pub(super) fn is_computed(table: &Table, key: &[KeyColumn]) -> bool {
+    key.iter().any(|part| {
+        let column = table.columns.get(part.column as usize);
+        column.is_some_and(|column| column.kind != ColumnKind::Ordinary)
+    })
+}
+
+/// True if a UNIQUE index over an expression, over a part of the rows or over computed columns may be in the
+/// way of a write: no key of a record says so.
 pub fn has_other_unique(schema: &Schema, live: &Table) -> bool {
     let is_key = |name: &str| live.unique_keys.iter().any(|key| key.index == name);
+    let mut keys = live.unique_keys.iter();
+    if keys.any(|key| is_computed(live, &key.columns)) {
+        return true;
+    }
     let mut indexes = schema.objects_of(ObjectKind::Index);
     indexes.any(|index| {
         let text = index

@@ -1,11 +1,11 @@
-//! UNIQUE indexes over expressions, or over a part of the rows: no key says what they hold, so SQLite
-//! itself is asked, by the terms of their text.
+//! UNIQUE indexes over expressions, over a part of the rows, or over computed columns: no key of a record
+//! says what they hold, so SQLite itself is asked, by the terms of their text.
 
-use super::columns::Identity;
+use super::columns::{Identity, collation_name, is_computed};
 use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::lookup::RowId;
-use crate::model::schema::{ObjectKind, Schema, Table};
+use crate::model::schema::{KeyColumn, ObjectKind, Schema, SchemaObject, Table};
 use crate::model::value::Value;
 use crate::sqlite::quote::ident;
 use crate::sqlite::{Connection, SqliteError};
@@ -28,14 +28,49 @@ pub fn other_unique(schema: &Schema, live: &Table) -> Vec<OtherUnique> {
         .objects_of(ObjectKind::Index)
         .filter(|index| index.table.eq_ignore_ascii_case(&live.name) && !is_key(&index.name));
     let parsed = of_table.filter_map(|index| {
-        let (terms, condition) = parts(index.sql.as_deref()?)?;
-        Some(OtherUnique {
+        let (is_unique, terms, condition) = parts(index.sql.as_deref()?)?;
+        is_unique.then(|| OtherUnique {
             name: index.name.clone(),
             terms,
             condition,
         })
     });
-    parsed.collect()
+    let keys = live.unique_keys.iter();
+    let computed = keys.filter(|key| is_computed(live, &key.columns));
+    let computed = computed.filter_map(|key| {
+        let term = |part: &KeyColumn| {
+            let column = ident(&live.columns[part.column as usize].name).ok()?;
+            let collation = ident(collation_name(&part.collation)).ok()?;
+            Some(format!("{column} COLLATE {collation}"))
+        };
+        Some(OtherUnique {
+            name: key.index.clone(),
+            terms: key.columns.iter().map(term).collect::<Option<_>>()?,
+            condition: None,
+        })
+    });
+    parsed.chain(computed).collect()
+}
+
+/// The indexes of a table that compute something, which may fail, and which the stored table does not have
+/// with the same text.
+pub(super) fn computing(schema: &Schema, stored: &Schema, live: &Table) -> Vec<String> {
+    let of_table = schema
+        .objects_of(ObjectKind::Index)
+        .filter(|index| index.table.eq_ignore_ascii_case(&live.name));
+    let computes = |index: &&SchemaObject| {
+        let mut known = stored.objects_of(ObjectKind::Index);
+        let is_known = known.any(|other| other.sql == index.sql);
+        let parts = index.sql.as_deref().and_then(parts);
+        !is_known
+            && parts.is_some_and(|(_, terms, condition)| {
+                condition.is_some() || terms.iter().any(|term| live.column_at(term).is_none())
+            })
+    };
+    of_table
+        .filter(computes)
+        .map(|index| index.name.clone())
+        .collect()
 }
 
 impl OtherUnique {
@@ -115,14 +150,15 @@ impl OtherUnique {
     }
 }
 
-/// The terms and the condition of `CREATE UNIQUE INDEX …`; `None` if it is not one.
-fn parts(sql: &str) -> Option<(Vec<String>, Option<String>)> {
+/// Whether an index is UNIQUE, its terms and its condition, by its text; `None` if that is no such text.
+fn parts(sql: &str) -> Option<(bool, Vec<String>, Option<String>)> {
     let tokens = tokens(sql)?;
     let word = |at: usize, wanted: &str| {
         let token = tokens.get(at).map(|(start, end)| &sql[*start..*end]);
         token.is_some_and(|token| token.eq_ignore_ascii_case(wanted))
     };
-    if !word(0, "CREATE") || !word(1, "UNIQUE") {
+    let is_unique = word(1, "UNIQUE");
+    if !word(0, "CREATE") || !word(1 + usize::from(is_unique), "INDEX") {
         return None;
     }
     let is = |at: usize, wanted: &str| sql[tokens[at].0..tokens[at].1] == *wanted;
@@ -161,7 +197,7 @@ fn parts(sql: &str) -> Option<(Vec<String>, Option<String>)> {
         true => Some(sql[tokens.get(close + 2)?.0..tokens.last()?.1].to_owned()),
         false => None,
     };
-    Some((terms?, condition))
+    Some((is_unique, terms?, condition))
 }
 
 /// Where the tokens of an SQL text begin and end, comments left out; `None` if a quote is open.
@@ -219,7 +255,10 @@ mod tests {
 
     #[test]
     fn the_text_of_an_index_is_taken_apart() {
-        let parts = |sql: &str| parts(sql).map(|(terms, condition)| (terms.join(" | "), condition));
+        let parts = |sql: &str| {
+            let (is_unique, terms, condition) = parts(sql)?;
+            is_unique.then(|| (terms.join(" | "), condition))
+        };
         let some = |terms: &str, condition: Option<&str>| {
             Some((terms.to_owned(), condition.map(str::to_owned)))
         };

@@ -8,7 +8,7 @@ use super::error::TargetError;
 use super::live::LiveDatabase;
 use super::live_writer::{LiveWriter, mentions_check};
 use super::lookup::{RowId, identity_places};
-use super::other_unique::{OtherUnique, other_unique};
+use super::other_unique::{OtherUnique, computing, other_unique};
 use super::writer::SpilledContent;
 use crate::model::schema::{ObjectKind, Schema, Table};
 use crate::model::text::TextEncoding;
@@ -40,7 +40,7 @@ impl Trial {
         })
     }
 
-    /// Tries records in a copy of a live table, empty, with its UNIQUE indexes. `None` if the stored
+    /// Tries records in a copy of a live table, empty, with its indexes that may refuse one. `None` if the stored
     /// table has the same text and keys, and no CHECK or one that may be broken: what is stored
     /// fits it, then; in UTF-8, that is, which holds any bytes as a text. Only one may be in use.
     pub fn of<'t>(
@@ -65,7 +65,9 @@ impl Trial {
                     .all(|key| other.unique_keys.iter().any(|o| o.columns == key.columns))
         });
         let others = other_unique(live, table);
+        let computing = computing(live, stored, table);
         let same = text(live) == text(stored) && same_keys && others.is_empty();
+        let same = same && computing.is_empty();
         if same && self.encoding.is_utf8() && (ignore_checks || !mentions_check(live, &table.name))
         {
             return Ok(None);
@@ -85,8 +87,9 @@ impl Trial {
         let is_key = |name: &str| table.unique_keys.iter().any(|key| key.index == name);
         let is_other = |name: &str| others.iter().any(|other| other.name == name);
         for index in live.objects_of(ObjectKind::Index) {
-            let is_unique = is_key(&index.name) || is_other(&index.name);
-            if let (true, Some(sql)) = (is_unique, &index.sql) {
+            let refuses =
+                is_key(&index.name) || is_other(&index.name) || computing.contains(&index.name);
+            if let (true, Some(sql)) = (refuses, &index.sql) {
                 let _ = self.db.create(sql);
             }
         }

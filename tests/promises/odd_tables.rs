@@ -337,3 +337,98 @@ fn copies_of_rows_with_long_values_are_counted() {
     assert_eq!((told.inserted, told.same), (2, 2));
     assert_eq!(number(&stage.path("a.db"), "SELECT count(*) FROM t"), 5);
 }
+
+/// A UNIQUE key over a computed column is asked while the plan is made.
+#[test]
+fn a_unique_key_over_a_computed_column_is_known_to_the_plan() {
+    for made in [
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, g AS (lower(a)) UNIQUE)",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, g AS (lower(a)) STORED, UNIQUE(g))",
+    ] {
+        let made = format!("{made}; INSERT INTO t(id, a) VALUES(2, 'B'), (3, 'c')");
+        let (stage, done) = restored(
+            &made,
+            "DELETE FROM t; INSERT INTO t(id, a) VALUES(1, 'b')",
+            |options| options.on_conflict = OnConflict::Skip,
+        );
+        let told = table(&done, "t");
+        assert_eq!((told.inserted, told.conflicts), (1, 1), "{made}");
+        assert!(
+            done.conflicts[0].rows[0].contains(&"id 1".to_owned()),
+            "{done:?}"
+        );
+        assert_eq!(all(&stage, "t").len(), 2);
+    }
+}
+
+/// What an index cannot compute of a record is known to the plan.
+#[test]
+fn a_record_that_an_index_fails_on_is_a_conflict_of_its_own() {
+    let (stage, done) = restored(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES(1, '{}'), (2, 'nojson'), (3, '[]')",
+        "DELETE FROM t; CREATE INDEX x ON t(json_extract(a, '$.a'))",
+        |options| options.on_conflict = OnConflict::Skip,
+    );
+    let told = table(&done, "t");
+    assert_eq!((told.inserted, told.conflicts), (2, 1));
+    assert!(done.conflicts[0].reason.contains("JSON"), "{done:?}");
+    assert_eq!(all(&stage, "t").len(), 2);
+}
+
+/// A UNIQUE index that cannot be made with its table is missed: that is said.
+#[test]
+fn what_is_not_made_since_its_name_is_taken_is_told() {
+    let (_, done) = restored(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX ix ON t(a); CREATE TABLE keep(x)",
+        "DROP TABLE t; CREATE INDEX ix ON keep(x)",
+        |_| {},
+    );
+    let warnings = done
+        .findings
+        .iter()
+        .filter(|f| f.severity == larder::progress::Severity::Warning);
+    let told: Vec<&str> = warnings.map(|f| f.text.as_str()).collect();
+    assert_eq!(
+        told,
+        ["index ix is not made: the database has something else of that name"]
+    );
+}
+
+/// Those that will lose their parents are told before they do.
+#[test]
+fn a_forced_replacement_tells_beforehand_what_it_takes() {
+    let mut stage = Stage::new();
+    let path = stage.make(
+        "a.db",
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE k(id INTEGER PRIMARY KEY, p REFERENCES p(id));
+        INSERT INTO p VALUES(1)",
+    );
+    let snapshot = stage.back_up(&path);
+    stage.make(
+        "a.db",
+        "INSERT INTO p VALUES(2); INSERT INTO k VALUES(1, 2)",
+    );
+    let told = |outcome: &RestoreOutcome| {
+        let mut findings = outcome.findings.iter();
+        findings.any(|f| f.subject == "k" && f.text.contains("forced"))
+    };
+    for dry_run in [true, false] {
+        let options = RestoreOptions {
+            target: path.clone(),
+            mode: Mode::Replace,
+            scope: of_table("p"),
+            force: true,
+            dry_run,
+            ..RestoreOptions::default()
+        };
+        let done = restore::run(
+            &mut stage.store,
+            &stage.world,
+            &snapshot,
+            &options,
+            &mut NoDecider,
+            &mut NoProgress,
+        );
+        assert!(told(&done.unwrap()));
+    }
+}

@@ -125,7 +125,7 @@ fn replace_makes_tables_equal_to_the_snapshot_and_can_be_taken_back() {
 
 /// An empty database has nothing that could be lost, so nothing is saved first.
 #[test]
-fn an_empty_database_is_not_saved_first() {
+fn an_empty_database_is_saved_first_too() {
     let mut stage = Stage::new();
     let from = stage.make(
         "from.db",
@@ -133,9 +133,15 @@ fn an_empty_database_is_not_saved_first() {
     );
     let to = stage.make("to.db", "PRAGMA user_version = 3");
     let snapshot = stage.back_up(&from);
-    let done = stage.restore(&snapshot, &to, Mode::Replace);
-    assert!(done.safety_snapshot.is_none());
-    assert_eq!(content(&to), content(&from));
+    let nothing = stage.path("nothing.db");
+    std::fs::write(&nothing, "").unwrap();
+    for to in [to, nothing] {
+        let done = stage.restore(&snapshot, &to, Mode::Replace);
+        assert!(done.safety_snapshot.is_some());
+        assert_eq!(content(&to), content(&from));
+        super::undo::undo(&mut stage, &to, |_| {});
+        assert!(content(&to).is_empty());
+    }
 }
 
 #[test]

@@ -30,8 +30,8 @@ use crate::ops::undo::UndoOptions;
   larder undo --to app.db 20261123T204411Z-0b1d
 
 Without SNAP the last restore into the database is undone that is in effect; SNAP names another one by
-the snapshot that it left (tag after-restore), an undo too: that does the restore again. A restore of
-which nothing is left is passed over; one with --no-safety-snapshot is not known of.
+the snapshot that it left (tag after-restore), an undo too: that does the restore again. One that
+was killed before it was committed is passed over; one with --no-safety-snapshot is not known of.
 An undo that stops on changed rows writes nothing and exits with 5.")]
 pub struct UndoArgs {
     /// The snapshot that the restore left, tagged after-restore [default: that of the last restore]

@@ -19,7 +19,6 @@ use super::records::Records;
 use super::report::{Made, RestoreOutcome, TableReport};
 use super::scope;
 use super::scope::links::Links;
-use super::table_plan::TablePlan;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::model::schema::{ObjectKind, Schema};
@@ -160,8 +159,8 @@ impl Job<'_> {
             return Ok(true);
         }
         let mut before = None;
-        if plan.tables.iter().any(TablePlan::is_touched) && !options.no_safety_snapshot {
-            before = self.save(store, &basis, progress)?;
+        if plan.writes() && !options.no_safety_snapshot {
+            before = Some(self.save(store, progress)?);
         }
         let keeper = Keeper {
             store,
@@ -202,20 +201,12 @@ impl Job<'_> {
         }
     }
 
-    /// Takes a snapshot of the target; `None` if it has nothing that could be lost.
-    fn save(
-        &mut self,
-        store: &mut Store,
-        basis: &Basis<'_>,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<Before>, Error> {
-        if basis.view.schema.objects.is_empty() {
-            return Ok(None);
-        }
+    /// Takes a snapshot of the target.
+    fn save(&mut self, store: &mut Store, progress: &mut dyn Progress) -> Result<Before, Error> {
         let (target, busy) = (&self.options.target, self.options.busy_timeout);
         let before = safety::save(store, self.world, target, busy, progress)?;
         self.outcome.safety_snapshot = Some(before.summary.clone());
-        Ok(Some(before))
+        Ok(before)
     }
 
     /// Fills the outcome from the plan, and from the conflicts that showed later.

@@ -55,6 +55,14 @@ pub(super) struct Plan<'w> {
     pub findings: Vec<Finding>,
 }
 
+impl Plan<'_> {
+    /// True if anything is written.
+    pub(super) fn writes(&self) -> bool {
+        let rows = self.tables.iter().any(TablePlan::is_touched);
+        rows || !self.made.is_empty() || !self.given.is_empty()
+    }
+}
+
 /// Makes the plan. Errors: `Store`, `Target`, `Select`, `Cancelled`.
 pub(super) fn make<'p>(
     basis: &'p Basis<'p>,
@@ -377,19 +385,41 @@ impl<'p> Planner<'p> {
         conflicts
     }
 
+    /// Rows that would lose their parents: conflicts, or where that is forced, what a dry run says of them (the
+    /// check before the commit says it else).
+    fn orphans(
+        &mut self,
+        conflicts: &mut Conflicts,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Finding>, Error> {
+        let (basis, shapes) = (self.basis, self.shapes);
+        let options = basis.options;
+        if options.force && !options.dry_run {
+            return Ok(Vec::new());
+        }
+        let mut found = Conflicts::default();
+        let (tables, chosen) = (&self.tables, &mut self.chosen);
+        let into = match options.force {
+            true => &mut found,
+            false => conflicts,
+        };
+        orphans::find(basis, shapes, tables, chosen, self.sheet, into, progress)?;
+        let forced = found.counts.iter().map(|(table, count)| {
+            let rows = counted(*count, "row");
+            let text = format!(
+                "{rows} would lose what {} to: forced",
+                agree(*count, "it refers", "they refer")
+            );
+            Finding::warning(table, text)
+        });
+        Ok(forced.collect())
+    }
+
     fn finish(mut self, found: Found, progress: &mut dyn Progress) -> Result<Plan<'p>, Error> {
         let (basis, shapes) = (self.basis, self.shapes);
         let mut conflicts = self.of_tables();
-        orphans::find(
-            basis,
-            shapes,
-            &self.tables,
-            &mut self.chosen,
-            self.sheet,
-            &mut conflicts,
-            progress,
-        )?;
-        let objects = objects::of_made(basis, shapes, &self.tables);
+        let forced = self.orphans(&mut conflicts, progress)?;
+        let (objects, not_made) = objects::of_made(basis, shapes, &self.tables);
         let mut plan = Plan {
             made: objects::made(shapes, &self.tables, &objects),
             objects,
@@ -401,8 +431,9 @@ impl<'p> Planner<'p> {
             used: self.answers.used,
             remapped: Vec::new(),
             followed: 0,
-            findings: Vec::new(),
+            findings: not_made,
         };
+        plan.findings.extend(forced);
         if found.more > 0 {
             let more = counted(found.more, "more missing value");
             let text = format!("{more} {} not listed", agree(found.more, "is", "are"));

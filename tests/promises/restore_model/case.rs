@@ -269,13 +269,20 @@ fn decide(draw: &mut Draw, schema: &Schema, snapshot: &Database, live: &Database
         let choice = match draw.below(5) {
             0 => give(draw, schema, snapshot, live, &gap).or(Some(Choice::Create)),
             1 => Some(Choice::Skip),
-            2 => Some(Choice::Null),
+            2 => may_be_null(schema, &gap).then_some(Choice::Null),
             3 => map(draw, schema, live, &gap).map(Choice::Map),
             _ => None,
         };
         let Some(choice) = choice else { continue };
         w.decisions.push(Decision { of: gap, choice });
     }
+}
+
+/// Silent: that of a reference of several columns those become NULL that may. The model knows all or none.
+fn may_be_null(schema: &Schema, gap: &Gap) -> bool {
+    let table = &schema.tables[gap.table];
+    let mut columns = table.references[gap.reference].columns.iter();
+    columns.all(|&c| !table.columns[c].not_null && !table.primary.contains(&c))
 }
 
 /// A row for a value that the snapshot has no record for, if one can be made that refers to nothing.

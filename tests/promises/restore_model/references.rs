@@ -80,7 +80,12 @@ impl Planner<'_> {
         match self.parent_of(record, reference) {
             Some(parent) => match self.target(parent) {
                 None | Some(Target::Stopped) => Aim::Good,
-                Some(Target::Row(row)) if self.schema.refers(reference, after, row) => Aim::Good,
+                // That row may be overwritten by another record.
+                Some(Target::Row(row))
+                    if self.schema.refers(reference, after, row) && is_there() =>
+                {
+                    Aim::Good
+                }
                 // Silent: a row that lacks the key is none to refer to, whatever other row has it.
                 Some(Target::Doubtful) if is_there() => Aim::Good,
                 Some(Target::LeftOut) => Aim::LeftOut,

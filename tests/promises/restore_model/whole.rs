@@ -59,7 +59,8 @@ pub fn replace(
         outcome.after.rows[t] = snapshot.rows[t].clone();
     }
     while let Some((t, n, row)) = written.pop() {
-        let parent = check(schema, snapshot, wishes, &mut outcome, (t, n), &row);
+        let at = (t, n);
+        let parent = check(schema, (snapshot, live), wishes, &mut outcome, at, &row);
         if let Some((parent, row)) = parent {
             if !is_plain(schema, snapshot, live, wishes, (parent, &row)) {
                 return None;
@@ -119,7 +120,7 @@ fn is_same_place(table: &Table, a: &Row, b: &Row) -> bool {
 /// Looks at a reference of a row that is written; gives the parent that is inserted for it.
 fn check(
     schema: &Schema,
-    snapshot: &Database,
+    (snapshot, live): (&Database, &Database),
     wishes: &Wishes,
     outcome: &mut Outcome,
     (t, n): (usize, usize),
@@ -156,7 +157,13 @@ fn check(
         Some(decision) => decision.choice == Choice::Create,
         None => wishes.others == Some(Others::Create),
     };
-    let parent = parent.filter(|p| creates && is_free(schema, outcome, reference.parent, p));
+    let slots = slots(live);
+    let is_new = |p: &Row| {
+        let t = reference.parent;
+        identify(&schema.tables[t], wishes, t, &p.values, &slots[t]) == Found::New
+    };
+    let parent =
+        parent.filter(|p| creates && is_new(p) && is_free(schema, outcome, reference.parent, p));
     let Some(parent) = parent else {
         let mut known = outcome.missing.keys();
         let known = known.find(|k| schema.same_gap(k, &gap)).cloned();

@@ -65,6 +65,11 @@ pub(in crate::ops::restore) fn links_of(
                 }
             }
             Choice::Create(row) if !row.is_empty() => {
+                let mut targets = Targets::new(basis.live, parent, &link.parent_columns)?;
+                // Where the row is there already, nothing is missing.
+                if targets.has(&decision.values)? {
+                    continue;
+                }
                 if let Some(reason) = why_not(basis, shapes, link, &decision.values, row)? {
                     return Err(refused(decision, reason));
                 }

@@ -2,7 +2,7 @@
 //! created, values stand in, records are left out.
 
 use super::answers::Answer;
-use super::one_step::{One, Reference};
+use super::one_step::One;
 use super::suspects::Suspects;
 use super::{Found, Gaps};
 use crate::error::Error;
@@ -31,16 +31,24 @@ impl<'p> Gaps<'p, '_> {
                 drop: false,
                 altered: false,
             };
-            // A record that is left out for one reference is not asked about the others; with what was
-            // decided about them, it may be a row that is there.
+            // With what was decided to stand for its references, a record may be a row that is there: then
+            // it needs no parents.
+            let mut looks_anew = false;
+            for suspect in suspects.iter_mut() {
+                looks_anew |= gaps.looks_anew(one, suspect)?;
+            }
+            if looks_anew {
+                found.created = true;
+                return Ok(());
+            }
+            // A record that is left out for one reference is not asked about the others.
             for suspect in suspects.iter_mut() {
                 draft.drop |= gaps.is_left_out(one, suspect)?;
             }
-            for suspect in suspects.iter_mut() {
-                found.created |= match draft.drop && !draft.altered {
-                    true => gaps.looks_anew_with(one, suspect)?,
-                    false => gaps.settle_one(one, suspect, &mut draft)?,
-                };
+            if !draft.drop {
+                for suspect in suspects.iter_mut() {
+                    found.created |= gaps.settle_one(one, suspect, &mut draft)?;
+                }
             }
             if draft.altered {
                 gaps.compare(table, &mut draft)?;
@@ -159,8 +167,6 @@ impl<'p> Gaps<'p, '_> {
                 let changes = stand_in(link, suspect, answer);
                 if changes.is_empty() || !fits {
                     suspect.undecided(&key.was, fate)?;
-                } else if self.looks_anew(suspect.link, &key, draft.step.doing, &changes)? {
-                    return Ok(true);
                 } else {
                     draft.set(&changes, is_whole);
                 }
@@ -169,8 +175,9 @@ impl<'p> Gaps<'p, '_> {
         Ok(false)
     }
 
-    /// Has a record that is left out for another reference looked at anew with what stands for this one.
-    fn looks_anew_with(
+    /// Has a record that is inserted looked at anew with what is decided to stand for a reference: it may mean
+    /// another row then. False for a table that equals the snapshot's, and if that was done.
+    fn looks_anew(
         &mut self,
         one: &One<'_>,
         suspect: &mut Suspects<'p>,
@@ -179,37 +186,24 @@ impl<'p> Gaps<'p, '_> {
             return Ok(false);
         };
         let link = &self.links.all[suspect.link];
+        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
+        if is_replaced || step.doing != Doing::Insert || !suspect.has(&key.was)? {
+            return Ok(false);
+        }
         let fate = match link.wanted {
             Some(wanted) => self.keys.fate(wanted, &key.was)?,
             None => None,
         };
         let in_snapshot = suspect.is_in_snapshot(&key.was)?;
         let is_carried = link.in_snapshot && fate.is_none() && !in_snapshot && !key.is_mixed;
-        if !suspect.has(&key.was)? || fate == Some(Fate::Dropped) || is_carried {
+        if fate == Some(Fate::Dropped) || is_carried {
             return Ok(false);
         }
         let Some(answer) = self.answers.stand_in(suspect.link, &key.was)? else {
             return Ok(false);
         };
         let changes = stand_in(link, suspect, answer);
-        Ok(!changes.is_empty() && self.looks_anew(suspect.link, &key, step.doing, &changes)?)
-    }
-
-    /// Has records looked at anew with what was decided to stand for a reference: they may mean other rows
-    /// then. False for a table that equals the snapshot's, and if that was done.
-    fn looks_anew(
-        &mut self,
-        link_at: usize,
-        key: &Reference,
-        doing: Doing,
-        changes: &[(usize, Value)],
-    ) -> Result<bool, TargetError> {
-        let link = &self.links.all[link_at];
-        let is_replaced = self.shapes[link.child].is_replaced(self.basis.mode());
-        if is_replaced || doing != Doing::Insert {
-            return Ok(false);
-        }
-        self.answers.apply(link_at, &key.was, changes)
+        Ok(!changes.is_empty() && self.answers.apply(suspect.link, &key.was, &changes)?)
     }
 
     /// Puts a parent in the scope. False if it is there already, and still missing.

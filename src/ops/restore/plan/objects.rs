@@ -5,14 +5,15 @@ use crate::ops::restore::basis::Basis;
 use crate::ops::restore::report::Made;
 use crate::ops::restore::scope::shape::TableShape;
 use crate::ops::restore::table_plan::TablePlan;
+use crate::progress::Finding;
 
 /// What belongs to tables that are made: their indexes and triggers, and the views that name one of
-/// them. What the database has under the same name stays.
+/// them; and what of it is not made, since the database has something else of that name, which stays.
 pub(in crate::ops::restore) fn of_made(
     basis: &Basis<'_>,
     shapes: &[TableShape],
     tables: &[TablePlan<'_>],
-) -> Vec<SchemaObject> {
+) -> (Vec<SchemaObject>, Vec<Finding>) {
     let made: Vec<String> = shapes
         .iter()
         .zip(tables)
@@ -40,22 +41,41 @@ pub(in crate::ops::restore) fn of_made(
         ObjectKind::Trigger => of_made(object) || of_views(object),
         ObjectKind::View => is_view_wanted(object),
     };
-    let there = |object: &&SchemaObject| {
+    let there = |object: &SchemaObject| {
         let mut objects = basis.view.schema.objects.iter();
         // Triggers have names of their own.
         let is_trigger = |o: &SchemaObject| o.kind == ObjectKind::Trigger;
-        objects.any(|o| {
+        objects.find(|o| {
             is_trigger(o) == is_trigger(object) && o.name.eq_ignore_ascii_case(&object.name)
         })
     };
-    basis
-        .schema
-        .objects
-        .iter()
-        .filter(|object| object.sql.is_some())
-        .filter(|object| wanted(object) && !there(object))
-        .cloned()
-        .collect()
+    let objects = basis.schema.objects.iter();
+    let wanted = objects.filter(|object| object.sql.is_some() && wanted(object));
+    let (mut new, mut findings) = (Vec::new(), Vec::new());
+    for object in wanted {
+        match there(object) {
+            None => new.push(object.clone()),
+            Some(other) if other.kind == object.kind && other.sql == object.sql => {}
+            Some(_) => {
+                let text = format!(
+                    "{} {} is not made: the database has something else of that name",
+                    kind_word(object.kind),
+                    object.name
+                );
+                findings.push(Finding::warning(&object.table, text));
+            }
+        }
+    }
+    (new, findings)
+}
+
+fn kind_word(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Table => "table",
+        ObjectKind::Index => "index",
+        ObjectKind::View => "view",
+        ObjectKind::Trigger => "trigger",
+    }
 }
 
 /// All that is made, in the order in which it is.

@@ -24,9 +24,6 @@ pub(in crate::ops::restore) fn find(
     conflicts: &mut Conflicts,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    if basis.options.force {
-        return Ok(());
-    }
     let is_replaced = |name: &str| {
         let mut shapes = shapes.iter();
         shapes.any(|s| s.is_replaced(basis.mode()) && s.live.name.eq_ignore_ascii_case(name))

@@ -8,7 +8,7 @@ use crate::ops::restore::basis::Basis;
 use crate::ops::restore::gaps::answers::Answers;
 use crate::ops::restore::identity::beside::{Met, Rows, is_equal};
 use crate::ops::restore::identity::decide::Row;
-use crate::ops::restore::identity::keys::{Changes, Keys, Translated, changed};
+use crate::ops::restore::identity::keys::{Changes, Keys, Translated, changed, stored_in};
 use crate::ops::restore::identity::matcher::{Matcher, Verdict};
 use crate::ops::restore::identity::new_ids::NewIds;
 use crate::ops::restore::options::Mode;
@@ -210,6 +210,7 @@ impl<'p> Pass<'p, '_> {
             return self.insert(one, translated, tools, tally, content);
         }
         for (at, value) in decided {
+            let value = stored_in(self.shape().declared_type(at), value);
             translated.changes.retain(|(other, _)| *other != at);
             translated.changes.push((at, value));
         }
