@@ -1,11 +1,11 @@
 //! Which records an SQL expression holds for. Each stands for a moment in a table of the stored text,
 //! in a temporary database, so names, affinities and collations are the table's own.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::columns::collation_name;
 use super::error::TargetError;
-use super::live::LiveDatabase;
 use super::writer::{SpilledContent, TableWriter, load};
 use crate::model::row::{Collation, RowRef};
 use crate::model::schema::{ColumnKind, ObjectKind, Schema, Table};
@@ -37,9 +37,9 @@ impl FilterTable {
     /// For a table of this schema.
     ///
     /// Errors: `Unsupported` if this SQLite cannot make the table.
-    pub fn new(live: &LiveDatabase, schema: &Schema, table: &Table) -> Result<Self, TargetError> {
-        let path = live.path().to_owned();
-        let at = |e| TargetError::of(live.path(), "temporary database", e);
+    pub fn new(path: &Path, schema: &Schema, table: &Table) -> Result<Self, TargetError> {
+        let at = |e| TargetError::of(path, "temporary database", e);
+        let path = path.to_owned();
         let db = Connection::open_cache(None).map_err(at)?;
         db.execute(&format!("PRAGMA encoding='{}'", schema.encoding.name()))
             .map_err(at)?;
@@ -54,6 +54,27 @@ impl FilterTable {
             what: format!("an expression over table {}: {}", table.name, e.message),
         })?;
         Ok(Self { db, path })
+    }
+
+    /// Looks at what SQLite computes of the table's rows, their texts in this encoding. `None` if it computes
+    /// nothing that is stored.
+    pub fn computed<'f>(
+        &'f self,
+        table: &'f Table,
+        encoding: TextEncoding,
+    ) -> Result<Option<Computed<'f>>, TargetError> {
+        let is_stored = |c: &crate::model::schema::Column| c.kind == ColumnKind::GeneratedStored;
+        if !table.columns.iter().any(is_stored) {
+            return Ok(None);
+        }
+        let name = ident(&table.name);
+        let name = name.map_err(|e| TargetError::of(&self.path, &table.name, e.into()))?;
+        Ok(Some(Computed {
+            db: &self.db,
+            path: &self.path,
+            writer: TableWriter::new(&self.db, &self.path, table, encoding)?,
+            empty: format!("DELETE FROM main.{name}"),
+        }))
     }
 
     /// An expression over the table's columns, with parameters from `?1` on.
@@ -120,6 +141,45 @@ pub fn equal_to(columns: &[(&str, Option<&Collation>)], first: usize) -> Option<
         ));
     }
     Some(format!("({})", terms.join(" AND ")))
+}
+
+/// Rows of one table whose stored columns are computed anew.
+pub struct Computed<'f> {
+    db: &'f Connection,
+    path: &'f Path,
+    writer: TableWriter<'f>,
+    empty: String,
+}
+
+impl Computed<'_> {
+    /// Looks at a row. One with a large value is passed over: that would have to be read; one that the table
+    /// refuses is not for this to tell.
+    pub fn look_at(&mut self, row: RowRef<'_>) -> Result<(), TargetError> {
+        let is_large = |value: &ValueRef<'_>| matches!(value, ValueRef::Spilled(_));
+        if row.values.iter().any(is_large) {
+            return Ok(());
+        }
+        match self.writer.row(row, &mut Nothing) {
+            Ok(()) | Err(TargetError::Constraint { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let at = |e| TargetError::of(self.path, "temporary database", e);
+        self.db.execute(&self.empty).map_err(at)
+    }
+
+    /// Rows of which something else is computed than was stored.
+    pub fn differ(&self) -> u64 {
+        self.writer.generated_differ()
+    }
+}
+
+/// Rows without large values need none.
+struct Nothing;
+
+impl SpilledContent for Nothing {
+    fn open(&mut self, _: &Spilled) -> io::Result<Box<dyn io::Read + '_>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 impl Filter<'_> {

@@ -63,6 +63,37 @@ fn what_sql_does_not_make_again_comes_back_with_the_pages() {
     }
 }
 
+/// A stored column that another SQLite computed, or a function that the application put in the place of
+/// SQLite's own: it would come out otherwise.
+#[test]
+fn stored_columns_that_are_computed_otherwise_here_come_back_with_the_pages() {
+    for encoding in ["UTF-8", "UTF-16le"] {
+        let mut shop = Workshop::new();
+        let path = shop.path("source.db");
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let flags = rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC;
+        db.create_scalar_function("lower", 1, flags, |context| {
+            Ok(context
+                .get::<String>(0)?
+                .replace('Ä', "ä")
+                .to_ascii_lowercase())
+        })
+        .unwrap();
+        let text = format!(
+            "PRAGMA encoding='{encoding}'; CREATE TABLE t(a, l AS (lower(a)) STORED, n NOT NULL DEFAULT 1);
+            INSERT INTO t(a) VALUES('abc'), ('ABC')"
+        );
+        db.execute_batch(&text).unwrap();
+        assert_eq!(warnings(&shop.backup(&path)), [""; 0], "{encoding}");
+        db.execute_batch("INSERT INTO t(a) VALUES('Äh')").unwrap();
+        let source = path.display().to_string();
+        assert_eq!(warnings(&shop.backup(&path)), ["t", &source], "{encoding}");
+        let restored = shop.path("restored.db");
+        shop.restore_new("latest", &restored);
+        assert_equal(&path, &restored);
+    }
+}
+
 /// Rows that their table would refuse, or change, on the way back.
 #[test]
 fn rows_that_sql_refuses_or_changes_come_back_with_the_pages() {

@@ -6,16 +6,18 @@ use super::parent::Parent;
 use crate::error::Error;
 use crate::format::blob::BlobErrorKind;
 use crate::format::manifest::Entity;
+use crate::model::counted::{agree, counted};
 use crate::model::file_name::entity_file;
 use crate::model::import_order::import_order;
 use crate::model::row::RowRef;
-use crate::model::schema::{Schema, Table, TableKind};
+use crate::model::schema::{ColumnKind, Schema, Table, TableKind};
 use crate::ops::grow::TreeSink;
 use crate::ops::open::Store;
 use crate::ops::stored::root_of;
 use crate::progress::{Finding, Progress};
 use crate::source::{Moment, rows};
 use crate::store::StoreWriter;
+use crate::target::FilterTable;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
 use crate::tree::diff::{self, Field, State};
@@ -113,11 +115,34 @@ fn write_table(
         builder = builder.beside(walk);
     }
     let mut misfits = Misfits::of(table, encoding);
-    let mut look_at = |row: RowRef<'_>| misfits.look_at(row);
+    // A table that cannot be made here is known by the rehearsal.
+    let place = FilterTable::new(moment.path(), moment.schema(), table).ok();
+    let place = place.as_ref().filter(|_| has_stored_columns(table));
+    let computed = place.map(|place| place.computed(table, encoding));
+    let mut computed = computed.transpose()?.flatten();
+    let mut failed = None;
+    let mut look_at = |row: RowRef<'_>| {
+        misfits.look_at(row);
+        if let (Some(computed), None) = (&mut computed, &failed) {
+            failed = computed.look_at(row).err();
+        }
+    };
     let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
     let scanned = rows(moment, table, &mut sink);
     let grown = sink.end(scanned, moment.path())?;
     findings.extend(misfits.findings(table));
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let differ = computed.map_or(0, |computed| computed.differ());
+    if differ > 0 {
+        let records = counted(differ, "record");
+        let text = format!(
+            "{records} {} stored columns that are computed otherwise here (by another version of SQLite, or a function of the application)",
+            agree(differ, "has", "have")
+        );
+        findings.push(Finding::warning(table.name.clone(), text));
+    }
     if let Some(finding) = damage::of_scan(table, &grown.scanned) {
         findings.push(finding);
         *damaged = true;
@@ -127,6 +152,13 @@ fn write_table(
         file: entity_file(&table.name),
         ..grown.entity()
     })
+}
+
+fn has_stored_columns(table: &Table) -> bool {
+    table
+        .columns
+        .iter()
+        .any(|c| c.kind == ColumnKind::GeneratedStored)
 }
 
 /// Leaf columns of a primary key by which the tree is not ordered: that of a rowid table.

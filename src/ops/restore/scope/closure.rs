@@ -128,7 +128,7 @@ fn choose_rows<'w>(
     }
     if let Some(text) = filter {
         // By itself: joined with the keys, a bracket that it lacks may be found elsewhere.
-        let place = FilterTable::new(basis.live, basis.schema, &shape.stored)?;
+        let place = FilterTable::new(basis.live.path(), basis.schema, &shape.stored)?;
         place.filter(&shape.stored, text, Vec::new())?;
     }
     let mut terms = Vec::new();
@@ -185,7 +185,7 @@ fn select<'w>(
     let Some(entity) = shape.entity(basis) else {
         return Ok(rows);
     };
-    let place = FilterTable::new(basis.live, basis.schema, &shape.stored)?;
+    let place = FilterTable::new(basis.live.path(), basis.schema, &shape.stored)?;
     let mut filter = place.filter(&shape.stored, expression, parameters)?;
     records::for_each_in_utf8(
         basis.reader,
