@@ -32,6 +32,9 @@ pub enum Error {
     /// What the caller named does not exist, or not once.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// The snapshot of a database that is to be changed could not be written; the database is as it was.
+    #[error("the safety snapshot cannot be taken: {0}")]
+    Safety(#[source] StoreError),
     /// The work was asked to stop, and did before it changed anything that counts.
     #[error("stopped")]
     Cancelled,
@@ -260,6 +263,20 @@ pub enum SelectError {
         /// A name or id that exists and is near.
         nearest: Option<String>,
     },
+    /// `latest~N` of fewer snapshots.
+    #[error("no snapshot {word:?} in {store}: {}", few(*count, source_label.as_deref()))]
+    TooFew {
+        /// The word that was given.
+        word: String,
+        /// Where the store is.
+        store: String,
+        /// The source that `latest` is about; `None`: any.
+        source_label: Option<String>,
+        /// Snapshots of it that `latest` knows.
+        count: u64,
+        /// Those that restores and undos took.
+        passed_over: u64,
+    },
     /// The store has no snapshots at all.
     #[error("{store} has no snapshots yet")]
     Empty {
@@ -385,4 +402,14 @@ pub enum SelectError {
         /// The snapshot.
         snapshot: String,
     },
+}
+
+/// `there is only 1 snapshot of app.db`
+fn few(count: u64, source: Option<&str>) -> String {
+    let of = source.map_or(String::new(), |source| format!(" of {source}"));
+    match count {
+        0 => format!("there is no snapshot{of}"),
+        1 => format!("there is only 1 snapshot{of}"),
+        count => format!("there are only {count} snapshots{of}"),
+    }
 }

@@ -120,13 +120,13 @@ pub enum Command {
     /// Show the snapshots of a store, newest first
     #[command(visible_alias = "snapshots")]
     List(ListArgs),
-    /// The same as list, with exit codes 0 and 1 only
+    /// The same as list, with exit codes 0, 1 and 2 only
     #[command(name = "backup-list")]
     BackupList(ListArgs),
     /// Read snapshots and say whether all of them is there and right
     #[command(visible_aliases = ["check", "verify"])]
     Validate(ValidateArgs),
-    /// The same as validate, with exit codes 0 and 1 only
+    /// The same as validate, with exit codes 0, 1 and 2 only
     #[command(name = "backup-validate")]
     BackupValidate(ValidateArgs),
     /// Put a snapshot's records back, into a new or an existing database

@@ -240,7 +240,8 @@ pub struct Saved {
 }
 
 /// Where decisions go, and whether a file that is there is replaced: only the one that `--resolve`
-/// names is, with what was decided besides. Found out before anything is asked.
+/// names is, with what was decided besides. That a file can be written there is found out before anything
+/// is asked.
 pub fn place(save: &Path, resolve: Option<&Path>) -> Result<bool, Failure> {
     let replace = resolve.is_some_and(|resolve| files::is_same(save, resolve));
     if !replace && files::is_there(save) {
@@ -253,6 +254,16 @@ pub fn place(save: &Path, resolve: Option<&Path>) -> Result<bool, Failure> {
             ),
         ));
     }
+    files::ensure_writable(save, replace).map_err(|error| {
+        Failure::said(
+            Code::Failed,
+            format!(
+                "the decisions cannot be saved in {}: {error}; nothing was done",
+                escape::path(save)
+            ),
+            "Give --save-decisions a file in a folder that exists and that you may write.",
+        )
+    })?;
     Ok(replace)
 }
 
@@ -289,8 +300,11 @@ pub fn save(
     }
     saved.open = entries.len() - saved.decided;
     let failed = |error: std::io::Error| {
-        let message = format!("cannot write {}: {error}", escape::path(path));
-        Failure::said(Code::Failed, message, "The decisions are not saved.")
+        let message = format!(
+            "the decisions are not saved: cannot write {}: {error}",
+            escape::path(path)
+        );
+        Failure::said(Code::Failed, message, "")
     };
     let mut text = serde_json::to_string_pretty(&entries).map_err(|error| failed(error.into()))?;
     text.push('\n');

@@ -134,6 +134,7 @@ pub fn of_error(error: &Error, signal: Option<Signal>) -> Code {
         Error::Export(error) => export_code(error, signal),
         Error::Import(error) => import_code(error),
         Error::Select(error) => select_code(error),
+        Error::Safety(error) => store_code(error),
         Error::Cancelled => of_signal(signal),
     }
 }
@@ -166,6 +167,7 @@ fn target_code(error: &TargetError) -> Code {
         TargetError::BadExpression { .. }
         | TargetError::BadDecision { .. }
         | TargetError::BadRename { .. }
+        | TargetError::NoRenamed { .. }
         | TargetError::NoColumn { .. } => Code::Usage,
         TargetError::NotADatabase { .. }
         | TargetError::OtherApplication { .. }
@@ -242,6 +244,7 @@ fn blob_code(error: &BlobError) -> Code {
 fn select_code(error: &SelectError) -> Code {
     match error {
         SelectError::NoSnapshot { .. }
+        | SelectError::TooFew { .. }
         | SelectError::Empty { .. }
         | SelectError::Ambiguous { .. }
         | SelectError::NoSource { .. }

@@ -14,6 +14,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use crate::vfs::folder_of;
+
 /// No such file is longer.
 const BYTES_MAX: u64 = 64 << 20;
 
@@ -42,22 +44,40 @@ pub fn is_same(a: &Path, b: &Path) -> bool {
     whole(a).is_some_and(|a| whole(b) == Some(a))
 }
 
+/// Whether a file can be made there, as `write` would: found out by making one that goes again.
+pub fn ensure_writable(path: &Path, replace: bool) -> io::Result<()> {
+    let behind_link = std::fs::canonicalize(path).ok().filter(|_| replace);
+    beside(behind_link.as_deref().unwrap_or(path)).map(drop)
+}
+
+/// A file without a name of its own yet, in the folder of a path. What is said of a failure does not name it.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        let cause = format!("no folder {}", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, cause));
+    }
+    NamedTempFile::new_in(folder).map_err(without_name)
+}
+
+/// The error without the path that it carries.
+fn without_name(error: io::Error) -> io::Error {
+    error.kind().into()
+}
+
 /// Writes a file as a whole, or not at all. `replace`: one that is there is replaced, a link by what
 /// it leads to; else it stays and the error is `AlreadyExists`.
 pub fn write(path: &Path, text: &str, replace: bool) -> io::Result<()> {
     let behind_link = std::fs::canonicalize(path).ok().filter(|_| replace);
     let path = behind_link.as_deref().unwrap_or(path);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = NamedTempFile::new_in(folder)?;
+    let folder = folder_of(path);
+    let mut file = beside(path)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     if replace {
-        file.persist(path)?;
+        file.persist(path).map_err(|error| error.error)?;
     } else {
-        file.persist_noclobber(path)?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
     }
     File::open(folder)?.sync_all()
 }

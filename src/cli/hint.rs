@@ -1,24 +1,25 @@
 //! What now: advice for people, per error. The library's errors say what and which; only here do
 //! commands get named.
 
+mod select;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use self::select::nearest;
+use self::select::select;
 use crate::cli::paths::A_FILE;
 use crate::cli::paths::AN_EXPORT;
-use crate::cli::paths::is_latest;
 use crate::cli::quote;
 use crate::cli::render::Look;
 use crate::error::A_DATABASE;
 use crate::error::Error;
 use crate::error::ExportError;
 use crate::error::ImportError;
-use crate::error::SelectError;
 use crate::error::SourceError;
 use crate::error::StoreError;
 use crate::error::TargetError;
-use crate::ops::select::nearest as nearest_of;
 
 /// What a person is told of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,12 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
                 let _ = write!(message, "; did you mean {nearest:?}?");
             }
             select(error, look)
+        }
+        Error::Safety(cause) => {
+            let next = store(cause, look).map_or(String::new(), |next| format!("{next}\n"));
+            Some(format!(
+                "{next}Nothing was written. --no-safety-snapshot goes without it: then it cannot be undone."
+            ))
         }
         Error::Cancelled => Some("Nothing that counts was changed; run it again.".to_owned()),
     };
@@ -127,6 +134,17 @@ fn target(error: &TargetError, look: &Look) -> Option<String> {
         }
         TargetError::NoColumn { columns, .. } => {
             return Some(format!("It has: {}", columns.join(", ")));
+        }
+        TargetError::NoRenamed {
+            table,
+            place,
+            columns,
+            ..
+        } => {
+            return Some(format!(
+                "Left stands the snapshot's column, right the database's. In {place} {table} has: {}",
+                columns.join(", ")
+            ));
         }
         TargetError::BadExpression { reason, .. } if is_unbalanced(reason) => {
             "Nothing was written. A bracket or quote in it is not closed, or closed once too often."
@@ -215,7 +233,7 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             quote::word(OsStr::new(location))
         )),
         StoreError::NoStore { location, .. } => Some(format!(
-            "Make one with: {}",
+            "Name the store with --store DIR or in LARDER_STORE. A new one is made with: {}",
             look.command(Path::new(location), &["init".as_ref()])
         )),
         StoreError::Exists { location } => Some(format!(
@@ -240,7 +258,8 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
         ),
         StoreError::Backend(_) if error.is_denied() => Some(
-            "It belongs to another user: ask for permission, or name another place.".to_owned(),
+            "The store belongs to another user: ask for permission, or name another place."
+                .to_owned(),
         ),
         StoreError::Backend(_) => None,
         StoreError::Census(_) | StoreError::Scratch(_) => Some(
@@ -255,91 +274,10 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
     }
 }
 
-fn select(error: &SelectError, look: &Look) -> Option<String> {
-    match error {
-        SelectError::NoSnapshot { store, word, .. } => {
-            let passes_over = match is_latest(word) {
-                true => {
-                    "latest passes over what restores and undos took (before-restore, after-restore): those are named \
-                     by their ids.\n"
-                }
-                false => "",
-            };
-            Some(format!(
-                "{passes_over}Snapshots are listed with: {}",
-                look.command(Path::new(store), &["list".as_ref()])
-            ))
-        }
-        SelectError::Empty { store } => Some(format!(
-            "Take one with: {} DB",
-            look.command(Path::new(store), &["backup".as_ref()])
-        )),
-        SelectError::Ambiguous { .. } => Some("Give more of its digits.".to_owned()),
-        SelectError::SeveralSources { .. } => {
-            Some("Say which with --source-name, or name a snapshot.".to_owned())
-        }
-        SelectError::NoSource { sources, .. } if sources.is_empty() => None,
-        SelectError::NoSource { sources, .. } => Some(format!("There are: {}", sources.join(", "))),
-        SelectError::NameTaken { .. } => {
-            Some("Choose another with --name, or leave it out.".to_owned())
-        }
-        SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
-        SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
-        SelectError::NotARestore { .. } => Some(
-            "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
-                .to_owned(),
-        ),
-        SelectError::NothingToUndo { .. } => Some(
-            "Restores leave a snapshot with the tag after-restore (see: larder list); with --no-safety-snapshot \
-             they leave none, and cannot be undone."
-                .to_owned(),
-        ),
-        SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
-            Some("Leave out --table to see which tables differ.".to_owned())
-        }
-        SelectError::NoRecord {
-            table, snapshot, ..
-        } => Some(format!(
-            "Its records are shown with: {} cat {} {}",
-            look.program,
-            quote::word(OsStr::new(snapshot)),
-            quote::word(OsStr::new(table))
-        )),
-        SelectError::BadKey { .. } => None,
-        SelectError::NoEntity { snapshot, .. } => Some(format!(
-            "Its entities are listed with: {} ls {}",
-            look.program,
-            quote::word(OsStr::new(snapshot))
-        )),
-    }
-}
-
-/// The nearest thing that exists, for the words that name nothing.
-fn nearest(error: &SelectError) -> Option<String> {
-    match error {
-        SelectError::NoSnapshot { nearest, .. }
-        | SelectError::NoEntity { nearest, .. }
-        | SelectError::NoTable { nearest, .. } => nearest.clone(),
-        SelectError::NoSource { name, sources, .. } => {
-            nearest_of(name, sources.iter().map(String::as_str))
-        }
-        SelectError::Empty { .. }
-        | SelectError::Ambiguous { .. }
-        | SelectError::SeveralSources { .. }
-        | SelectError::NameTaken { .. }
-        | SelectError::BadName { .. }
-        | SelectError::NotARestore { .. }
-        | SelectError::NothingToUndo { .. }
-        | SelectError::BadKey { .. }
-        | SelectError::NoRecord { .. }
-        | SelectError::Virtual { .. }
-        | SelectError::NoPages { .. } => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SelectError;
 
     #[test]
     fn an_error_says_what_and_what_now() {
@@ -352,7 +290,10 @@ mod tests {
         assert_eq!(advice.message, "no store at /mnt/bkp (nothing is there)");
         assert_eq!(
             advice.next.as_deref(),
-            Some("Make one with: larder init --store /mnt/bkp")
+            Some(
+                "Name the store with --store DIR or in LARDER_STORE. A new one is made with: \
+                 larder init --store /mnt/bkp"
+            )
         );
         let unknown = Error::Select(SelectError::NoSnapshot {
             word: "lastest".into(),

@@ -55,6 +55,8 @@ impl<'a> Context<'a> {
     /// The context of a run of `program`, its name as it was called.
     pub fn new(global: Global, program: &OsStr, streams: &'a mut Streams) -> Self {
         let in_environment = std::env::var_os("LARDER_STORE").is_some_and(|v| !v.is_empty());
+        let store: PathBuf =
+            args::given(global.store.as_ref()).unwrap_or_else(|| DEFAULT_STORE.into());
         Self {
             streams,
             look: Look {
@@ -62,8 +64,9 @@ impl<'a> Context<'a> {
                 zone: TimeZone::system(),
                 program: quote::word(program),
                 default_store: !in_environment,
+                store: store.clone(),
             },
-            store: args::given(global.store.as_ref()).unwrap_or_else(|| DEFAULT_STORE.into()),
+            store,
             global,
             signals: Signals::default(),
             world: World::system(),

@@ -11,6 +11,7 @@ use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::ops::select::{self, SAFETY_TAG, SourceChoice};
 use crate::progress::{Finding, Progress, Severity, StopSign, Unit};
+use crate::store::StoreError;
 use crate::target::LiveDatabase;
 
 /// A snapshot before a change.
@@ -24,7 +25,7 @@ pub(in crate::ops) struct Before {
 
 /// Takes a snapshot of a database that is about to be changed.
 ///
-/// Errors: `Source`, `Store`, `Cancelled`.
+/// Errors: `Source`, `Store`, `Safety` if the store cannot be written, `Cancelled`.
 pub(in crate::ops) fn save(
     store: &mut Store,
     world: &World,
@@ -47,7 +48,11 @@ pub(in crate::ops) fn save(
             reading: backup::Reading::default(),
         },
         &mut Beforehand(progress),
-    )?;
+    )
+    .map_err(|error| match error {
+        Error::Store(error @ StoreError::Backend(_)) => Error::Safety(error),
+        error => error,
+    })?;
     Ok(Before {
         manifest: select::one(store, &saved.snapshot.id, &SourceChoice::Any)?,
         summary: saved.snapshot,

@@ -1,7 +1,7 @@
 //! Which snapshot a word means: id, unique prefix, name, `latest`, `latest~N`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
@@ -25,7 +25,7 @@ pub enum SourceChoice {
     /// Any: the newest of all.
     #[default]
     Any,
-    /// The source of this name (`--source-name`), or whose recorded path this is.
+    /// The source of this name (`--source-name`), or whose path this is, from the current folder if it is relative.
     Named(String),
     /// The source whose path is this one; else the only source there is; else an error.
     Of(PathBuf),
@@ -106,13 +106,18 @@ pub fn source_label(manifest: &Manifest) -> String {
         .unwrap_or_else(|| manifest.source.path.clone())
 }
 
+/// Name or path of a snapshot's source, if it is another database than this one.
+pub fn other_source(manifest: &Manifest, database: &Path) -> Option<String> {
+    (manifest.source.path != recorded(database)).then(|| source_label(manifest))
+}
+
 fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result<Manifest, Error> {
     let wanted = match source {
         SourceChoice::Any => None,
         _ => chosen_source(store, source)?,
     };
     let mut left = back;
-    let (mut found, mut any) = (None, false);
+    let (mut found, mut any, mut passed_over) = (None, false, 0);
     newest_first(
         store,
         |manifest| {
@@ -121,6 +126,7 @@ fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result
                 source_label(&manifest) == *wanted || manifest.source.path == *wanted
             });
             if is_of_restore(&manifest) || !is_wanted {
+                passed_over += u64::from(is_wanted);
                 return Ok(true);
             }
             if left == 0 {
@@ -135,7 +141,14 @@ fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result
     )?;
     match found {
         Some(manifest) => Ok(manifest),
-        None if any => Err(no_snapshot(store, word, None).into()),
+        None if any => Err(SelectError::TooFew {
+            word: word.to_owned(),
+            store: store.location(),
+            source_label: wanted,
+            count: back - left,
+            passed_over,
+        }
+        .into()),
         None => Err(SelectError::Empty {
             store: store.location(),
         }
@@ -155,6 +168,9 @@ fn chosen_source(store: &Store, source: &SourceChoice) -> Result<Option<String>,
     let (store, sources) = (store.location(), labels.into_iter().collect::<Vec<_>>());
     match source {
         SourceChoice::Named(name) if has(name) => Ok(Some(name.clone())),
+        SourceChoice::Named(name) if has(&recorded(Path::new(name))) => {
+            Ok(Some(recorded(Path::new(name))))
+        }
         SourceChoice::Named(name) => {
             let name = name.clone();
             Err(SelectError::NoSource {
@@ -164,12 +180,15 @@ fn chosen_source(store: &Store, source: &SourceChoice) -> Result<Option<String>,
             }
             .into())
         }
-        SourceChoice::Of(path) if has(&recorded_path(path).to_string_lossy()) => {
-            Ok(Some(recorded_path(path).to_string_lossy().into_owned()))
-        }
+        SourceChoice::Of(path) if has(&recorded(path)) => Ok(Some(recorded(path))),
         _ if sources.len() > 1 => Err(SelectError::SeveralSources { store, sources }.into()),
         _ => Ok(None),
     }
+}
+
+/// The path under which a source is recorded.
+fn recorded(path: &Path) -> String {
+    recorded_path(path).to_string_lossy().into_owned()
 }
 
 /// The sources of a store: name, or path if none was given, and path.

@@ -132,6 +132,20 @@ pub enum TargetError {
         /// What is unclear.
         reason: String,
     },
+    /// A renamed column that one side does not have.
+    #[error("--rename {rename}: in {place} {table} has no column {column:?}")]
+    NoRenamed {
+        /// As it was given: `table.old=new`.
+        rename: String,
+        /// The table.
+        table: String,
+        /// Which of the two is not there.
+        column: String,
+        /// Where: `the snapshot`, `the database`.
+        place: &'static str,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
     /// A column, key or table that is named and does not exist.
     #[error("{named}: {table} has no column {column:?}")]
     NoColumn {

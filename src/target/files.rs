@@ -1,12 +1,16 @@
 //! The few file calls that a new database needs: a name beside its place, sync, publish.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::Access;
+
 use super::error::TargetError;
+use crate::source::recorded_path;
 use crate::vfs::{Vfs, VfsError, VfsErrorKind, folder_of};
 
 /// Before the umask, as of any file that a program makes.
@@ -30,16 +34,8 @@ impl Unpublished {
     /// Gives it open for writing, too.
     pub(super) fn create(vfs: Arc<dyn Vfs>, place: &Path) -> Result<(Self, File), TargetError> {
         let folder = folder_of(place).to_owned();
-        let Some(name) = place.file_name() else {
-            return Err(TargetError::NoFolder {
-                path: place.to_owned(),
-            });
-        };
-        if !folder.is_dir() {
-            return Err(TargetError::NoFolder { path: folder });
-        }
-        ensure_absent(&*vfs, place)?;
-        let mut prefix = std::ffi::OsString::from(".");
+        let name = ensure_place(&*vfs, place)?;
+        let mut prefix = OsString::from(".");
         prefix.push(name);
         prefix.push(".larder-");
         let (file, temp) = tempfile::Builder::new()
@@ -123,6 +119,47 @@ fn of_file(op: &'static str, path: &Path, error: VfsError) -> TargetError {
         },
         _ => TargetError::file(op, &path, error.cause),
     }
+}
+
+/// A file can be made there, as far as that is known without making one. Gives its name.
+fn ensure_place<'p>(vfs: &dyn Vfs, place: &'p Path) -> Result<&'p OsStr, TargetError> {
+    let folder = folder_of(place);
+    let Some(name) = place.file_name() else {
+        let path = place.to_owned();
+        return Err(TargetError::NoFolder { path });
+    };
+    if !folder.is_dir() {
+        let path = folder.to_owned();
+        return Err(TargetError::NoFolder { path });
+    }
+    ensure_absent(vfs, place)?;
+    ensure_access(folder)?;
+    Ok(name)
+}
+
+/// Refuses a place where a new database cannot be made.
+///
+/// Errors: `NoFolder`, `Exists`, `Denied`.
+pub fn ensure_can_be_made(vfs: &dyn Vfs, place: &Path) -> Result<(), TargetError> {
+    ensure_place(vfs, place).map(drop)
+}
+
+/// Refuses a database that this user may not write, or beside which no journal can be made.
+///
+/// Errors: `Denied`.
+pub(super) fn ensure_can_be_written(database: &Path) -> Result<(), TargetError> {
+    ensure_access(database)?;
+    // Where a link leads, and else the folder as it was named.
+    let (real, folder) = (recorded_path(database), folder_of(database));
+    match recorded_path(folder) == folder_of(&real) {
+        true => ensure_access(folder),
+        false => ensure_access(folder_of(&real)),
+    }
+}
+
+fn ensure_access(path: &Path) -> Result<(), TargetError> {
+    rustix::fs::access(path, Access::WRITE_OK)
+        .map_err(|error| TargetError::file("write", path, error.into()))
 }
 
 /// True if anything is at a path that a database is meant for, a symbolic link to nowhere too.

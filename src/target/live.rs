@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::TargetError;
+use super::files::ensure_can_be_written;
 use super::schema::kind_name;
 use crate::model::row::Collation;
 use crate::model::schema::{Schema, SchemaObject, Settings, Table, TableKind};
@@ -67,6 +68,8 @@ impl LiveDatabase {
         }
         let at = |cause: SqliteError| TargetError::of(path, "", cause);
         let db = if plan_only {
+            // What cannot be carried out is not planned.
+            ensure_can_be_written(path)?;
             Connection::open_live(path, busy).map_err(at)?
         } else {
             Connection::open_target(path, busy, fire_triggers).map_err(at)?

@@ -22,6 +22,7 @@ mod render;
 mod restore;
 mod restore_decisions;
 mod restore_flags;
+mod restore_next;
 mod restore_words;
 mod samples;
 mod show;

@@ -184,17 +184,42 @@ fn what_is_answered_is_restored() {
 fn a_row_of_given_values_is_inserted() {
     let place = shop();
     let mut session = restore(&place, &[]);
-    session.answer("> ", "v");
-    session.answer("  name: ", "Eva");
-    session.answer("no more): ", "email=eva@example.org");
-    session.answer("no more): ", "");
+    // What cannot be is asked for again.
+    for row in [&["foo=3"][..], &["email=berg@example.org", "id=3"]] {
+        session.answer("> ", "v");
+        session.answer("  name (Enter: back): ", "Eva");
+        for column in row {
+            session.answer("no more): ", column);
+        }
+        session.answer("no more): ", "");
+        session.expect(match row.len() {
+            1 => "That cannot be: customers has no column \"foo\".",
+            _ => "refers to customers 13, ",
+        });
+    }
     session.answer("> ", "s");
     let ended = session.end();
     assert_eq!(ended.code, 0, "{}\n{}", ended.screen, ended.out);
     let eva =
-        "SELECT count(*) FROM customers WHERE id = 12 AND name = 'Eva' AND email LIKE 'eva@%'";
+        "SELECT count(*) FROM customers WHERE id = 12 AND name = 'Eva' AND email LIKE 'berg@%'";
     assert_eq!(place.count("app.db", eva), 1);
     assert_eq!(place.count("app.db", ORDERS), 4);
+}
+
+/// What was answered before is kept.
+#[test]
+
+fn an_abort_writes_nothing_and_answers_are_kept() {
+    let place = shop();
+    let mut session = restore(&place, &["--save-decisions", "d.json"]);
+    session.answer("> ", "s");
+    session.expect(" refers to customers 13, ");
+    session.answer("> ", "a");
+    let ended = session.end();
+    assert_eq!(ended.code, 5, "{}\n{}", ended.screen, ended.out);
+    let saved = std::fs::read_to_string(place.path("d.json")).unwrap();
+    assert!(saved.contains("\"choice\": \"skip\""), "{saved}");
+    assert_eq!(place.count("app.db", ORDERS), 1);
 }
 
 #[test]

@@ -265,8 +265,7 @@ fn columns_that_only_one_side_has_are_told_with_what_becomes_of_them() {
         "{}",
         run.err
     );
-    let said =
-        "no column total: 1 value of it is not restored (state is only there: was it renamed?)";
+    let said = "no column total: 1 value of it is not restored (state is only there: was it renamed? if so: --rename orders.total=state)";
     assert!(run.err.contains(said), "{}", run.err);
     let run = place.code(3, &to_app(&["-n", "-t", "orders", "-m", "replace"]));
     let said =

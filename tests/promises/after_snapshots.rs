@@ -213,7 +213,7 @@ fn it_says_of_which_restore_it_is_and_is_never_the_latest() {
     );
     let back = back.unwrap_err();
     assert!(
-        matches!(back, Error::Select(SelectError::NoSnapshot { .. })),
+        matches!(back, Error::Select(SelectError::TooFew { .. })),
         "{back}"
     );
     // Once it counts, another says so in its place: else it is the same.

@@ -27,6 +27,7 @@ use crate::cli::prompt::Ended;
 use crate::cli::prompt::Terminal;
 use crate::cli::questions::Questions;
 use crate::cli::quote;
+use crate::cli::render::Look;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::cli::render::json;
@@ -44,6 +45,7 @@ use crate::ops::restore::Form;
 use crate::ops::restore::NoDecider;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::restore::RestoreOutcome;
+use crate::ops::select;
 use crate::ops::select::SourceChoice;
 use crate::progress::Finding;
 
@@ -198,13 +200,15 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let terminal = args.missing.interactive.then(terminal).transpose()?;
     let save = Save::of(args)?;
     let source = args.source(Some(&target));
-    let mut from = From::open(&args.snapshot, &source, &target, args.doing.dry_run, cx)?;
+    let mut from = From::open(&args.snapshot, &source, &target, &args.doing, cx)?;
     let encoding = from.manifest().settings.encoding;
     let single = match &args.missing.resolve {
         Some(path) => decisions::read(path, encoding)?,
         None => Vec::new(),
     };
     let options = args.options(target, &config, single);
+    cx.look.store = from.store().to_owned();
+    let look = cx.look.clone();
     let world = cx.world.clone();
     let mut reporter = cx.reporter();
     let shown = escape::path(&options.target);
@@ -227,20 +231,21 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             return Err(config.failure(error, &cx.look));
         }
     };
-    // A restore that was carried out is reported, whatever becomes of the file of decisions.
-    let saved = save.map(|save| save.outcome(&options, &outcome, encoding));
-    let unsaved = match saved.transpose() {
-        Ok(finding) => {
-            outcome.findings.extend(finding);
-            None
-        }
-        Err(failure) => Some(failure),
-    };
+    // What the restore did is reported, whatever becomes of the file of decisions.
+    if let Some(save) = &save {
+        let finding = save.outcome(&options, &outcome, encoding, &look);
+        outcome.findings.push(finding);
+    }
     reporter.finish(&outcome.findings);
+    let other = select::other_source(from.manifest(), &options.target);
     let view = RestoreView {
         store: from.store(),
         store_created: from.store_created(),
         export: from.export(),
+        word: &args.snapshot,
+        source_name: args.source_name.as_deref(),
+        source: other.as_deref(),
+        makes_store: from.makes_store(),
         encoding,
         options: &options,
         interactive: args.missing.interactive,
@@ -253,7 +258,7 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     } else {
         cx.show(&document, report);
     }
-    unsaved.map_or(Ok(exit::of_restore(&outcome)), Err)
+    Ok(exit::of_restore(&outcome))
 }
 
 fn terminal() -> Result<Terminal, Failure> {
@@ -314,14 +319,20 @@ impl<'a> Save<'a> {
         Ok(Some(Self { path, replace }))
     }
 
-    /// Writes what was decided, and as a template what was not.
+    /// Writes what was decided, and as a template what was not. That it could not is a warning: the restore
+    /// stands.
     fn outcome(
         &self,
         options: &RestoreOptions,
         outcome: &RestoreOutcome,
         encoding: TextEncoding,
-    ) -> Result<Finding, Failure> {
+        look: &Look,
+    ) -> Finding {
         self.write(options, &outcome.decisions, &outcome.missing, encoding)
+            .unwrap_or_else(|failure| {
+                let place = self.path.display().to_string();
+                Finding::warning(place, failure.advice(look).message)
+            })
     }
 
     fn write(

@@ -9,6 +9,7 @@ pub mod values;
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
@@ -27,6 +28,8 @@ pub struct Look {
     pub program: String,
     /// True if a command without `--store` uses `./backups`.
     pub default_store: bool,
+    /// The store that is used, for commands that are suggested.
+    pub store: PathBuf,
 }
 
 impl Look {
@@ -37,6 +40,7 @@ impl Look {
             zone: TimeZone::UTC,
             program: "larder".to_owned(),
             default_store: true,
+            store: DEFAULT_STORE.into(),
         }
     }
 

@@ -138,6 +138,8 @@ pub struct DiffOutcome {
     pub settings: Vec<SettingDiff>,
     /// Tables of SQLite's own, or behind virtual tables, that differ; their rows were not compared.
     pub internal: Vec<String>,
+    /// Keys that were named and that no row has in either state, by table: only where nothing differs.
+    pub absent: Vec<(String, String)>,
     /// Notes and warnings about the two states.
     pub findings: Vec<Finding>,
 }
@@ -247,7 +249,7 @@ impl Diff {
         progress: &dyn Progress,
     ) -> Result<DiffOutcome, Error> {
         let (before, after) = (&self.before, &self.after);
-        let mut tables = Vec::new();
+        let (mut tables, mut absent) = (Vec::new(), Vec::new());
         let (pairs, internal) = tables::pairs(before, after, &self.wanted);
         for pair in pairs {
             let counted = pair.count(&self.blobs, &self.wanted, progress)?;
@@ -256,6 +258,10 @@ impl Diff {
             {
                 sink.table(&counted)?;
                 pair.rows(&self.blobs, &self.wanted, &counted, sink, progress)?;
+            }
+            if counted.changes.is_empty() {
+                let keys = pair.absent(&self.blobs, &self.wanted, progress)?;
+                absent.extend(keys.into_iter().map(|key| (counted.table.clone(), key)));
             }
             tables.push(counted);
         }
@@ -273,6 +279,7 @@ impl Diff {
                 false => Vec::new(),
             },
             internal,
+            absent,
             findings: self.findings.clone(),
         })
     }

@@ -15,6 +15,7 @@ use crate::model::text::TextEncoding;
 use crate::model::value::ValueRef;
 use crate::progress::{Finding, Progress, StopSign};
 use crate::store::{ScratchBlobs, StoreError};
+use crate::tree::cursor::Cursor;
 use crate::tree::diff::{self, Difference, Field, State};
 use crate::tree::{Root, TreeShape};
 
@@ -144,6 +145,17 @@ pub(super) fn pairs<'a>(
 enum Stop {
     Blob(BlobError),
     Other(Error),
+    /// Nothing is looked for any more.
+    AllFound,
+}
+
+fn error_of(stop: Stop, progress: &dyn Progress) -> Error {
+    match stop {
+        Stop::Other(error) => error,
+        Stop::Blob(_) if progress.cancelled() => Error::Cancelled,
+        Stop::Blob(error) => StoreError::from(error).into(),
+        Stop::AllFound => Error::Cancelled,
+    }
 }
 
 impl From<BlobError> for Stop {
@@ -243,6 +255,41 @@ impl Pair<'_> {
         self.compare(blobs, Some(&mut give), progress).map(drop)
     }
 
+    /// Keys that were named, of which neither state has a row.
+    pub(super) fn absent(
+        &self,
+        blobs: &ScratchBlobs,
+        wanted: &Wanted,
+        progress: &dyn Progress,
+    ) -> Result<Vec<String>, Error> {
+        let mut keys = wanted.keys(self.name);
+        let source = Stoppable {
+            blobs,
+            stop: progress.stop_sign(),
+        };
+        let sides = match &self.sides {
+            Sides::Both(old, new) => vec![old, new],
+            Sides::Before(only) | Sides::After(only) => vec![only],
+        };
+        for side in sides {
+            if keys.is_empty() {
+                break;
+            }
+            let done = Cursor::new(&source, &side.shape, side.root).for_each(|row| {
+                keys.retain(|key| !side.is_one_of(row, &[*key]));
+                match keys.is_empty() {
+                    true => Err(Stop::AllFound),
+                    false => Ok(()),
+                }
+            });
+            match done {
+                Ok(()) | Err(Stop::AllFound) => {}
+                Err(stop) => return Err(error_of(stop, progress)),
+            }
+        }
+        Ok(keys.iter().map(|parts| parts.join(",")).collect())
+    }
+
     fn compare(
         &self,
         blobs: &ScratchBlobs,
@@ -276,11 +323,8 @@ impl Pair<'_> {
         };
         let before = state(old, &old_key, !matches!(self.sides, Sides::After(_)));
         let after = state(new, &new_key, !matches!(self.sides, Sides::Before(_)));
-        diff::rows(&source, blobs.hash(), before, after, &pairs, each).map_err(|stop| match stop {
-            Stop::Other(error) => error,
-            Stop::Blob(_) if progress.cancelled() => Error::Cancelled,
-            Stop::Blob(error) => StoreError::from(error).into(),
-        })
+        diff::rows(&source, blobs.hash(), before, after, &pairs, each)
+            .map_err(|stop| error_of(stop, progress))
     }
 
     /// True if all rows are wanted, or this one, as it was or as it is.

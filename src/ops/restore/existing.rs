@@ -21,11 +21,13 @@ use super::scope;
 use super::scope::links::Links;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::model::schema::{ObjectKind, Schema};
+use crate::model::schema::{ObjectKind, Schema, Table};
 use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
+use crate::ops::select::other_source;
 use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress};
+use crate::source::recorded_path;
 use crate::store::StoreReader;
 use crate::target::{CheckLevel, Hold, LiveDatabase, LiveView, TargetError, Trial, Worksheet};
 
@@ -55,7 +57,11 @@ pub(super) fn run(
     } = records;
     let schema = read_schema(reader, manifest)?;
     // Looked at before SQLite opens it.
-    let entry = world.vfs.entry(&options.target).ok().flatten();
+    let entry = world
+        .vfs
+        .entry(&recorded_path(&options.target))
+        .ok()
+        .flatten();
     let (busy, plan_only) = (options.busy_timeout, options.dry_run);
     let live = LiveDatabase::open(&options.target, busy, plan_only, options.fire_triggers)?;
     let mut job = Job {
@@ -150,7 +156,7 @@ impl Job<'_> {
             plan.conflicts.add(conflict);
         }
         findings.append(&mut plan.findings);
-        findings.extend(version(self.manifest, &view, options));
+        findings.extend(of_both(self.manifest, &view, options));
         let room = self.room(&basis, &plan);
         findings.extend(room.inspect_err(|_| live.roll_back())?);
         if options.dry_run || is_stopped(&plan, options) {
@@ -285,6 +291,19 @@ fn ensure_same_application(
     })
 }
 
+/// What is worth knowing of the snapshot and the database as wholes.
+fn of_both(
+    manifest: &Manifest,
+    view: &LiveView,
+    options: &RestoreOptions,
+) -> impl Iterator<Item = Finding> {
+    let findings = [
+        version(manifest, view, options),
+        another(manifest, view, options),
+    ];
+    findings.into_iter().flatten()
+}
+
 fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Option<Finding> {
     let (now, saved) = (view.settings.user_version, manifest.settings.user_version);
     if now == saved || view.schema.tables.is_empty() {
@@ -292,6 +311,20 @@ fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Op
     }
     let text = format!("its user_version is {now}, the snapshot's is {saved}: it stays");
     Some(Finding::note(options.target.display().to_string(), text))
+}
+
+/// A snapshot of another database, of whose tables none is there.
+fn another(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Option<Finding> {
+    let source = other_source(manifest, &options.target)?;
+    let mut entities = manifest.entities.iter();
+    let is_there = entities.any(|entity| view.schema.table(&entity.entity).is_some());
+    let is_empty = view.schema.tables.iter().all(Table::is_internal);
+    if is_there || is_empty || manifest.entities.is_empty() {
+        return None;
+    }
+    let target = options.target.display().to_string();
+    let text = format!("it is a snapshot of {source}; none of its tables is in {target}");
+    Some(Finding::note(&manifest.name, text))
 }
 
 fn checked(level: CheckLevel) -> Vec<&'static str> {

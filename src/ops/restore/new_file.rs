@@ -17,6 +17,7 @@ use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
 use crate::target::{
     CheckLevel, Completed, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError,
+    ensure_can_be_made,
 };
 use crate::tree::TreeShape;
 
@@ -46,7 +47,9 @@ pub(super) fn run(
     } else {
         outcome.findings = left_out(manifest);
     }
-    if !options.dry_run {
+    if options.dry_run {
+        ensure_can_be_made(&*world.vfs, &options.target)?;
+    } else {
         let basis = Making {
             reader,
             world,

@@ -439,11 +439,7 @@ impl<'p> Planner<'p> {
             let text = format!("{more} {} not listed", agree(found.more, "is", "are"));
             plan.findings.push(Finding::note("references", text));
         }
-        let unused = plan.used.iter().filter(|used| !**used).count();
-        if unused > 0 {
-            let text = format!("decisions about what is not missing here: {unused}, not needed");
-            plan.findings.push(Finding::note("references", text));
-        }
+        plan.findings.extend(findings::unused(basis, &plan));
         for chosen in &mut self.chosen {
             plan.findings.append(&mut chosen.notes);
         }

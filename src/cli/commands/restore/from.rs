@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::flags::DoingFlags;
 use crate::cli::args::DEFAULT_COMPRESSION;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
@@ -70,6 +71,8 @@ pub enum From {
         path: PathBuf,
         /// True if the store was made for it.
         created: bool,
+        /// True if it was not there before.
+        makes_store: bool,
         /// The export, as it was given.
         export: PathBuf,
     },
@@ -81,7 +84,7 @@ impl From {
         word: &OsStr,
         source: &SourceChoice,
         target: &Path,
-        dry_run: bool,
+        doing: &DoingFlags,
         cx: &mut Context<'_>,
     ) -> Result<Self, Failure> {
         let Place::Export(export) = cx.place(word)? else {
@@ -89,13 +92,16 @@ impl From {
         };
         let path = cx.store.clone();
         // What a database loses is saved in the store that is named, made if it is not there.
-        let kept = match cx.kind(target)? != PathKind::Absent && !dry_run {
-            true => {
-                let place = paths::backup_store(&path, &|path| cx.kind(path))?;
-                Some(cx.open_for_backup(&place, DEFAULT_COMPRESSION)?)
-            }
+        let keeps = cx.kind(target)? != PathKind::Absent && !doing.no_safety_snapshot;
+        let place = match keeps {
+            true => Some(paths::backup_store(&path, &|path| cx.kind(path))?),
             false => None,
         };
+        let kept = match &place {
+            Some(place) if !doing.dry_run => Some(cx.open_for_backup(place, DEFAULT_COMPRESSION)?),
+            _ => None,
+        };
+        let makes_store = place.is_some_and(|place| place.create);
         let (keep, created) = kept.map_or((None, false), |(store, made)| (Some(store), made));
         let world = cx.world.clone();
         let mut reporter = cx.reporter();
@@ -106,6 +112,7 @@ impl From {
             keep,
             path,
             created,
+            makes_store,
             export,
         })
     }
@@ -113,6 +120,17 @@ impl From {
     /// True if the store was made for what the database loses.
     pub fn store_created(&self) -> bool {
         matches!(self, Self::Exported { created: true, .. })
+    }
+
+    /// True if what the database loses goes to a store that is not there yet.
+    pub fn makes_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Exported {
+                makes_store: true,
+                ..
+            }
+        )
     }
 
     /// The export, if it is one.

@@ -102,6 +102,7 @@ pub fn summary(outcome: &DiffOutcome) -> Document {
         "objects": objects.collect::<Vec<_>>(),
         "settings": settings.collect::<Vec<_>>(),
         "internal": outcome.internal,
+        "absent": outcome.absent.iter().map(|(table, key)| json!({ "table": table, "key": key })).collect::<Vec<_>>(),
     })
 }
 

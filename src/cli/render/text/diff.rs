@@ -119,6 +119,13 @@ pub fn end(outcome: &DiffOutcome, before: &str, after: &str) -> String {
             "not compared, but not the same: {names} (name it with --table)"
         );
     }
+    for (table, key) in &outcome.absent {
+        let (table, key) = (escape::shown(table), escape::shown(key));
+        let _ = writeln!(
+            out,
+            "{table}: neither {before} nor {after} has a row with the key {key}"
+        );
+    }
     let differing = outcome.tables.iter().filter(|table| table.differs());
     let differing = differing.count() as u64;
     let same = outcome.tables.len() as u64 - differing;

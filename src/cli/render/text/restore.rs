@@ -3,6 +3,7 @@
 mod conflicts;
 mod missing;
 mod plan;
+mod skipped;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -26,6 +27,14 @@ pub struct RestoreView<'a> {
     pub store_created: bool,
     /// The export that is restored, if it is one: its records are in no store.
     pub export: Option<&'a Path>,
+    /// The word that names the snapshot.
+    pub word: &'a OsStr,
+    /// The source of which the latest was asked for.
+    pub source_name: Option<&'a str>,
+    /// Name or path of the database that the snapshot is of, if it is another one than the target.
+    pub source: Option<&'a str>,
+    /// True if a store would be made for the safety snapshot.
+    pub makes_store: bool,
     /// How the snapshot's texts are written.
     pub encoding: TextEncoding,
     /// What was asked for.
@@ -66,13 +75,14 @@ pub fn restore(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) ->
         out.push_str(&plan::references(outcome));
     }
     if is_plan && !outcome.new_file {
-        out.push_str(&plan::facts(outcome, view.options));
+        out.push_str(&plan::facts(outcome, view));
     }
     out.push_str(&conflicts::list(outcome));
-    out.push_str(&missing::list(outcome, view.encoding));
+    out.push_str(&missing::list(outcome, view));
     if outcome.is_stopped() {
         out.push_str(&stopped(outcome, view));
     } else if outcome.dry_run {
+        out.push_str(&skipped::next(outcome, view, look));
         out.push_str("Nothing was written (dry run).\n");
     } else {
         out.push_str(&done(outcome, view, look));
@@ -89,8 +99,12 @@ fn snapshot_words(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look)
     if let Some(export) = view.export {
         return format!("the export {}", escape::path(export));
     }
+    let source = view.source.filter(|_| !outcome.new_file);
+    let of = source.map_or(String::new(), |source| {
+        format!(", of {}", escape::shown(source))
+    });
     format!(
-        "{} (snapshot {}, {})",
+        "{} (snapshot {}, {}{of})",
         escape::shown(&outcome.snapshot.name),
         escape::shown(&outcome.snapshot.short_id),
         figures::local_time(&outcome.snapshot.time, &look.zone)
@@ -153,17 +167,30 @@ fn done(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String
     } else {
         totals(outcome)
     };
+    let restored = match outcome.new_file || has_written(outcome) {
+        true => "Restored",
+        false => "Nothing to restore of",
+    };
     let _ = writeln!(
         out,
-        "Restored {} to {} in {time}: {what}.",
+        "{restored} {} to {} in {time}: {what}.",
         snapshot_words(outcome, view, look),
         escape::path(&outcome.target),
     );
     if !outcome.checked.is_empty() {
         let _ = writeln!(out, "Checked: {}.", outcome.checked.join(", "));
     }
+    out.push_str(&skipped::next(outcome, view, look));
     out.push_str(&way_back(outcome, view.store, look));
     out
+}
+
+/// True if anything of the database is another than before.
+fn has_written(outcome: &RestoreOutcome) -> bool {
+    let rows = sum(outcome, |table| {
+        table.inserted + table.filled + table.updated + table.deleted
+    });
+    rows > 0 || !outcome.made.is_empty()
 }
 
 /// The command that takes it back.

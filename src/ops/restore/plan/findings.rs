@@ -2,10 +2,56 @@
 
 use crate::model::counted::{agree, counted};
 use crate::model::schema::ObjectKind;
+use crate::model::value::{Value, ValueRef};
 use crate::ops::restore::basis::Basis;
+use crate::ops::restore::missing::Decision;
+use crate::ops::restore::plan::Plan;
 use crate::ops::restore::scope::shape::TableShape;
 use crate::ops::restore::table_plan::TablePlan;
 use crate::progress::Finding;
+use crate::target::shown;
+
+/// Decisions that are named.
+const DECISIONS_MAX: usize = 3;
+
+/// Decisions about what is not missing, the first of them named.
+pub(in crate::ops::restore) fn unused(basis: &Basis<'_>, plan: &Plan<'_>) -> Option<Finding> {
+    let unused = plan.decisions.iter().zip(&plan.used);
+    let unused: Vec<&Decision> = unused
+        .filter(|(_, used)| !**used)
+        .map(|(decision, _)| decision)
+        .collect();
+    let encoding = basis.manifest.settings.encoding;
+    let named = |decision: &&Decision| {
+        let values = decision.values.iter().map(|value| match value {
+            Value::Text(bytes) => {
+                let text = encoding.decode(bytes).unwrap_or_default();
+                shown(ValueRef::Text(text.as_bytes()))
+            }
+            other => shown(other.as_ref()),
+        });
+        let values: Vec<String> = values.collect();
+        format!(
+            "{}.{} = {}",
+            decision.table,
+            decision.columns.join(", "),
+            values.join(", ")
+        )
+    };
+    let mut names: Vec<String> = unused.iter().take(DECISIONS_MAX).map(named).collect();
+    if names.is_empty() {
+        return None;
+    }
+    if unused.len() > names.len() {
+        names.push("…".to_owned());
+    }
+    let text = format!(
+        "decisions about what is not missing here: {}, not needed ({})",
+        unused.len(),
+        names.join("; ")
+    );
+    Some(Finding::note("references", text))
+}
 
 /// Adds what is worth saying of one table.
 pub(in crate::ops::restore) fn of_table(
@@ -19,8 +65,8 @@ pub(in crate::ops::restore) fn of_table(
     if !shape.role.is_written() && !plan.is_touched() {
         return;
     }
-    // That it is made is told by itself.
-    if shape.made {
+    // That it is made is told by itself, and that it is another table.
+    if shape.made || shape.map.columns.is_empty() {
         return;
     }
     columns(shape, plan, findings);
@@ -79,6 +125,37 @@ pub(in crate::ops::restore) fn of_table(
     }
 }
 
+/// ` (email is only there: was it renamed? if so: --rename customers.mail=email)`
+fn renamed(table: &str, column: &str, new: &[String]) -> String {
+    let flag = |to: &str| {
+        let word = format!("{}.{}={to}", written(table), written(column));
+        match word.bytes().any(|byte| b"\"' ".contains(&byte)) {
+            true => format!("--rename '{}'", word.replace('\'', "'\\''")),
+            false => format!("--rename {word}"),
+        }
+    };
+    match new {
+        [] => String::new(),
+        [one] => format!(
+            " ({one} is only there: was it renamed? if so: {})",
+            flag(&written(one))
+        ),
+        [several @ .., last] => format!(
+            " ({} and {last} are only there: was it renamed to one of them? if so: {})",
+            several.join(", "),
+            flag("NEW")
+        ),
+    }
+}
+
+/// A name as it stands in an option: in quotes if it must.
+fn written(name: &str) -> String {
+    match name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
 /// Columns that only one side has.
 fn columns(shape: &TableShape, plan: &TablePlan<'_>, findings: &mut Vec<Finding>) {
     let (name, tally) = (&shape.live.name, &plan.tally);
@@ -110,10 +187,7 @@ fn columns(shape: &TableShape, plan: &TablePlan<'_>, findings: &mut Vec<Finding>
                 "the database has no column {column}: {} of it {} not restored{}",
                 counted(*lost, "value"),
                 agree(*lost, "is", "are"),
-                match shape.map.added.as_slice() {
-                    [] => String::new(),
-                    new => format!(" ({} is only there: was it renamed?)", new.join(", ")),
-                }
+                renamed(name, column, &shape.map.added)
             );
             findings.push(Finding::warning(name, text));
         }

@@ -52,12 +52,30 @@ pub(in crate::ops::restore) fn ensure(
     for rename in &basis.options.renames {
         ensure_entity(basis, &rename.table)?;
         if let Some(shape) = live(&rename.table) {
-            ensure_column("a renamed column", &shape.stored, &rename.old)?;
-            ensure_column("a renamed column", &shape.live, &rename.new)?;
+            ensure_renamed(rename, &rename.old, &shape.stored, "the snapshot")?;
+            ensure_renamed(rename, &rename.new, &shape.live, "the database")?;
             one_to_one(rename, &basis.options.renames, shape)?;
         }
     }
     Ok(())
+}
+
+fn ensure_renamed(
+    rename: &Rename,
+    column: &str,
+    table: &Table,
+    place: &'static str,
+) -> Result<(), TargetError> {
+    match table.column_at(column) {
+        Some(_) => Ok(()),
+        None => Err(TargetError::NoRenamed {
+            rename: format!("{}.{}={}", rename.table, rename.old, rename.new),
+            table: table.name.clone(),
+            column: column.to_owned(),
+            place,
+            columns: table.columns.iter().map(|c| c.name.clone()).collect(),
+        }),
+    }
 }
 
 /// Each column has its values from one column of the record.

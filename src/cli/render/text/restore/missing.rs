@@ -8,7 +8,6 @@ use super::flag;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::cli::render::values;
-use crate::model::text::TextEncoding;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Missing;
 use crate::ops::restore::OnMissing;
@@ -24,11 +23,11 @@ pub(super) fn is_aborted(outcome: &RestoreOutcome) -> bool {
 }
 
 /// The first missing values, and how many more there are.
-pub(super) fn list(outcome: &RestoreOutcome, encoding: TextEncoding) -> String {
+pub(super) fn list(outcome: &RestoreOutcome, view: &RestoreView<'_>) -> String {
     let mut out = String::new();
     let target = escape::path(&outcome.target);
     for missing in outcome.missing.iter().take(NAMED_MAX) {
-        out.push_str(&one(missing, &target, encoding));
+        out.push_str(&one(missing, &target, view));
     }
     let more = outcome.missing.len().saturating_sub(NAMED_MAX);
     if more > 0 {
@@ -37,7 +36,8 @@ pub(super) fn list(outcome: &RestoreOutcome, encoding: TextEncoding) -> String {
     out
 }
 
-fn one(missing: &Missing, target: &str, encoding: TextEncoding) -> String {
+fn one(missing: &Missing, target: &str, view: &RestoreView<'_>) -> String {
+    let encoding = view.encoding;
     let key: Vec<String> = missing
         .values
         .iter()
@@ -63,7 +63,30 @@ fn one(missing: &Missing, target: &str, encoding: TextEncoding) -> String {
         ),
         None => writeln!(out, "  the snapshot does not have it either"),
     };
+    if !missing.nullable && is_to_be_null(missing, view) {
+        let columns: Vec<String> = missing
+            .columns
+            .iter()
+            .map(|column| escape::shown(&format!("{}.{column}", missing.table)).into_owned())
+            .collect();
+        let _ = writeln!(
+            out,
+            "  it cannot be null: {} may not be NULL",
+            columns.join(", ")
+        );
+    }
     out
+}
+
+/// True if it was decided that it is NULL: then somebody waits for the reason why it still is missing.
+fn is_to_be_null(missing: &Missing, view: &RestoreView<'_>) -> bool {
+    view.options.decisions.others == Some(OnMissing::Null)
+        || view.options.decisions.single.iter().any(|decision| {
+            decision.choice == Choice::Null
+                && decision.columns == missing.columns
+                && decision.values == missing.values
+                && decision.table.eq_ignore_ascii_case(&missing.table)
+        })
 }
 
 /// Flags that decide about them, and what each does: those that may help, and were not given.

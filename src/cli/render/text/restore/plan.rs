@@ -15,7 +15,6 @@ use crate::model::schema::ObjectKind;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Mode;
 use crate::ops::restore::Remapped;
-use crate::ops::restore::RestoreOptions;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::restore::TableReport;
 
@@ -165,10 +164,11 @@ pub(super) fn references(outcome: &RestoreOutcome) -> String {
     for table in outcome.tables.iter().filter(|table| table.remapped > 0) {
         let name = escape::shown(&table.table);
         let ids = new_ids(&table.table, table.remapped, &outcome.remapped);
-        let gets = figures::agree(table.remapped, "gets a new id", "get new ids");
+        let has = figures::agree(table.remapped, "has another id", "have other ids");
         parts.push(format!(
-            "{} of {name} {gets}{ids}",
-            figures::count(table.remapped)
+            "{} of {name} {has} in {}{ids}",
+            figures::count(table.remapped),
+            escape::path(&outcome.target)
         ));
     }
     if outcome.references_followed > 0 {
@@ -260,7 +260,8 @@ fn decided(outcome: &RestoreOutcome) -> String {
 }
 
 /// What holds for the whole plan.
-pub(super) fn facts(outcome: &RestoreOutcome, options: &RestoreOptions) -> String {
+pub(super) fn facts(outcome: &RestoreOutcome, view: &RestoreView<'_>) -> String {
+    let options = view.options;
     let target = escape::path(&outcome.target);
     let mut out = String::new();
     let bytes = sum(outcome, |table| table.bytes);
@@ -269,6 +270,9 @@ pub(super) fn facts(outcome: &RestoreOutcome, options: &RestoreOptions) -> Strin
     }
     let safety = if options.no_safety_snapshot {
         "no safety snapshot is taken: it cannot be undone".to_owned()
+    } else if view.makes_store {
+        let store = escape::path(view.store);
+        format!("a safety snapshot of {target} goes to a new store {store} first")
     } else {
         format!("a safety snapshot of {target} is taken first")
     };

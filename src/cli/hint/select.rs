@@ -1,0 +1,105 @@
+//! What now, where a word names no snapshot, table, record or restore.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::cli::quote;
+use crate::cli::render::Look;
+use crate::error::SelectError;
+use crate::ops::select::nearest as nearest_of;
+
+fn listed(store: &str, look: &Look) -> String {
+    format!(
+        "Snapshots are listed with: {}",
+        look.command(Path::new(store), &["list".as_ref()])
+    )
+}
+
+/// What now, of words that name nothing, or not one thing.
+pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
+    match error {
+        SelectError::NoSnapshot { store, .. } => Some(listed(store, look)),
+        SelectError::TooFew {
+            store,
+            passed_over: 0,
+            ..
+        } => Some(listed(store, look)),
+        SelectError::TooFew { store, .. } => Some(format!(
+            "latest passes over what restores and undos took (before-restore, after-restore): those are named \
+             by their ids.\n{}",
+            listed(store, look)
+        )),
+        SelectError::Empty { store } => Some(format!(
+            "Take one with: {} DB",
+            look.command(Path::new(store), &["backup".as_ref()])
+        )),
+        SelectError::Ambiguous { .. } => Some("Give more of its digits.".to_owned()),
+        SelectError::SeveralSources { .. } => {
+            Some("Say which with --source-name, or name a snapshot.".to_owned())
+        }
+        SelectError::NoSource { sources, .. } if sources.is_empty() => None,
+        SelectError::NoSource { sources, .. } => Some(format!("There are: {}", sources.join(", "))),
+        SelectError::NameTaken { .. } => {
+            Some("Choose another with --name, or leave it out.".to_owned())
+        }
+        SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
+        SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
+        SelectError::NotARestore { .. } => Some(
+            "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
+                .to_owned(),
+        ),
+        SelectError::NothingToUndo { database, store } => {
+            let (store, database) = (Path::new(store), OsStr::new(database));
+            Some(format!(
+                "Restores leave a snapshot with the tag after-restore (see: {}); with --no-safety-snapshot they \
+                 leave none, and cannot be undone.\n\
+                 If the database was moved or renamed since, name that snapshot: {} SNAP --to {}",
+                look.command(store, &["list".as_ref()]),
+                look.command(store, &["undo".as_ref()]),
+                quote::word(database)
+            ))
+        }
+        SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
+            Some("Leave out --table to see which tables differ.".to_owned())
+        }
+        SelectError::NoRecord {
+            table, snapshot, ..
+        } => {
+            let records = format!("{snapshot}:{table}");
+            let words = ["cat".as_ref(), OsStr::new(&records)];
+            Some(format!(
+                "Its records are shown with: {}",
+                look.command(&look.store, &words)
+            ))
+        }
+        SelectError::BadKey { .. } => None,
+        SelectError::NoEntity { snapshot, .. } => Some(format!(
+            "Its entities are listed with: {}",
+            look.command(&look.store, &["ls".as_ref(), OsStr::new(snapshot)])
+        )),
+    }
+}
+
+/// The nearest thing that exists, for the words that name nothing.
+pub(super) fn nearest(error: &SelectError) -> Option<String> {
+    match error {
+        SelectError::NoSnapshot { nearest, .. }
+        | SelectError::NoEntity { nearest, .. }
+        | SelectError::NoTable { nearest, .. } => nearest.clone(),
+        SelectError::NoSource { name, sources, .. } => {
+            nearest_of(name, sources.iter().map(String::as_str))
+        }
+        SelectError::Empty { .. }
+        | SelectError::TooFew { .. }
+        | SelectError::Ambiguous { .. }
+        | SelectError::SeveralSources { .. }
+        | SelectError::NameTaken { .. }
+        | SelectError::BadName { .. }
+        | SelectError::NotARestore { .. }
+        | SelectError::NothingToUndo { .. }
+        | SelectError::BadKey { .. }
+        | SelectError::NoRecord { .. }
+        | SelectError::Virtual { .. }
+        | SelectError::NoPages { .. } => None,
+    }
+}
