@@ -14,7 +14,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use crate::vfs::folder_of;
+use crate::ops::open::folder_of;
 
 /// No such file is longer.
 const BYTES_MAX: u64 = 64 << 20;

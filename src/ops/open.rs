@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::model::file_name::MANIFEST_FILE;
 pub use crate::store::Store;
 use crate::store::{StoreError, Usage};
+pub use crate::vfs::folder_of;
 use crate::vfs::os::OsVfs;
 use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::error::SourceError;
-use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind, folder_of};
+use crate::vfs::os::real_path;
+use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
 
 /// Bytes at the beginning that tell a person what a file is.
 const HEAD_BYTES: u64 = 16;
@@ -87,19 +88,8 @@ fn resolve(given: &Path) -> Result<PathBuf, SourceError> {
 }
 
 /// The path under which a snapshot of this database would be recorded, whether it is there or not.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the Vfs follows no links; nothing is opened"
-)]
 pub fn recorded_path(given: &Path) -> PathBuf {
-    let beside = || {
-        let folder = std::fs::canonicalize(folder_of(given)).ok()?;
-        Some(folder.join(given.file_name()?))
-    };
-    std::fs::canonicalize(given)
-        .ok()
-        .or_else(beside)
-        .unwrap_or_else(|| given.to_owned())
+    real_path(given)
 }
 
 /// Refuses to go on without permission to write a file, or to make files in a folder.

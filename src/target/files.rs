@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::Access;
 
 use super::error::TargetError;
-use crate::source::recorded_path;
+use crate::vfs::os::real_path;
 use crate::vfs::{Vfs, VfsError, VfsErrorKind, folder_of};
 
 /// Before the umask, as of any file that a program makes.
@@ -150,8 +150,8 @@ pub fn ensure_can_be_made(vfs: &dyn Vfs, place: &Path) -> Result<(), TargetError
 pub(super) fn ensure_can_be_written(database: &Path) -> Result<(), TargetError> {
     ensure_access(database)?;
     // Where a link leads, and else the folder as it was named.
-    let (real, folder) = (recorded_path(database), folder_of(database));
-    match recorded_path(folder) == folder_of(&real) {
+    let (real, folder) = (real_path(database), folder_of(database));
+    match real_path(folder) == folder_of(&real) {
         true => ensure_access(folder),
         false => ensure_access(folder_of(&real)),
     }

@@ -15,6 +15,15 @@ pub struct FaultVfs {
     faults: Arc<Faults<VfsErrorKind>>,
     short_writes: Arc<AtomicBool>,
     free: Arc<Mutex<Option<u64>>>,
+    refused: Arc<Mutex<Option<Refused>>>,
+}
+
+/// An operation that is to fail, by its name.
+#[derive(Debug)]
+struct Refused {
+    op: &'static str,
+    part: &'static str,
+    nth: usize,
 }
 
 impl FaultVfs {
@@ -25,6 +34,7 @@ impl FaultVfs {
             faults: Arc::default(),
             short_writes: Arc::default(),
             free: Arc::default(),
+            refused: Arc::default(),
         }
     }
 
@@ -53,6 +63,29 @@ impl FaultVfs {
         self.short_writes.store(short, Ordering::SeqCst);
     }
 
+    /// The `nth` operation from now on (from 1) with this verb, and with this in its path, fails.
+    pub fn refuse(&self, op: &'static str, part: &'static str, nth: usize) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused = Some(Refused { op, part, nth });
+    }
+
+    /// True once, for the operation that is to be refused.
+    fn is_refused(&self, op: &'static str, name: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(wanted) = refused.as_mut() else {
+            return false;
+        };
+        if wanted.op != op || !name.contains(wanted.part) {
+            return false;
+        }
+        wanted.nth = wanted.nth.saturating_sub(1);
+        let is_it = wanted.nth == 0;
+        if is_it {
+            *refused = None;
+        }
+        is_it
+    }
+
     /// From now on this much space is said to be free.
     pub fn set_free(&self, bytes: u64) {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
@@ -66,6 +99,9 @@ impl FaultVfs {
     ) -> Result<T, VfsError> {
         let name = path.display().to_string();
         let failure = |kind| VfsError::new(kind, op, path, "planned fault");
+        if self.is_refused(op, &name) {
+            return Err(failure(VfsErrorKind::Denied));
+        }
         self.faults.run(op, name, || work(&*self.inner), failure)
     }
 }

@@ -29,6 +29,22 @@ fn kind_of(error: Errno) -> VfsErrorKind {
     }
 }
 
+/// The path behind all links, whether the file itself is there or not.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Vfs follows no links; nothing is opened"
+)]
+pub fn real_path(given: &Path) -> PathBuf {
+    let beside = || {
+        let folder = std::fs::canonicalize(super::folder_of(given)).ok()?;
+        Some(folder.join(given.file_name()?))
+    };
+    std::fs::canonicalize(given)
+        .ok()
+        .or_else(beside)
+        .unwrap_or_else(|| given.to_owned())
+}
+
 /// An error of the system, with the operation and the path.
 fn failed(op: &'static str, path: &Path, error: impl Into<io::Error>) -> VfsError {
     let cause: io::Error = error.into();

@@ -1,20 +1,39 @@
 //! Records whose keys hold each other: which row one of them means depends on which row it means. The
-//! rules may have several answers then, or none.
+//! rules may have several answers then, or none; they say one thing only if each is the row with its own key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::rules::{Pass, Record, Target, slots};
-use super::tables::{Database, Schema, Value, is_whole};
+use super::rules::{Pass, Record, Target};
+use super::tables::{Database, Schema, is_whole};
 use super::wishes::{Match, Wishes};
 
-/// True if references that are part of keys lead from a record of the snapshot back to it.
-pub fn any(schema: &Schema, snapshot: &Database, wishes: &Wishes) -> bool {
+/// True if references that are part of keys lead from a record of the snapshot back to it, which is not the
+/// row with its own key.
+pub fn any(schema: &Schema, snapshot: &Database, wishes: &Wishes, pass: &Pass) -> bool {
     let mut clear = BTreeSet::new();
     let tables = snapshot.rows.iter().enumerate();
     let mut records = tables.flat_map(|(t, rows)| (0..rows.len()).map(move |r| (t, r)));
     records.any(|record| {
         let mut path = Vec::new();
         leads_back(schema, snapshot, wishes, record, &mut path, &mut clear)
+            && path
+                .iter()
+                .any(|one| !is_itself(schema, snapshot, *one, pass))
+    })
+}
+
+fn is_itself(schema: &Schema, snapshot: &Database, (t, r): Record, pass: &Pass) -> bool {
+    let Some(Target::Row(row)) = pass.targets.get(&(t, r)) else {
+        return false;
+    };
+    let tables = schema.tables.iter();
+    let mut referring = tables.flat_map(|table| table.known_references());
+    referring.all(|(_, reference)| {
+        let columns = &reference.parent_columns;
+        let values = &snapshot.rows[t][r].values;
+        reference.parent != t
+            || !is_whole(columns, values)
+            || schema.tables[t].equal_in(columns, row, values)
     })
 }
 
@@ -57,59 +76,9 @@ fn leads_back(
             None => false,
         }
     });
-    path.pop();
-    clear.insert(record);
+    if !leads {
+        path.pop();
+        clear.insert(record);
+    }
     leads
-}
-
-/// What a pass may begin with, as well as with nothing: every record is a row with keys that nobody else has.
-pub fn elsewhere(schema: &Schema, snapshot: &Database, live: &Database) -> Pass {
-    let mut targets = BTreeMap::new();
-    for (t, table) in schema.tables.iter().enumerate() {
-        for (r, row) in snapshot.rows[t].iter().enumerate() {
-            let mut values = row.values.clone();
-            for (c, value) in values.iter_mut().enumerate().filter(|(_, v)| !v.is_null()) {
-                let number = 1_000_000 + 1000 * r + c;
-                *value = Value::Int(i64::try_from(number).unwrap());
-            }
-            targets.insert((t, r), Target::Row(table.stored(&values)));
-        }
-    }
-    Pass {
-        slots: slots(live),
-        targets,
-        ..Pass::default()
-    }
-}
-
-/// And this: every record is the row that is like it in a key, but for the references in it.
-pub fn alike(schema: &Schema, snapshot: &Database, live: &Database, wishes: &Wishes) -> Pass {
-    let mut targets = BTreeMap::new();
-    for (t, table) in schema.tables.iter().enumerate() {
-        let given = wishes.keys.iter().filter(|(of, _)| *of == t);
-        let given = given.map(|(_, columns)| columns);
-        let keys: Vec<&Vec<usize>> = table.live_unique().chain(given).collect();
-        let referring: Vec<usize> = table
-            .known_references()
-            .flat_map(|(_, reference)| reference.columns.clone())
-            .collect();
-        for (r, record) in snapshot.rows[t].iter().enumerate() {
-            let is_like = |values: &[Value]| {
-                keys.iter().any(|key| {
-                    let own = key.iter().copied().filter(|c| !referring.contains(c));
-                    let own: Vec<usize> = own.collect();
-                    !own.is_empty() && table.equal_in(&own, values, &record.values)
-                })
-            };
-            let like = live.rows[t].iter().find(|row| is_like(&row.values));
-            if let Some(row) = like {
-                targets.insert((t, r), Target::Row(row.values.clone()));
-            }
-        }
-    }
-    Pass {
-        slots: slots(live),
-        targets,
-        ..Pass::default()
-    }
 }

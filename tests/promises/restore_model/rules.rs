@@ -80,17 +80,9 @@ pub fn restore(
         before: None,
         now: Pass::default(),
     };
-    let pass = planner.last_pass(None)?;
-    if cycles::any(schema, snapshot, wishes) {
-        // From where nothing is known, from where nothing is as it was, and from where much is.
-        for begin in [
-            cycles::elsewhere(schema, snapshot, live),
-            cycles::alike(schema, snapshot, live, wishes),
-        ] {
-            if planner.last_pass(Some(begin))? != pass {
-                return None;
-            }
-        }
+    let pass = planner.last_pass()?;
+    if cycles::any(schema, snapshot, wishes, &pass) {
+        return None;
     }
     Some(outcome(schema, live, wishes, pass))
 }
@@ -191,7 +183,8 @@ pub struct Planner<'a> {
 
 impl Planner<'_> {
     /// The pass that gives what the one before gave.
-    fn last_pass(&self, mut before: Option<Pass>) -> Option<Pass> {
+    fn last_pass(&self) -> Option<Pass> {
+        let mut before: Option<Pass> = None;
         for _ in 0..PASSES_MAX {
             let planner = Planner {
                 before: before.as_ref(),
