@@ -56,8 +56,9 @@ enum Word {
 /// Undecided entries that a message names.
 const NAMED_MAX: usize = 5;
 
-/// Reads the decisions of a file. Texts are in the encoding of the snapshot.
-pub fn read(path: &Path, encoding: TextEncoding) -> Result<Vec<Decision>, Failure> {
+/// Reads the decisions of a file. Texts are in the encoding of the snapshot. Entries that are not decided
+/// yet are an error, unless somebody is asked about them (`asks`).
+pub fn read(path: &Path, encoding: TextEncoding, asks: bool) -> Result<Vec<Decision>, Failure> {
     let place = escape::path(path);
     let text = match files::read(path) {
         Ok(Some(text)) => text,
@@ -74,7 +75,7 @@ pub fn read(path: &Path, encoding: TextEncoding) -> Result<Vec<Decision>, Failur
             ));
         }
     };
-    parse(&text, encoding).map_err(|mistake| {
+    parse(&text, encoding, asks).map_err(|mistake| {
         Failure::usage(
             format!("{place}: {mistake}"),
             "The choices are create, map (with \"to\"), skip, null as a word, and abort.",
@@ -82,8 +83,11 @@ pub fn read(path: &Path, encoding: TextEncoding) -> Result<Vec<Decision>, Failur
     })
 }
 
-fn parse(text: &str, encoding: TextEncoding) -> Result<Vec<Decision>, String> {
-    let entries = entries(text)?;
+fn parse(text: &str, encoding: TextEncoding, asks: bool) -> Result<Vec<Decision>, String> {
+    let mut entries = entries(text)?;
+    if asks {
+        entries.retain(|entry| entry.choice.is_some());
+    }
     let open: Vec<String> = entries
         .iter()
         .filter(|entry| entry.choice.is_none())

@@ -206,6 +206,29 @@ fn a_row_of_given_values_is_inserted() {
     assert_eq!(place.count("app.db", ORDERS), 4);
 }
 
+/// What a file of decisions leaves open is asked.
+#[test]
+
+fn what_a_file_leaves_open_is_asked() {
+    let place = shop();
+    place.code(
+        5,
+        &[&ORDERS_ALONE[..], &["--save-decisions", "d.json"]].concat(),
+    );
+    let text = std::fs::read_to_string(place.path("d.json")).unwrap();
+    std::fs::write(
+        place.path("d.json"),
+        text.replacen("\"choice\": null", "\"choice\": \"skip\"", 1),
+    )
+    .unwrap();
+    let mut session = restore(&place, &["--resolve", "d.json"]);
+    session.expect(" refers to customers 13, ");
+    session.answer("> ", "");
+    let ended = session.end();
+    assert_eq!(ended.code, 0, "{}\n{}", ended.screen, ended.out);
+    assert_eq!(place.count("app.db", ORDERS), 2);
+}
+
 /// What was answered before is kept.
 #[test]
 

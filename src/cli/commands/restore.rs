@@ -203,7 +203,7 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut from = From::open(&args.snapshot, &source, &target, &args.doing, cx)?;
     let encoding = from.manifest().settings.encoding;
     let single = match &args.missing.resolve {
-        Some(path) => decisions::read(path, encoding)?,
+        Some(path) => decisions::read(path, encoding, args.missing.interactive)?,
         None => Vec::new(),
     };
     let options = args.options(target, &config, single);

@@ -36,11 +36,11 @@ fn round(decided: &[Decision], encoding: TextEncoding) -> Vec<Decision> {
     let path = folder.path().join("d.json");
     let saved = save(&path, false, decided, &[], encoding).unwrap();
     assert_eq!((saved.decided, saved.open), (decided.len(), 0));
-    read(&path, encoding).unwrap()
+    read(&path, encoding, false).unwrap()
 }
 
 fn failure(text: &str) -> String {
-    parse(text, UTF8).unwrap_err()
+    parse(text, UTF8, false).unwrap_err()
 }
 
 fn entry(rest: &str) -> String {
@@ -137,7 +137,7 @@ fn what_is_not_decided_is_a_template_that_is_refused_by_name() {
         error,
         "1 of 2 not decided yet (\"choice\": null): orders.c0 refers to customers 12"
     );
-    let filled = parse(&text.replace("null", "\"skip\""), UTF8).unwrap();
+    let filled = parse(&text.replace("null", "\"skip\""), UTF8, false).unwrap();
     assert_eq!(filled.len(), 2);
 }
 
