@@ -30,7 +30,7 @@ pub(super) struct ScopeFlags {
     /// Only the record with this primary key; a composite key with commas; may be repeated
     #[arg(long = "key-value", value_name = "T=KEY", value_parser = names::key_value)]
     pub key_values: Vec<KeyValue>,
-    /// Also the records that those refer to, and what these refer to
+    /// Also the records that those (with their children, if asked for) refer to, and what these refer to
     #[arg(long)]
     pub with_parents: bool,
     /// Also the records that refer to those, and what refers to these
