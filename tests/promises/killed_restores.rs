@@ -119,7 +119,7 @@ impl Scene {
     }
 
     /// Restores, kills it after this time, and looks at what is left. True if it had committed.
-    fn kill_after(&self, time: Duration) -> bool {
+    fn kill_after(&mut self, time: Duration) -> bool {
         let live = self.path("live.db");
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let _ = std::fs::remove_file(format!("{}{suffix}", live.display()));
@@ -160,9 +160,15 @@ impl Scene {
             .unwrap();
         assert_eq!(sound, "ok");
         // What was killed can be done again.
+        let begun = Instant::now();
         assert!(self.restore().status().unwrap().success());
         assert_eq!(state(&reader).unwrap(), self.after);
-        now == self.after
+        let is_committed = now == self.after;
+        if !is_committed {
+            // The machine may be slower by now, and the store is larger.
+            self.took = begun.elapsed();
+        }
+        is_committed
     }
 }
 
@@ -171,14 +177,19 @@ fn a_restore_that_is_killed_leaves_the_database_as_before_or_as_planned() {
     println!("seed {}", seed());
     for mode in ["WAL", "DELETE"] {
         for how in [&["--mode", "replace"] as &[&str], &["--mode", "augment"]] {
-            let scene = Scene::new(mode, how, 1500);
+            let mut scene = Scene::new(mode, how, 1500);
             let kills = KILLS * u32::try_from(scale()).unwrap();
             let mut committed = 0;
             for at in 0..kills {
-                // A few come after the end.
-                let time = scene.took.mul_f64(1.1 * f64::from(at) / f64::from(kills));
+                // Some come after the end.
+                let time = scene.took.mul_f64(1.4 * f64::from(at) / f64::from(kills));
                 committed += u32::from(scene.kill_after(time));
             }
+            // Else much of it was not tried.
+            assert!(
+                kills < 100 || (0 < committed && committed < kills),
+                "{committed}"
+            );
             let status = scene.larder(&["validate"]).status().unwrap();
             assert!(status.success(), "the store is whole");
             println!(
