@@ -322,6 +322,15 @@ impl<'p> Gaps<'p, '_> {
         if !was_moved && matches!(fate, Some(Fate::Absent | Fate::Dropped)) {
             return Ok(false);
         }
+        // A column of another type may not hold the key that the reference was to follow.
+        if let (Some(wanted), Some(Fate::Moved)) = (link.wanted, fate)
+            && !self
+                .keys
+                .is_followed(self.links, wanted, &key.was, &key.now)?
+            && !self.answers.is_applied(link_at, &key.was)?
+        {
+            return Ok(false);
+        }
         let planned = &mut self.planned[link_at];
         let (mut is_gained, mut is_lost) = (false, false);
         if let Some(planned) = planned {

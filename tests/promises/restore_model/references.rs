@@ -1,5 +1,6 @@
 //! References of records that are written: docs/restore.md §2 (they follow) and §4 (they lead nowhere).
 
+use super::identity::Slot;
 use super::rules::{Planner, Record, Resolved, Target, inserted};
 use super::tables::{Reference, Value, is_whole};
 use super::wishes::{Choice, Gap, Mode, Others};
@@ -172,10 +173,15 @@ impl Planner<'_> {
     pub fn need(&mut self, resolved: &Resolved) {
         self.now.created.extend(&resolved.created);
         for (t, values) in &resolved.given {
-            if self.now.slots[*t].iter().any(|slot| slot.values == *values) {
+            let table = &self.schema.tables[*t];
+            let keys = || table.live_unique().chain([&table.primary]);
+            let is_there = |slot: &Slot| {
+                let mut keys = keys().filter(|key| !key.is_empty());
+                slot.values == *values || keys.any(|key| table.equal_in(key, &slot.values, values))
+            };
+            if self.now.slots[*t].iter().any(is_there) {
                 continue;
             }
-            let table = &self.schema.tables[*t];
             let rowid = match (
                 table.has_alias(),
                 table.primary.first().map(|&c| &values[c]),

@@ -274,6 +274,13 @@ impl Planner<'_> {
         }
     }
 
+    fn no_place(&mut self, (t, r): Record) -> Target {
+        match self.scope[t][r] {
+            true => self.conflict(t),
+            false => Target::Nothing,
+        }
+    }
+
     fn doubtful(&mut self, t: usize) -> Target {
         if self.wishes.mode == Mode::Add || self.wishes.deleted_only {
             self.now.counts[t].doubtful += 1;
@@ -398,9 +405,10 @@ impl Planner<'_> {
 
     fn new_record(&mut self, record: Record, values: Vec<Value>) -> Target {
         let (t, _) = record;
-        // Silent: a record that contradicts the database is asked for no parents.
+        // Silent: a record that contradicts the database is asked for no parents; one that is created
+        // contradicts nothing.
         if self.placed(t, &values).is_none() {
-            return self.conflict(t);
+            return self.no_place(record);
         }
         let all: Vec<usize> = (0..values.len()).collect();
         let resolved = self.resolved(record, &values, &values, &all);
@@ -450,7 +458,7 @@ impl Planner<'_> {
         let (t, r) = record;
         let table = &self.schema.tables[t];
         let Some(values) = self.placed(t, &resolved.values) else {
-            return self.conflict(t);
+            return self.no_place(record);
         };
         self.now.counts[t].remapped += u64::from(values != resolved.values);
         let rowid = match (

@@ -5,7 +5,7 @@
 use crate::model::row::compare_values;
 use crate::model::text::TextEncoding;
 use crate::model::value::{Value, ValueRef};
-use crate::ops::restore::scope::links::Links;
+use crate::ops::restore::scope::links::{Links, Wanted};
 use crate::ops::restore::scope::shape::TableShape;
 use crate::target::{KeyMap, KeyName, Record, TargetError, Worksheet};
 
@@ -204,6 +204,22 @@ impl<'w> Keys<'w> {
         Ok(entry.and_then(|entry| of(entry.mark)))
     }
 
+    /// The key that a record has in the database, if it has another; as the parent's columns compare, it is
+    /// `as_it_is`.
+    pub(in crate::ops::restore) fn is_followed(
+        &mut self,
+        links: &Links,
+        wanted: usize,
+        key: &[Value],
+        as_it_is: &[Value],
+    ) -> Result<bool, TargetError> {
+        let Some(entry) = self.maps[wanted].get(key)? else {
+            return Ok(true);
+        };
+        let moved = entry.mark == Fate::Moved.mark();
+        Ok(!moved || is_same_key(&links.wanted[wanted], &entry.values, as_it_is))
+    }
+
     /// True if references to this key must be looked at: some have no target.
     pub(in crate::ops::restore) fn has_gaps(&self, wanted: usize) -> bool {
         self.gaps[wanted]
@@ -223,16 +239,7 @@ impl<'w> Keys<'w> {
                 continue;
             };
             let new = is(&wanted.mapped)?;
-            let encoding = TextEncoding::Utf8;
-            let same = old
-                .iter()
-                .zip(&new)
-                .zip(&wanted.columns)
-                .all(|((a, b), (_, c))| {
-                    let order = compare_values(a.as_ref(), b.as_ref(), c, encoding);
-                    order == Some(std::cmp::Ordering::Equal)
-                });
-            if same {
+            if is_same_key(wanted, &old, &new) {
                 continue;
             }
             match new.contains(&Value::Null) {
@@ -360,6 +367,15 @@ impl<'w> Keys<'w> {
         }
         Ok(())
     }
+}
+
+/// True if both are the same key, as its columns compare.
+fn is_same_key(wanted: &Wanted, a: &[Value], b: &[Value]) -> bool {
+    let pairs = a.iter().zip(b).zip(&wanted.columns);
+    pairs.into_iter().all(|((a, b), (_, collation))| {
+        let order = compare_values(a.as_ref(), b.as_ref(), collation, TextEncoding::Utf8);
+        order == Some(std::cmp::Ordering::Equal)
+    })
 }
 
 /// True if these mapped columns are a key of the table.

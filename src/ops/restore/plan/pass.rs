@@ -207,7 +207,7 @@ impl<'p> Pass<'p, '_> {
             false => Changes::new(),
         };
         if decided.is_empty() {
-            return self.insert(one, translated, tools, tally, content);
+            return self.insert(one, translated, in_scope, tools, tally, content);
         }
         for (at, value) in decided {
             let value = stored_in(self.shape().declared_type(at), value);
@@ -221,7 +221,7 @@ impl<'p> Pass<'p, '_> {
             values: &values,
         };
         match tools.matcher.find(record, content)? {
-            Verdict::New => self.insert(one, translated, tools, tally, content),
+            Verdict::New => self.insert(one, translated, in_scope, tools, tally, content),
             verdict => self.judge((one, record), verdict, in_scope, tools, tally, content),
         }
     }
@@ -251,7 +251,14 @@ impl<'p> Pass<'p, '_> {
             }
             Verdict::Copy => {
                 tally.report.same += u64::from(in_scope);
-                Ok(())
+                // It is equal to its row, but not to what it was.
+                let is = |columns: &[usize]| {
+                    Ok(columns
+                        .iter()
+                        .map(|at| record.value(*at).to_owned())
+                        .collect())
+                };
+                self.keys.moved(self.links, self.table, one.was, &is)
             }
             Verdict::Row { row, other_id } => {
                 tally.twins += u64::from(in_scope && matches!(row, Row::Planned(_)));

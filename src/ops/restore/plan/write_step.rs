@@ -164,11 +164,13 @@ impl Pass<'_, '_> {
         tried.insert_beside(self.basis.live, record, &mut |_| Ok(false), content)
     }
 
-    /// A record that has no row.
+    /// A record that has no row. One that is only created for others (not `in_scope`) contradicts nothing: it
+    /// is not there then.
     pub(in crate::ops::restore) fn insert(
         &mut self,
         one: &One<'_>,
         translated: Translated,
+        in_scope: bool,
         tools: &mut Tools<'_>,
         tally: &mut Tally,
         content: &mut dyn SpilledContent,
@@ -194,15 +196,15 @@ impl Pass<'_, '_> {
                     }
                     None => {
                         let reason = "its id is taken, and there is none left".to_owned();
-                        self.unsettled(one, true)?;
-                        return self.conflict(record, &[], reason, tools, tally);
+                        let why = (&[][..], reason);
+                        return self.contradicted(one, record, why, in_scope, tools, tally);
                     }
                 },
                 Taken::Key(name, rows) => {
                     let key = shape.map.key(name).map_or("", |key| &key.name);
                     let reason = format!("its key {key} is taken by another row");
-                    self.unsettled(one, true)?;
-                    return self.conflict(record, &rows, reason, tools, tally);
+                    let why = (&rows[..], reason);
+                    return self.contradicted(one, record, why, in_scope, tools, tally);
                 }
             }
         }
@@ -214,9 +216,9 @@ impl Pass<'_, '_> {
         if let Some(tried) = &mut tools.tried
             && let Some(refusal) = self.refused(tried, record, content)?
         {
-            self.unsettled(one, true)?;
             let rows: Vec<Row> = refusal.rows.into_iter().map(Row::Live).collect();
-            return self.conflict(record, &rows, refusal.reason, tools, tally);
+            let why = (&rows[..], refusal.reason);
+            return self.contradicted(one, record, why, in_scope, tools, tally);
         }
         tools.matcher.inserts(one.ordinal, record)?;
         let is = |columns: &[usize]| {
