@@ -50,6 +50,11 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
         "snapshots of a database before it is changed, and of what is made of it",
     ),
     ("restore", "safety", "what a restore changes can be undone"),
+    (
+        "restore",
+        "undo",
+        "of a restore that was killed it is found out first whether it counts",
+    ),
     ("undo", "safety", "so can what an undo changes"),
     ("restore", "backup", "which deed a snapshot is of"),
     ("undo", "backup", "which deed a snapshot is of"),

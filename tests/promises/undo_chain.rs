@@ -12,6 +12,7 @@ use larder::ops::select::{self, SourceChoice};
 use larder::ops::undo::{self, UndoOptions, UndoOutcome};
 use larder::progress::{NoProgress, Progress, Unit};
 use larder::testkit::fault_vfs::FaultVfs;
+use larder::testkit::seeded_env::SeededEnv;
 
 use super::stage::{Stage, content};
 use super::undo::undo;
@@ -126,17 +127,22 @@ fn a_restore_that_was_killed_is_passed_over() {
     let (mut stage, to) = killed(prepare, restore);
     let states = states.into_inner();
     assert_eq!(content(&to), states[1]);
-    let undone = undo(&mut stage, &to, |_| {});
-    assert_eq!(content(&to), states[0]);
-    let mut findings = undone.findings.iter();
+    let options = UndoOptions {
+        target: to.clone(),
+        dry_run: true,
+        ..UndoOptions::default()
+    };
+    let planned = undo::run(&mut stage.store, &stage.world, &options, &mut NoProgress).unwrap();
+    let mut findings = planned.findings.iter();
     assert!(
         findings.any(|finding| finding.text.contains("passed over")),
-        "{undone:?}"
+        "{planned:?}"
     );
-    // Nothing at all is left: that is no failure.
-    let nothing = undo(&mut stage, &to, |_| {});
-    assert!(nothing.is_empty() && nothing.safety_snapshot.is_none());
+    undo(&mut stage, &to, |_| {});
     assert_eq!(content(&to), states[0]);
+    let error = try_undo(&mut stage, &to).unwrap_err();
+    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
+    assert!(is_that, "{error}");
 }
 
 /// The same holds for an undo: what it would have undone is still to be undone.
@@ -176,6 +182,63 @@ fn a_restore_that_was_undone_is_not_undone_again() {
     let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
     assert!(is_that, "{error}");
     assert_eq!(content(&to), second);
+}
+
+/// Clocks may be set back, or differ between machines that share a store.
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let mut stage = Stage::new();
+    let one = stage.make("one.db", &format!("{TABLE} INSERT INTO t VALUES(1, 'x')"));
+    let two = stage.make("two.db", &format!("{TABLE} INSERT INTO t VALUES(2, 'y')"));
+    let to = stage.make("to.db", TABLE);
+    let (one, two) = (stage.back_up(&one), stage.back_up(&two));
+    let env = Arc::new(SeededEnv::new(7));
+    stage.world.env = env.clone();
+    let at = |seconds: i64| env.set_unix_ms(1_900_000_000_000 + 1000 * seconds);
+    let before = content(&to);
+    at(60);
+    stage.restore(&one, &to, Mode::Add);
+    let first = content(&to);
+    at(0);
+    stage.restore(&two, &to, Mode::Add);
+    at(-30);
+    undo(&mut stage, &to, |_| {});
+    assert_eq!(content(&to), first);
+    at(-60);
+    undo(&mut stage, &to, |_| {});
+    assert_eq!(content(&to), before);
+    stage.make("to.db", "INSERT INTO t VALUES(1, 'x')");
+    let error = try_undo(&mut stage, &to).unwrap_err();
+    assert!(
+        matches!(error, Error::Select(SelectError::NothingToUndo { .. })),
+        "{error}"
+    );
+}
+
+/// Of a restore that was killed it is found out whether it counts as soon as another begins: rows that the
+/// application makes later are its own.
+#[test]
+fn a_killed_restore_is_settled_by_the_next_one() {
+    let prepare = |stage: &mut Stage| {
+        let path = stage.make("two.db", &format!("{TABLE} INSERT INTO t VALUES(2, 'y')"));
+        stage.back_up(&path);
+        stage.make("to.db", TABLE)
+    };
+    let restore = |stage: &mut Stage, to: &Path| {
+        let source = SourceChoice::Of(stage.path("two.db"));
+        let snapshot = select::one(&stage.store, "latest", &source).unwrap();
+        let done = stage.try_restore(&snapshot, to, Mode::Add, false, &mut NoProgress);
+        assert!(done.unwrap().after_snapshot.is_some());
+    };
+    let (mut stage, to) = killed(prepare, restore);
+    restore(&mut stage, &to);
+    undo(&mut stage, &to, |_| {});
+    stage.make("to.db", "INSERT INTO t VALUES(2, 'y')");
+    let error = try_undo(&mut stage, &to).unwrap_err();
+    assert!(
+        matches!(error, Error::Select(SelectError::NothingToUndo { .. })),
+        "{error}"
+    );
 }
 
 /// Nothing is left of the last restore, for another reason: it is not taken for the one before it.

@@ -15,7 +15,7 @@ use crate::model::id::SnapshotId;
 use crate::model::schema::{Schema, Table};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
-use crate::ops::select::{AFTER_TAG, UNCOMMITTED_TAG};
+use crate::ops::select::{AFTER_TAG, UNCOMMITTED_TAG, newest_first};
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Moment, Uncommitted};
 use crate::store::{StoreError, StoreWriter};
@@ -79,7 +79,7 @@ pub fn take_within(
 ///
 /// Errors: `Store`; then both may stand, or the first.
 pub fn confirm(store: &Store, world: &World, taken: &Taken) -> Result<Taken, Error> {
-    let time_ms = world.env.unix_ms();
+    let time_ms = time_after(store, world, &taken.manifest.source.path)?;
     let writer = store.writer(time_ms)?;
     let manifest = Manifest {
         id: writer.snapshot().clone(),
@@ -96,6 +96,25 @@ pub fn confirm(store: &Store, world: &World, taken: &Taken) -> Result<Taken, Err
     })
 }
 
+/// Now, but after all that was done to this database before, whatever the clocks say: the last deed is the
+/// newest.
+fn time_after(store: &Store, world: &World, path: &str) -> Result<i64, Error> {
+    let mut last = None;
+    newest_first(
+        store,
+        |manifest| {
+            if manifest.restore.is_some() && manifest.source.path == path {
+                last = manifest.time.parse::<jiff::Timestamp>().ok();
+                return Ok(false);
+            }
+            Ok(true)
+        },
+        |_, error| Err(error.into()),
+    )?;
+    let after = last.map_or(i64::MIN, |time| time.as_millisecond().saturating_add(1));
+    Ok(world.env.unix_ms().max(after))
+}
+
 /// Takes a snapshot back whose transaction did not come to count. Its packs are garbage then.
 ///
 /// Errors: `Store`; the snapshot may then stand, and say what never was.
@@ -110,7 +129,7 @@ fn attempt(
     job: &After<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Taken, Error> {
-    let time_ms = world.env.unix_ms();
+    let time_ms = time_after(store, world, &job.before.source.path)?;
     let lineage = naming::read(store, None, time_ms)?;
     let mut writer = store.writer(time_ms)?;
     let done = write(store, state, job, &mut writer, progress)

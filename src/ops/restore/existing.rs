@@ -26,6 +26,7 @@ use crate::ops::open::{Store, World};
 use crate::ops::safety::{self, Before};
 use crate::ops::select::other_source;
 use crate::ops::stored::read_schema;
+use crate::ops::undo::{UndoOptions, settle};
 use crate::progress::{Finding, Progress};
 use crate::source::recorded_path;
 use crate::store::StoreReader;
@@ -56,6 +57,14 @@ pub(super) fn run(
         summary,
     } = records;
     let schema = read_schema(reader, manifest)?;
+    if !options.dry_run && !options.no_safety_snapshot {
+        let of_target = UndoOptions {
+            target: options.target.clone(),
+            busy_timeout: options.busy_timeout,
+            ..UndoOptions::default()
+        };
+        settle(keep, world, &of_target, progress)?;
+    }
     // Looked at before SQLite opens it.
     let entry = world
         .vfs

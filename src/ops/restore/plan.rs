@@ -385,8 +385,7 @@ impl<'p> Planner<'p> {
         conflicts
     }
 
-    /// Rows that would lose their parents: conflicts, or where that is forced, what a dry run says of them (the
-    /// check before the commit says it else).
+    /// Rows that would lose their parents: conflicts, or where that is forced, warnings.
     fn orphans(
         &mut self,
         conflicts: &mut Conflicts,
@@ -394,9 +393,6 @@ impl<'p> Planner<'p> {
     ) -> Result<Vec<Finding>, Error> {
         let (basis, shapes) = (self.basis, self.shapes);
         let options = basis.options;
-        if options.force && !options.dry_run {
-            return Ok(Vec::new());
-        }
         let mut found = Conflicts::default();
         let (tables, chosen) = (&self.tables, &mut self.chosen);
         let into = match options.force {
@@ -407,7 +403,8 @@ impl<'p> Planner<'p> {
         let forced = found.counts.iter().map(|(table, count)| {
             let rows = counted(*count, "row");
             let text = format!(
-                "{rows} would lose what {} to: forced",
+                "{rows} {} what {} to: forced",
+                agree(*count, "loses", "lose"),
                 agree(*count, "it refers", "they refer")
             );
             Finding::warning(table, text)

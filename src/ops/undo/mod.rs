@@ -17,6 +17,8 @@ mod values;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(in crate::ops) use self::select::settle;
+
 use self::plan::Plan;
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
@@ -172,6 +174,9 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<UndoOutcome, Error> {
     let begun = world.env.monotonic();
+    if !options.dry_run {
+        settle(store, world, options, progress)?;
+    }
     let mut chain = select::Chain::default();
     let mut findings = Vec::new();
     let mut first = None;

@@ -6,9 +6,11 @@ use super::{UndoOptions, left_nothing};
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
-use crate::ops::open::Store;
+use crate::ops::backup::{Taken, confirm};
+use crate::ops::list::summary;
+use crate::ops::open::{Store, World};
 use crate::ops::select::{self, SourceChoice, UNCOMMITTED_TAG, newest_first};
-use crate::progress::Progress;
+use crate::progress::{Finding, Progress};
 use crate::source::recorded_path;
 
 /// What is known of the restores into a database.
@@ -83,8 +85,14 @@ pub(super) fn redoes(store: &Store, after: &Manifest) -> Result<bool, Error> {
     Ok(redoes)
 }
 
+/// A restore into the database, or an undo of one.
+struct Done {
+    id: SnapshotId,
+    undoes: Option<SnapshotId>,
+}
+
 /// The last restore into the database that is in effect: the newest that no undo in effect takes back.
-/// An undo that was undone itself counts as if it had never been, and so does one that left nothing: its
+/// An undo that was undone itself counts as if it had never been, and so does one that was killed: its
 /// snapshot is in the store before it counts.
 fn last(
     store: &Store,
@@ -94,9 +102,7 @@ fn last(
 ) -> Result<Manifest, Error> {
     let path = recorded_path(&options.target);
     let path = path.to_string_lossy();
-    let (mut found, mut undone) = (None, BTreeSet::<SnapshotId>::new());
-    let mut known = BTreeSet::<SnapshotId>::new();
-    // What undoes a deed is newer than it: what is known of a deed is known when its turn comes.
+    let (mut done, mut known) = (Vec::<Done>::new(), BTreeSet::<SnapshotId>::new());
     newest_first(
         store,
         |manifest| {
@@ -105,36 +111,92 @@ fn last(
                 return Ok(true);
             };
             // Of one deed, the snapshot that says that it counts is the newer one.
-            if !known.insert(mark.before.clone())
-                || undone.contains(&manifest.id)
-                || chain.passed.contains(&manifest.id)
-            {
+            if !known.insert(mark.before.clone()) || chain.passed.contains(&manifest.id) {
                 return Ok(true);
             }
-            let Some(other) = &mark.undoes else {
-                found = Some(manifest);
-                return Ok(false);
-            };
-            let is_in_effect = match chain.undos.get(&manifest.id) {
-                Some(known) => *known,
-                None if !is_uncommitted(&manifest) => true,
-                None => is_in_effect(store, &manifest, &mark.before, options, progress)?,
-            };
-            chain.undos.insert(manifest.id.clone(), is_in_effect);
-            if is_in_effect {
-                undone.insert(other.clone());
+            if mark.undoes.is_some() && is_uncommitted(&manifest) {
+                let counts = match chain.undos.get(&manifest.id) {
+                    Some(known) => *known,
+                    None => is_in_effect(store, &manifest, &mark.before, options, progress)?,
+                };
+                chain.undos.insert(manifest.id.clone(), counts);
+                if !counts {
+                    return Ok(true);
+                }
             }
+            done.push(Done {
+                id: manifest.id.clone(),
+                undoes: mark.undoes.clone(),
+            });
             Ok(true)
         },
         |_, error| Err(error.into()),
     )?;
-    found.ok_or_else(|| {
+    let restores = done.iter().filter(|one| one.undoes.is_none());
+    let last = restores
+        .into_iter()
+        .find(|one| !is_undone(&done, &one.id, done.len()));
+    let manifest = match last {
+        Some(one) => store.manifest(&one.id)?,
+        None => None,
+    };
+    manifest.ok_or_else(|| {
         SelectError::NothingToUndo {
             database: options.target.display().to_string(),
             store: store.location(),
         }
         .into()
     })
+}
+
+/// True if an undo takes a deed back, and no other takes that one back. Clocks say nothing here.
+fn is_undone(done: &[Done], id: &SnapshotId, depth: usize) -> bool {
+    let mut undos = done.iter().filter(|one| one.undoes.as_ref() == Some(id));
+    depth > 0 && undos.any(|undo| !is_undone(done, &undo.id, depth - 1))
+}
+
+/// Of deeds of which it is not known whether they came to count, finds out as long as that can be told: what
+/// is in the database counts, what is not never was. To be called before the database is changed again.
+///
+/// Errors: `Store`, `Target`, `Cancelled`.
+pub(in crate::ops) fn settle(
+    store: &Store,
+    world: &World,
+    options: &UndoOptions,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let path = recorded_path(&options.target);
+    let path = path.to_string_lossy();
+    let mut open = Vec::new();
+    newest_first(
+        store,
+        |manifest| {
+            if manifest.source.path != path || manifest.restore.is_none() {
+                return Ok(true);
+            }
+            // What is older was settled before that one.
+            let is_open = is_uncommitted(&manifest);
+            if is_open {
+                open.push(manifest);
+            }
+            Ok(is_open)
+        },
+        |_, error| Err(error.into()),
+    )?;
+    for manifest in open {
+        let before = manifest.restore.as_ref().map(|mark| mark.before.clone());
+        let Some(before) = before else { continue };
+        if is_in_effect(store, &manifest, &before, options, progress)? {
+            let summary = summary(&manifest, &store.snapshot_names()?.ids);
+            confirm(store, world, &Taken { manifest, summary })?;
+        } else {
+            store.withdraw(&manifest.id)?;
+            let text = "it was killed before it was committed, and nothing of it is left: its snapshot is taken away";
+            let subject = format!("snapshot {}", manifest.id.short());
+            progress.found(&Finding::note(subject, text));
+        }
+    }
+    Ok(())
 }
 
 /// True if it is not known whether what a snapshot holds came to count.

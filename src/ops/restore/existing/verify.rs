@@ -75,7 +75,12 @@ impl Before {
         }
         for name in affected(basis, shapes, plan) {
             let after = basis.live.foreign_keys(&name)?;
-            self.compare_verdicts(basis, shapes, &name, &after, conflicts, findings);
+            let mut told = plan.findings.iter();
+            let is_told = told.any(|one| basis.options.force && one.subject == name);
+            let mut of_table = Vec::new();
+            self.compare_verdicts(basis, shapes, &name, &after, conflicts, &mut of_table);
+            // What is forced was found out before.
+            findings.extend(of_table.into_iter().filter(|_| !is_told));
         }
         Ok(())
     }

@@ -175,7 +175,7 @@ fn why_not(
         let needed = needed.join(", ");
         return Ok(Some(format!("a row of {name} needs a value for {needed}")));
     }
-    leads_nowhere(basis, shapes, &referring, row)
+    leads_nowhere(basis, &referring, row)
 }
 
 /// The UNIQUE key of a row of given values that another row has.
@@ -222,7 +222,6 @@ fn taken(
 /// The reference of a row of given values that leads nowhere.
 fn leads_nowhere(
     basis: &Basis<'_>,
-    shapes: &[TableShape],
     referring: &[Reference],
     row: &[(String, Value)],
 ) -> Result<Option<String>, Error> {
@@ -236,12 +235,8 @@ fn leads_nowhere(
         let Some(values) = key.columns.iter().map(value).collect::<Option<Vec<_>>>() else {
             continue;
         };
-        let is_written = |shape: &TableShape| {
-            shape.live.name.eq_ignore_ascii_case(&key.parent) && shape.role.is_written()
-        };
-        // What is restored along with it, the check before the commit knows.
-        let is_planned = shapes.iter().any(is_written);
-        let Some(to) = basis.view.schema.table(&key.parent).filter(|_| !is_planned) else {
+        // What is restored along with it is not there yet: it cannot be told whether it will be.
+        let Some(to) = basis.view.schema.table(&key.parent) else {
             continue;
         };
         let declared = reference.declared.then_some(basis.live);
