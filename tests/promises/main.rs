@@ -48,6 +48,7 @@ mod local_writes;
 mod odd_tables;
 mod old_stores;
 mod pages;
+mod restore_beside_others;
 mod restore_faults;
 mod restore_model;
 mod restore_modes;
