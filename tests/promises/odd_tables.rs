@@ -394,6 +394,19 @@ fn what_is_not_made_since_its_name_is_taken_is_told() {
     );
 }
 
+/// A text that refers to a number follows it.
+#[test]
+fn references_of_another_type_follow() {
+    let (stage, done) = restored(
+        "CREATE TABLE p(id INTEGER PRIMARY KEY, name UNIQUE); CREATE TABLE c(id INTEGER PRIMARY KEY, p TEXT REFERENCES p(id));
+        INSERT INTO p VALUES(7, 'd'); INSERT INTO c VALUES(1, '7')",
+        "DELETE FROM c; UPDATE p SET id = 2; INSERT INTO p VALUES(7, 'other')",
+        |options| options.matching = Match::Natural,
+    );
+    assert!(done.missing.is_empty(), "{:?}", done.missing);
+    assert_eq!(all(&stage, "c"), [r#"c(1, "2")"#]);
+}
+
 /// Those that will lose their parents are told before they do.
 #[test]
 fn a_forced_replacement_tells_beforehand_what_it_takes() {

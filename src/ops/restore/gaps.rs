@@ -9,11 +9,11 @@ mod settle;
 pub mod similar;
 pub(super) mod suspects;
 
-use self::answers::Answers;
+use self::answers::{Answers, parent_table};
 use self::one_step::{One, Reference, key_of_row, untouched};
 use self::suspects::Suspects;
 use super::basis::Basis;
-use super::identity::keys::{Fate, Keys, changed};
+use super::identity::keys::{Fate, Keys, changed, stored_in};
 use super::missing::Missing;
 use super::records;
 use super::scope::Chosen;
@@ -301,6 +301,18 @@ impl<'p> Gaps<'p, '_> {
         }
     }
 
+    /// The values of a reference as the parent's columns would store them: so SQLite compares them.
+    fn as_parent(&self, link: &Link, values: &[Value]) -> Vec<Value> {
+        let parent = parent_table(self.basis, self.shapes, link);
+        let values = link.parent_columns.iter().zip(values);
+        let stored = values.map(|((at, _), value)| {
+            let column = parent.columns.get(*at);
+            let declared = column.map_or("", |column| column.declared_type.as_str());
+            stored_in(declared, value.clone())
+        });
+        stored.collect()
+    }
+
     fn is_present(
         &mut self,
         link_at: usize,
@@ -324,9 +336,12 @@ impl<'p> Gaps<'p, '_> {
         }
         // A column of another type may not hold the key that the reference was to follow.
         if let (Some(wanted), Some(Fate::Moved)) = (link.wanted, fate)
-            && !self
-                .keys
-                .is_followed(self.links, wanted, &key.was, &key.now)?
+            && !self.keys.is_followed(
+                self.links,
+                wanted,
+                &key.was,
+                &self.as_parent(link, &key.now),
+            )?
             && !self.answers.is_applied(link_at, &key.was)?
         {
             return Ok(false);
