@@ -43,6 +43,14 @@ impl<'a> Record<'a> {
         self.values.get(at).copied().unwrap_or(ValueRef::Null)
     }
 
+    /// The values of some mapped columns.
+    pub fn values_of(&self, columns: &[usize]) -> Vec<Value> {
+        columns
+            .iter()
+            .map(|at| self.value(*at).to_owned())
+            .collect()
+    }
+
     /// The values of a key or reference; `None` if one is NULL, for then it refers to nothing, or too
     /// long to be one.
     pub fn whole(&self, columns: &[usize]) -> Option<Vec<Value>> {

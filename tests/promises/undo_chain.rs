@@ -9,7 +9,7 @@ use larder::error::{Error, SelectError};
 use larder::ops::list;
 use larder::ops::restore::Mode;
 use larder::ops::select::{self, SourceChoice};
-use larder::ops::undo::{self, UndoOptions, UndoOutcome};
+use larder::ops::undo::{self, UndoOptions};
 use larder::progress::{NoProgress, Progress, Unit};
 use larder::testkit::fault_vfs::FaultVfs;
 use larder::testkit::seeded_env::SeededEnv;
@@ -34,12 +34,15 @@ fn two_restores(stage: &mut Stage) -> (PathBuf, [Vec<String>; 3]) {
     (to, [before, first, second])
 }
 
-fn try_undo(stage: &mut Stage, to: &Path) -> Result<UndoOutcome, Error> {
+/// No restore is in effect, and that is an error.
+fn assert_nothing_to_undo(stage: &mut Stage, to: &Path) {
     let options = UndoOptions {
         target: to.to_owned(),
         ..UndoOptions::default()
     };
-    undo::run(&mut stage.store, &stage.world, &options, &mut NoProgress)
+    let error = undo::run(&mut stage.store, &stage.world, &options, &mut NoProgress).unwrap_err();
+    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
+    assert!(is_that, "{error}");
 }
 
 #[test]
@@ -63,9 +66,7 @@ fn a_restore_that_was_done_again_is_the_last_one() {
         undo(&mut stage, &to, |_| {});
         assert_eq!(content(&to), *wanted);
     }
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
-    assert!(is_that, "{error}");
+    assert_nothing_to_undo(&mut stage, &to);
 }
 
 /// A stage in which a deed was killed when it was about to be committed: of what it made there is a
@@ -140,9 +141,7 @@ fn a_restore_that_was_killed_is_passed_over() {
     );
     undo(&mut stage, &to, |_| {});
     assert_eq!(content(&to), states[0]);
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
-    assert!(is_that, "{error}");
+    assert_nothing_to_undo(&mut stage, &to);
 }
 
 /// The same holds for an undo: what it would have undone is still to be undone.
@@ -161,9 +160,7 @@ fn an_undo_that_was_killed_counts_as_if_it_had_never_been() {
         undo(&mut stage, &to, |_| {});
         assert_eq!(content(&to), *wanted);
     }
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
-    assert!(is_that, "{error}");
+    assert_nothing_to_undo(&mut stage, &to);
 }
 
 /// What counts is known, whatever the rows look like later.
@@ -178,9 +175,7 @@ fn a_restore_that_was_undone_is_not_undone_again() {
     // The application makes the very rows itself.
     stage.make("to.db", "INSERT INTO t VALUES(1, 'x'), (2, 'y')");
     assert_eq!(content(&to), second);
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    let is_that = matches!(error, Error::Select(SelectError::NothingToUndo { .. }));
-    assert!(is_that, "{error}");
+    assert_nothing_to_undo(&mut stage, &to);
     assert_eq!(content(&to), second);
 }
 
@@ -208,11 +203,7 @@ fn a_clock_that_is_set_back_changes_nothing() {
     undo(&mut stage, &to, |_| {});
     assert_eq!(content(&to), before);
     stage.make("to.db", "INSERT INTO t VALUES(1, 'x')");
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    assert!(
-        matches!(error, Error::Select(SelectError::NothingToUndo { .. })),
-        "{error}"
-    );
+    assert_nothing_to_undo(&mut stage, &to);
 }
 
 /// Of a restore that was killed it is found out whether it counts as soon as another begins: rows that the
@@ -234,11 +225,7 @@ fn a_killed_restore_is_settled_by_the_next_one() {
     restore(&mut stage, &to);
     undo(&mut stage, &to, |_| {});
     stage.make("to.db", "INSERT INTO t VALUES(2, 'y')");
-    let error = try_undo(&mut stage, &to).unwrap_err();
-    assert!(
-        matches!(error, Error::Select(SelectError::NothingToUndo { .. })),
-        "{error}"
-    );
+    assert_nothing_to_undo(&mut stage, &to);
 }
 
 /// Nothing is left of the last restore, for another reason: it is not taken for the one before it.

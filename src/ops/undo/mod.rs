@@ -162,8 +162,7 @@ struct Restored<'r> {
     live: &'r LiveDatabase,
 }
 
-/// Undoes a restore. One of which nothing is left is passed over, unless it was named: its undo had
-/// nothing to write, or it was killed before it counted.
+/// Undoes a restore. One that was killed before it counted is passed over, unless it was named.
 ///
 /// Errors: `Select` if there is none, `Store`, `Target`, `Source`, `Cancelled`; nothing is written then,
 /// nor if [`UndoOutcome::is_stopped`].

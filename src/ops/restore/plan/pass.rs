@@ -169,12 +169,7 @@ impl<'p> Pass<'p, '_> {
         let in_scope = part == Part::Chosen;
         if self.is_met(one, record, tools, content)? {
             tally.report.same += u64::from(in_scope);
-            let is = |columns: &[usize]| {
-                Ok(columns
-                    .iter()
-                    .map(|at| record.value(*at).to_owned())
-                    .collect())
-            };
+            let is = |columns: &[usize]| Ok(record.values_of(columns));
             return match translated.changes.is_empty() {
                 true => Ok(()),
                 false => self.keys.moved(self.links, self.table, one.was, &is),
@@ -252,12 +247,7 @@ impl<'p> Pass<'p, '_> {
             Verdict::Copy => {
                 tally.report.same += u64::from(in_scope);
                 // It is equal to its row, but not to what it was.
-                let is = |columns: &[usize]| {
-                    Ok(columns
-                        .iter()
-                        .map(|at| record.value(*at).to_owned())
-                        .collect())
-                };
+                let is = |columns: &[usize]| Ok(record.values_of(columns));
                 self.keys.moved(self.links, self.table, one.was, &is)
             }
             Verdict::Row { row, other_id } => {

@@ -221,12 +221,7 @@ impl Pass<'_, '_> {
             return self.contradicted(one, record, why, in_scope, tools, tally);
         }
         tools.matcher.inserts(one.ordinal, record)?;
-        let is = |columns: &[usize]| {
-            Ok(columns
-                .iter()
-                .map(|at| record.value(*at).to_owned())
-                .collect())
-        };
+        let is = |columns: &[usize]| Ok(record.values_of(columns));
         self.keys.moved(self.links, self.table, one.was, &is)?;
         tally.report.inserted += 1;
         tally.report.bytes += values.iter().map(|value| bytes(*value)).sum::<u64>();
