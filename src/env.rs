@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::process::ProcessMark;
+
 /// What the world outside a run gives it. Tests replace it by a seeded one.
 pub trait Env: Send + Sync {
     /// Wall clock: milliseconds since 1970 UTC. May jump; never decides safety.
@@ -14,6 +16,11 @@ pub trait Env: Send + Sync {
     fn sleep(&self, time: Duration);
     /// The machine's name, for manifests.
     fn host(&self) -> String;
+    /// This process; `None` where the system does not say.
+    fn process(&self) -> Option<ProcessMark>;
+    /// Whether a process still runs; `None` for one of another machine, or of a container that cannot
+    /// be looked into.
+    fn is_running(&self, process: &ProcessMark) -> Option<bool>;
 }
 
 /// 16 random bytes.
@@ -65,5 +72,92 @@ impl Env for SystemEnv {
             .nodename()
             .to_string_lossy()
             .into_owned()
+    }
+
+    fn process(&self) -> Option<ProcessMark> {
+        let place = Place::here()?;
+        let pid = std::process::id();
+        Some(ProcessMark {
+            machine: place.machine,
+            boot: place.boot,
+            space: place.space,
+            pid,
+            started: start_of(pid)?,
+        })
+    }
+
+    fn is_running(&self, process: &ProcessMark) -> Option<bool> {
+        let place = Place::here()?;
+        if place.boot != process.boot {
+            // A machine that started anew has none of its old processes.
+            let same = !place.machine.is_empty() && place.machine == process.machine;
+            return same.then_some(false);
+        }
+        (place.space == process.space).then(|| start_of(process.pid) == Some(process.started))
+    }
+}
+
+/// Where processes have their numbers: fields of [`ProcessMark`].
+struct Place {
+    machine: String,
+    boot: String,
+    space: String,
+}
+
+impl Place {
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    fn here() -> Option<Self> {
+        let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let space = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(Self {
+            machine: machine.trim().to_owned(),
+            boot: boot.trim().to_owned(),
+            space: space.to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// When a process began, in ticks; `None` if there is none of this number, or it has ended and waits
+/// for its parent. proc(5): field 22 of `stat`, the state is field 3.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program is in parentheses, and may hold any character.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_runs_until_it_has_ended() {
+        let env = SystemEnv;
+        let own = env.process().unwrap();
+        assert_eq!(env.is_running(&own), Some(true));
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let other = ProcessMark {
+            pid: child.id(),
+            started: start_of(child.id()).unwrap(),
+            ..own.clone()
+        };
+        assert_eq!(env.is_running(&other), Some(true));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(env.is_running(&other), Some(false));
+        let elsewhere = ProcessMark {
+            machine: "another".to_owned(),
+            boot: "another".to_owned(),
+            ..own
+        };
+        assert_eq!(env.is_running(&elsewhere), None);
     }
 }

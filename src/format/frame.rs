@@ -26,16 +26,25 @@ pub enum ObjectKind {
     Gc = b'G',
     /// The verdict on a clean-up.
     GcFinal = b'F',
+    /// A forgotten snapshot.
+    Forget = b'M',
+    /// The verdict on its mark.
+    ForgetFinal = b'V',
+    /// A pinned snapshot.
+    Pin = b'P',
 }
 
 impl ObjectKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::Config,
         Self::Manifest,
         Self::Abort,
         Self::Writer,
         Self::Gc,
         Self::GcFinal,
+        Self::Forget,
+        Self::ForgetFinal,
+        Self::Pin,
     ];
 
     fn from_letter(letter: u8) -> Option<Self> {

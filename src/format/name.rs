@@ -1,6 +1,6 @@
 //! §1 Names of objects in a store.
 
-use crate::model::id::{PackId, SnapshotId};
+use crate::model::id::{GcId, PackId, SnapshotId};
 
 /// The config.
 pub const CONFIG: &str = "config";
@@ -14,26 +14,27 @@ pub const WRITERS: &str = "writers/";
 pub const GC: &str = "gc/";
 /// Ending of a clean-up's verdict.
 pub const GC_FINAL_ENDING: &str = ".final";
-/// Prefix of forgotten snapshots' marks.
+/// Prefix of the marks of forgotten snapshots: `forgotten/S.N`, the Nth time that S was forgotten.
 pub const FORGOTTEN: &str = "forgotten/";
 /// Prefix of the marks of damaged packs.
 pub const DAMAGED: &str = "damaged/";
+/// Prefix of the pins of snapshots.
+pub const PINS: &str = "pins/";
+/// An object without meaning: deleted, it gives a clean-up room on a full disk.
+pub const BALLAST: &str = "ballast";
 
 /// Whether an object may bear this name. Whatever else lies in a store is somebody else's.
 pub fn is_known(name: &str) -> bool {
     let under = |prefix| name.strip_prefix(prefix);
     let snapshot = |id: &str| id.parse::<SnapshotId>().is_ok();
-    let without_final = |id| str::strip_suffix(id, GC_FINAL_ENDING).unwrap_or(id);
-    let clean_up = |id: &str| {
-        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        id.len() == 32 && id.bytes().all(hex)
-    };
     name == CONFIG
+        || name == BALLAST
         || parse_snapshot(name).is_some()
         || parse_pack(name).is_some()
         || under(WRITERS).is_some_and(snapshot)
-        || under(GC).is_some_and(|id| clean_up(without_final(id)))
-        || under(FORGOTTEN).is_some_and(|id| snapshot(without_final(id)))
+        || parse_gc(name).is_some()
+        || parse_forgotten(name).is_some()
+        || under(PINS).is_some_and(snapshot)
         || under(DAMAGED).is_some_and(|id| id.parse::<PackId>().is_ok())
         // Reserved: key slots, parity.
         || name.starts_with("keys/")
@@ -54,6 +55,60 @@ pub fn pack(id: &PackId) -> String {
 /// Where a writer's record is.
 pub fn writer(id: &SnapshotId) -> String {
     format!("{WRITERS}{id}")
+}
+
+/// Where a clean-up's record is.
+pub fn gc(id: &GcId) -> String {
+    format!("{GC}{id}")
+}
+
+/// Where a clean-up's verdict is.
+pub fn gc_final(id: &GcId) -> String {
+    format!("{GC}{id}{GC_FINAL_ENDING}")
+}
+
+/// Where the `nth` mark of a forgotten snapshot is, from 1.
+pub fn forgotten(id: &SnapshotId, nth: u32) -> String {
+    format!("{FORGOTTEN}{id}.{nth}")
+}
+
+/// Where the verdict on that mark is.
+pub fn forgotten_final(id: &SnapshotId, nth: u32) -> String {
+    format!("{FORGOTTEN}{id}.{nth}{GC_FINAL_ENDING}")
+}
+
+/// Where a snapshot's pin is.
+pub fn pin(id: &SnapshotId) -> String {
+    format!("{PINS}{id}")
+}
+
+/// The clean-up of this name, and whether it is its verdict; `None` if it is neither.
+pub fn parse_gc(name: &str) -> Option<(GcId, bool)> {
+    let id = name.strip_prefix(GC)?;
+    let (id, is_final) = split_final(id);
+    Some((id.parse().ok()?, is_final))
+}
+
+/// The forgotten snapshot of this name, which mark of it, and whether it is the verdict on that.
+pub fn parse_forgotten(name: &str) -> Option<(SnapshotId, u32, bool)> {
+    let (mark, is_final) = split_final(name.strip_prefix(FORGOTTEN)?);
+    let (id, nth) = mark.split_once('.')?;
+    let nth: u32 = nth.parse().ok()?;
+    let id = id.parse().ok()?;
+    // A number has one text form here, so a mark has one name.
+    (nth > 0 && name.starts_with(&forgotten(&id, nth))).then_some((id, nth, is_final))
+}
+
+/// The writer of this name; `None` if it is not a writer's.
+pub fn parse_writer(name: &str) -> Option<SnapshotId> {
+    name.strip_prefix(WRITERS)?.parse().ok()
+}
+
+fn split_final(name: &str) -> (&str, bool) {
+    match name.strip_suffix(GC_FINAL_ENDING) {
+        Some(name) => (name, true),
+        None => (name, false),
+    }
 }
 
 /// The pack of this name; `None` if it is not a pack's name.

@@ -1,11 +1,13 @@
-//! §12 Records of the commit and clean-up protocol: writers, clean-ups, verdicts, abort markers.
+//! §12 Records of the commit and clean-up protocol: writers, clean-ups, verdicts, abort markers,
+//! marks of forgotten and of pinned snapshots.
 //!
-//! The rules (W1 to W7, G0 to G9) stand in store-format.md, "Write order".
+//! The rules (W1 to W8, G0 to G9, F1 to F3) stand in store-format.md, "Write order".
 
 use serde::{Deserialize, Serialize};
 
 use super::config::FormatMark;
 use crate::model::id::{PackId, SnapshotId};
+use crate::model::process::ProcessMark;
 
 /// `writers/S`: a backup at work on snapshot S. Refreshed by overwriting, deleted at its end (W7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,9 @@ pub struct WriterRecord {
     pub started: String,
     /// Counts refreshes: a record that stops changing belongs to a dead writer.
     pub beat: u64,
+    /// The process that writes: whoever runs beside it can see whether it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessMark>,
 }
 
 /// `gc/G`: a clean-up at work; its packs are condemned.
@@ -37,9 +42,14 @@ pub enum GcFinal {
     Sealed {
         /// The packs.
         dead: Vec<PackId>,
+        /// When, RFC 3339; seals are kept 90 days.
+        time: String,
     },
     /// The clean-up must not delete anything.
-    Abort,
+    Abort {
+        /// When, RFC 3339; kept 90 days.
+        time: String,
+    },
 }
 
 /// `snapshots/S` where a writer was fenced: S can never be committed.
@@ -49,4 +59,40 @@ pub struct AbortMarker {
     pub snapshot: SnapshotId,
     /// When it was fenced, RFC 3339; markers are kept 90 days.
     pub fenced: String,
+}
+
+/// `forgotten/S.N`: snapshot S is on its way out (F1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetMark {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was forgotten, RFC 3339. Its manifest is deleted some time after that.
+    pub time: String,
+    /// The machine on which that was asked for, for people.
+    pub host: String,
+}
+
+/// `forgotten/S.N.final`: what became of the mark; the first one written holds for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum ForgetFinal {
+    /// A clean-up deletes the manifest (F2).
+    Delete {
+        /// When, RFC 3339.
+        time: String,
+    },
+    /// The snapshot is not forgotten any more (F3).
+    Undone {
+        /// When, RFC 3339.
+        time: String,
+    },
+}
+
+/// `pins/S`: snapshot S is kept whatever a rule of retention says, until the pin is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was pinned, RFC 3339.
+    pub time: String,
 }

@@ -107,6 +107,10 @@ hex_id!(
     /// The random name of a store, made with it.
     StoreId, 16, "a store id (32 hex digits)"
 );
+hex_id!(
+    /// The random name of a clean-up.
+    GcId, 16, "a clean-up's id (32 hex digits)"
+);
 
 /// The name of a snapshot: UTC time to the second, and 128 random bits.
 ///

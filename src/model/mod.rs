@@ -7,6 +7,7 @@ pub mod finding;
 pub mod fit;
 pub mod id;
 pub mod import_order;
+pub mod process;
 pub mod row;
 pub mod schema;
 pub mod text;

@@ -64,7 +64,7 @@ impl Excluded {
     fn take(&mut self, hash: StoreHash, object: &str, bytes: &[u8]) -> Result<(), FormatError> {
         if object.ends_with(name::GC_FINAL_ENDING) {
             let verdict = frame::decode(hash, ObjectKind::GcFinal, bytes, "a verdict")?;
-            if let GcFinal::Sealed { dead } = verdict {
+            if let GcFinal::Sealed { dead, .. } = verdict {
                 self.dead.extend(dead);
             }
         } else {

@@ -47,6 +47,7 @@ impl WriterMark {
             host: env.host(),
             started: super::rfc3339(time_ms),
             beat: 0,
+            process: env.process(),
         };
         let refreshed = env.monotonic();
         let mark = Self {

@@ -1,9 +1,11 @@
 //! A world that replays: bytes from a seed, clocks that move when told to, sleep without waiting.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::env::Env;
+use crate::model::process::ProcessMark;
 
 /// A simulated [`Env`]. Equal seeds and equal calls give equal answers.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ struct State {
     unix_ms: i64,
     monotonic: Duration,
     slept: Duration,
+    /// The number of the process that asks, and of those that have ended.
+    pid: u32,
+    ended: BTreeSet<u32>,
 }
 
 impl SeededEnv {
@@ -34,6 +39,8 @@ impl SeededEnv {
                 unix_ms: Self::START_UNIX_MS,
                 monotonic: Duration::ZERO,
                 slept: Duration::ZERO,
+                pid: 1,
+                ended: BTreeSet::new(),
             }),
         }
     }
@@ -53,6 +60,14 @@ impl SeededEnv {
         state.monotonic += time;
         let passed_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         state.unix_ms = state.unix_ms.saturating_add(passed_ms);
+    }
+
+    /// From now on another process asks; all those before it have ended.
+    pub fn begin_process(&self) {
+        let mut state = self.state();
+        let pid = state.pid;
+        state.ended.insert(pid);
+        state.pid += 1;
     }
 
     /// For how long all sleeps together were meant to last.
@@ -86,5 +101,21 @@ impl Env for SeededEnv {
 
     fn host(&self) -> String {
         "seeded-host".to_owned()
+    }
+
+    fn process(&self) -> Option<ProcessMark> {
+        Some(ProcessMark {
+            machine: "seeded-machine".to_owned(),
+            boot: "seeded-boot".to_owned(),
+            space: String::new(),
+            pid: self.state().pid,
+            started: 0,
+        })
+    }
+
+    fn is_running(&self, process: &ProcessMark) -> Option<bool> {
+        let state = self.state();
+        let here = process.machine == "seeded-machine";
+        here.then(|| !state.ended.contains(&process.pid))
     }
 }

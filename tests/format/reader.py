@@ -30,7 +30,7 @@ def unzstd(data, what, plain=None, most=OBJECT_MAX):
     return out
 
 def known_format(content, name):  # §2
-    need(content["format"] == {"version": 0, "draft": 5}, f"{name}: unknown format {content['format']}")
+    need(content["format"] == {"version": 0, "draft": 6}, f"{name}: unknown format {content['format']}")
     need(not content.get("features"), f"{name}: unknown features {content.get('features')}")
 
 class Store:

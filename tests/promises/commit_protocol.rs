@@ -212,17 +212,34 @@ fn packs_that_may_go_are_not_leaned_on() {
         ("condemned", |b, packs| put_gc(b, packs)),
         ("dead, the record gone", |b, packs| {
             let dead = packs.to_vec();
-            put_verdict(b, &GcFinal::Sealed { dead });
+            put_verdict(
+                b,
+                &GcFinal::Sealed {
+                    dead,
+                    time: String::new(),
+                },
+            );
         }),
         ("condemned and sealed", |b, packs| {
             put_gc(b, packs);
             let dead = packs.to_vec();
-            put_verdict(b, &GcFinal::Sealed { dead });
+            put_verdict(
+                b,
+                &GcFinal::Sealed {
+                    dead,
+                    time: String::new(),
+                },
+            );
         }),
         // Not needed, and harmless: the record is on its way out.
         ("condemned and aborted", |b, packs| {
             put_gc(b, packs);
-            put_verdict(b, &GcFinal::Abort);
+            put_verdict(
+                b,
+                &GcFinal::Abort {
+                    time: String::new(),
+                },
+            );
         }),
         ("marked as damaged", |b, packs| {
             for pack in packs {

@@ -68,7 +68,7 @@ fn constants() -> BTreeMap<&'static str, String> {
     assert!(config::FEATURES_KNOWN.is_empty());
     all.push(("FEATURES_KNOWN", "none".to_owned()));
     let text = |bytes: &[u8]| format!("`{}`", bytes.escape_ascii()).replace("\\x00", "\\0");
-    let texts: [(&str, &[u8]); 14] = [
+    let texts: [(&str, &[u8]); 16] = [
         ("CONFIG", name::CONFIG.as_bytes()),
         ("SNAPSHOTS", name::SNAPSHOTS.as_bytes()),
         ("PACKS", name::PACKS.as_bytes()),
@@ -77,6 +77,8 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("GC_FINAL_ENDING", name::GC_FINAL_ENDING.as_bytes()),
         ("FORGOTTEN", name::FORGOTTEN.as_bytes()),
         ("DAMAGED", name::DAMAGED.as_bytes()),
+        ("PINS", name::PINS.as_bytes()),
+        ("BALLAST", name::BALLAST.as_bytes()),
         ("FRAME_MARK", &frame::FRAME_MARK),
         ("PACK_MAGIC", &pack::PACK_MAGIC),
         ("TRAILER_MAGIC", &footer::TRAILER_MAGIC),
@@ -85,7 +87,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("DOMAIN_FOOTER", &[hash::DOMAIN_FOOTER]),
     ];
     all.extend(texts.map(|(name, bytes)| (name, text(bytes))));
-    use frame::ObjectKind::{Abort, Config, Gc, GcFinal, Manifest, Writer};
+    use frame::ObjectKind::{
+        Abort, Config, Forget, ForgetFinal, Gc, GcFinal, Manifest, Pin, Writer,
+    };
     let kinds = [
         ("Config", Config),
         ("Manifest", Manifest),
@@ -93,6 +97,9 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("Writer", Writer),
         ("Gc", Gc),
         ("GcFinal", GcFinal),
+        ("Forget", Forget),
+        ("ForgetFinal", ForgetFinal),
+        ("Pin", Pin),
     ];
     all.extend(kinds.map(|(name, kind)| (name, text(&[kind as u8]))));
     let kinds = BlobKind::ALL.map(|kind| (kind as u8).to_string());

@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sqlite", &["model"]),
     ("codec", &["model"]),
     ("vfs", &[]),
-    ("env", &[]),
+    ("env", &["model"]),
     ("progress", &["model"]),
     ("model", &[]),
     (

@@ -58,6 +58,14 @@ impl Env for Clock {
     fn host(&self) -> String {
         SystemEnv.host()
     }
+
+    fn process(&self) -> Option<larder::model::process::ProcessMark> {
+        SystemEnv.process()
+    }
+
+    fn is_running(&self, process: &larder::model::process::ProcessMark) -> Option<bool> {
+        SystemEnv.is_running(process)
+    }
 }
 
 /// More than two slices.
