@@ -227,6 +227,7 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::Unsupported { .. }
         | StoreError::Backend(_)
         | StoreError::TooOld { .. }
+        | StoreError::Pruned { .. }
         | StoreError::Encoding { .. }
         | StoreError::Cache(_)
         | StoreError::Census(_)

@@ -249,6 +249,9 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Fenced { .. } => {
             Some("The store is as it was; run the backup again.".to_owned())
         }
+        StoreError::Pruned { .. } => {
+            Some("It cannot be had back; what newer snapshots hold is as it was.".to_owned())
+        }
         StoreError::Damaged { .. } | StoreError::Blob(_) => Some(format!(
             "What is affected, and what is not, says: {} validate",
             look.program

@@ -44,6 +44,12 @@ pub enum StoreError {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// A forgotten snapshot that cannot be had back.
+    #[error("snapshot {snapshot} was deleted by a prune")]
+    Pruned {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
     /// A backup that began so long ago that the marks protecting it may be gone (rule A5).
     #[error("the backup has been at work for {days} days; nothing was committed")]
     TooOld {

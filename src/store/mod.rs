@@ -9,9 +9,11 @@ mod check;
 mod commit;
 mod copies;
 pub mod error;
+mod forgotten;
 mod index;
 mod pack_builder;
 mod reader;
+mod register;
 mod scratch;
 mod snapshots;
 mod usable;
@@ -22,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use error::StoreError;
+pub use forgotten::{Forgotten, Mark, Verdict};
 pub use index::UnreadablePack;
 pub use reader::StoreReader;
 pub use scratch::ScratchBlobs;
@@ -193,9 +196,15 @@ impl Store {
         StoreWriter::begin(self, self.compression, time_ms)
     }
 
-    /// The snapshots and abort markers by name, oldest first.
+    /// The snapshots and abort markers by name, oldest first; forgotten ones apart.
     pub fn snapshot_names(&self) -> Result<SnapshotNames, StoreError> {
-        snapshots::list(&*self.backend)
+        // The marks first: whoever forgets a snapshot meanwhile finds it listed at most once more.
+        let forgotten = self.forgotten()?;
+        let mut names = snapshots::list(&*self.backend)?;
+        (names.forgotten, names.ids) = std::mem::take(&mut names.ids)
+            .into_iter()
+            .partition(|id| forgotten.contains(id));
+        Ok(names)
     }
 
     /// A snapshot's manifest; `None` if it was aborted, or deleted meanwhile.

@@ -13,6 +13,8 @@ use crate::model::id::SnapshotId;
 pub struct SnapshotNames {
     /// Snapshots and abort markers, oldest first.
     pub ids: Vec<SnapshotId>,
+    /// Snapshots that are forgotten, and not deleted yet, oldest first.
+    pub forgotten: Vec<SnapshotId>,
 }
 
 /// Lists what is under `snapshots/`.

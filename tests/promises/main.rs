@@ -33,6 +33,7 @@ mod differences;
 mod foreign_keys;
 mod forged_deltas;
 mod forged_pack;
+mod forgetting;
 mod format_spec;
 mod hostile_chains;
 mod hostile_deltas;
