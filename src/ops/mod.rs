@@ -17,3 +17,4 @@ pub mod stats;
 pub mod stored;
 pub mod undo;
 pub mod validate;
+mod walk;

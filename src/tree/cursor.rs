@@ -63,8 +63,13 @@ impl Place {
     /// Reads a node and gives its children, in order. Their level is one less, and what the node
     /// says of them adds up to what is said of it.
     pub fn children(&self, source: &dyn BlobSource) -> Result<Vec<Place>, BlobError> {
+        self.children_in(&source.get(BlobKind::Node, &self.id)?)
+    }
+
+    /// The same, of a node that was read: `canonical` is its blob.
+    pub fn children_in(&self, canonical: &[u8]) -> Result<Vec<Place>, BlobError> {
         let wrong = |cause| misfit(BlobKind::Node, self.id, cause);
-        let node = Node::decode(&source.get(BlobKind::Node, &self.id)?).map_err(wrong)?;
+        let node = Node::decode(canonical).map_err(wrong)?;
         let sum = |of: fn(&Child) -> u64| {
             node.children
                 .iter()

@@ -188,17 +188,14 @@ pub fn walk(
     Ok(())
 }
 
-/// What is directly below a node of a chunk tree, in order, each with its level; nothing below a
-/// chunk, which is not read.
-pub fn pieces(
-    source: &dyn BlobSource,
+/// What is directly below a place of a chunk tree whose blob was read, in order, each with its level;
+/// nothing below a chunk. Level and length must be what is said of it.
+pub fn pieces_in(
     level: u8,
     piece: &Piece,
+    canonical: Vec<u8>,
 ) -> Result<Vec<(u8, Piece)>, BlobError> {
-    if level == 0 {
-        return Ok(Vec::new());
-    }
-    match read_piece(source, level, piece)? {
+    match open_piece(level, piece, canonical)? {
         Opened::Chunk(_) => Ok(Vec::new()),
         Opened::Node(mut pieces) => {
             pieces.reverse();
@@ -221,8 +218,11 @@ pub(super) fn read_piece(
     level: u8,
     piece: &Piece,
 ) -> Result<Opened, BlobError> {
+    open_piece(level, piece, source.get(chunk_kind_at(level), &piece.id)?)
+}
+
+fn open_piece(level: u8, piece: &Piece, bytes: Vec<u8>) -> Result<Opened, BlobError> {
     let kind = chunk_kind_at(level);
-    let bytes = source.get(kind, &piece.id)?;
     let wrong = |what| misfit(kind, piece.id, FormatError::Invalid { what });
     let Some(below) = level.checked_sub(1) else {
         if bytes.len() as u64 != piece.bytes {

@@ -66,12 +66,14 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
 ];
 
 /// What all of them stand on: the open store, which snapshot is meant, how one is summed up, and
-/// what a manifest says of its trees, rows that grow into one, large values, and records beside rows.
+/// what a manifest says of its trees and what is below a place in them, rows that grow into one, large
+/// values, and records beside rows.
 const DOORS_WITHIN_OPS: &[&str] = &[
     "open",
     "select",
     "list",
     "stored",
+    "walk",
     "grow",
     "content",
     "side_by_side",

@@ -3,21 +3,16 @@
 
 use super::{Figures, SnapshotFigures, StatsDamage, unreadable};
 use crate::error::Error;
-use crate::format::FormatError;
-use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSource};
-use crate::format::chunk::Piece;
-use crate::format::leaf::Leaf;
+use crate::format::blob::{BlobError, BlobErrorKind, BlobSource};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::id::SnapshotId;
 use crate::ops::list::summary;
 use crate::ops::open::Store;
 use crate::ops::select::newest_first;
-use crate::ops::stored::root_of;
+use crate::ops::walk::Step;
 use crate::progress::{Progress, Unit};
 use crate::store::census::{Census, EntityRow, Number, TableSort};
 use crate::store::{StoreError, StoreReader};
-use crate::tree::cursor::Place;
-use crate::tree::large;
 
 /// What a walk has come to.
 pub(super) struct Walk<'a> {
@@ -26,22 +21,6 @@ pub(super) struct Walk<'a> {
     progress: &'a mut dyn Progress,
     snapshots: Vec<SnapshotFigures>,
     damage: Vec<StatsDamage>,
-}
-
-/// A place to go to: in a record tree, or in the chunk tree of a large value.
-enum Step {
-    Records(Place),
-    Value(u8, Piece),
-}
-
-impl Step {
-    fn blob(&self) -> (BlobKind, crate::model::id::BlobId) {
-        match self {
-            Self::Records(place) => (place.kind(), place.id),
-            Self::Value(0, piece) => (BlobKind::Chunk, piece.id),
-            Self::Value(_, piece) => (BlobKind::ChunkNode, piece.id),
-        }
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -88,17 +67,14 @@ impl<'a> Walk<'a> {
 
     fn snapshot(&mut self, manifest: &Manifest, ids: &[SnapshotId]) -> Result<(), Error> {
         let number = self.snapshots.len() as u64;
-        let schema = self.census.enter(BlobKind::Schema, &manifest.schema)?;
-        if schema.first && !schema.listed {
-            self.census.damaged(schema.number, NOT_LISTED)?;
-        }
+        let schema = self.tree(Step::Schema(manifest.schema))?;
         self.census.entity(EntityRow {
             snapshot: number,
             sort: TableSort::Schema,
             name: "schema",
             records: 0,
             bytes: 0,
-            root: Some(schema.number),
+            root: schema,
         })?;
         let entities = manifest.entities.iter().map(|e| (TableSort::Entity, e));
         let internal = manifest.internal.iter().map(|e| (TableSort::Internal, e));
@@ -118,8 +94,8 @@ impl<'a> Walk<'a> {
     }
 
     fn entity(&mut self, snapshot: u64, sort: TableSort, entity: &Entity) -> Result<(), Error> {
-        let root = match root_of(entity) {
-            Some(root) => self.tree(Place::root(&root))?,
+        let root = match Step::root(entity) {
+            Some(root) => self.tree(root)?,
             None => None,
         };
         Ok(self.census.entity(EntityRow {
@@ -133,9 +109,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks what is not known yet of a tree; gives its root's number, which comes first.
-    fn tree(&mut self, root: Place) -> Result<Option<Number>, Error> {
+    fn tree(&mut self, root: Step) -> Result<Option<Number>, Error> {
         let mut number = None;
-        let mut open = vec![(None, Step::Records(root))];
+        let mut open = vec![(None, root)];
         while let Some((from, step)) = open.pop() {
             if self.progress.cancelled() {
                 return Err(Error::Cancelled);
@@ -168,6 +144,9 @@ impl<'a> Walk<'a> {
 
     /// What is directly below a place. Leaves are read only where large values are said to be.
     fn below(&self, at: Number, step: &Step) -> Result<Vec<Step>, BlobError> {
+        if !step.leads_on() {
+            return Ok(Vec::new());
+        }
         let (kind, id) = step.blob();
         let failed = |error| BlobError {
             why: BlobErrorKind::Unavailable,
@@ -175,51 +154,23 @@ impl<'a> Walk<'a> {
             id,
             cause: Box::new(error),
         };
+        let below = step.below(self.reader.get(kind, &id)?)?;
         match step {
-            Step::Value(level, piece) => {
-                let pieces = large::pieces(self.reader, *level, piece)?;
-                let steps = pieces
-                    .into_iter()
-                    .map(|(level, piece)| Step::Value(level, piece));
-                Ok(steps.collect())
+            Step::Records(place) if place.level > 0 && place.has_refs => {
+                let told = self.census.above_large_values(at, place.level);
+                told.map_err(failed)?;
             }
-            Step::Records(place) if place.level > 0 => {
-                let children = place.children(self.reader)?;
-                if place.has_refs {
-                    let told = self.census.above_large_values(at, place.level);
-                    told.map_err(failed)?;
-                }
-                let child = |child| {
-                    // Keys may be long, and are not needed here.
-                    Step::Records(Place {
-                        span: None,
-                        ..child
-                    })
-                };
-                Ok(children.into_iter().map(child).collect())
-            }
-            Step::Records(place) if place.has_refs => {
-                let wrong = |cause: FormatError| BlobError {
-                    why: BlobErrorKind::Damaged,
-                    kind,
-                    id,
-                    cause: Box::new(cause),
-                };
-                let leaf = Leaf::parse(self.reader.get(kind, &place.id)?).map_err(wrong)?;
-                let values: Vec<_> = leaf.spilled().collect();
-                let bytes = values
-                    .iter()
-                    .map(|value| value.bytes)
-                    .fold(0, u64::saturating_add);
+            Step::Records(place) if place.level == 0 => {
+                let bytes = below.iter().map(|value| match value {
+                    Step::Value(_, piece) => piece.bytes,
+                    _ => 0,
+                });
+                let bytes = bytes.fold(0, u64::saturating_add);
                 self.census.large_values(at, bytes).map_err(failed)?;
-                let step = |value: crate::model::value::Spilled| {
-                    let (id, bytes) = (value.root, value.bytes);
-                    Step::Value(value.level, Piece { id, bytes })
-                };
-                Ok(values.into_iter().map(step).collect())
             }
-            Step::Records(_) => Ok(Vec::new()),
+            _ => {}
         }
+        Ok(below)
     }
 }
 
