@@ -220,6 +220,9 @@ fn store_code(error: &StoreError) -> Code {
     match error {
         StoreError::NoStore { .. } => Code::NoStore,
         StoreError::Fenced { .. } => Code::Fenced,
+        StoreError::CleanUpAtWork { .. }
+        | StoreError::WriterAtWork { .. }
+        | StoreError::Overtaken => Code::Busy,
         StoreError::Damaged { .. } => Code::Damaged,
         StoreError::Blob(error) => blob_code(error),
         StoreError::Exists { .. }

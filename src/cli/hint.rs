@@ -249,6 +249,13 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Fenced { .. } => {
             Some("The store is as it was; run the backup again.".to_owned())
         }
+        StoreError::CleanUpAtWork { .. } | StoreError::Overtaken => {
+            Some("Wait until it has ended; backups need not wait.".to_owned())
+        }
+        StoreError::WriterAtWork { .. } => Some(
+            "Nothing was deleted. Run it again when the backup has ended, or wait longer with --max-wait."
+                .to_owned(),
+        ),
         StoreError::Pruned { .. } => {
             Some("It cannot be had back; what newer snapshots hold is as it was.".to_owned())
         }

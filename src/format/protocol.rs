@@ -32,6 +32,26 @@ pub struct WriterRecord {
 pub struct GcRecord {
     /// Packs that may be deleted: no writer leans on them from now on.
     pub condemned: Vec<PackId>,
+    /// The machine it runs on, for people.
+    pub host: String,
+    /// When it began, RFC 3339, for people.
+    pub started: String,
+    /// The process: whoever comes beside it can see whether it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessMark>,
+}
+
+impl GcRecord {
+    /// A record of nobody in particular that condemns these packs.
+    #[cfg(feature = "testkit")]
+    pub fn of(condemned: Vec<PackId>) -> Self {
+        Self {
+            condemned,
+            host: "elsewhere".to_owned(),
+            started: String::new(),
+            process: None,
+        }
+    }
 }
 
 /// `gc/G.final`: the verdict on a clean-up; the first one written holds for ever.

@@ -141,6 +141,14 @@ impl SnapshotId {
         &self.0[..16]
     }
 
+    /// The time part, in milliseconds since 1970; `None` if it is no time.
+    pub fn unix_ms(&self) -> Option<i64> {
+        let time = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", self.second());
+        let time = time.ok()?.to_datetime().ok()?;
+        let time = jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?;
+        Some(time.as_millisecond())
+    }
+
     /// The full text form.
     pub fn as_str(&self) -> &str {
         &self.0

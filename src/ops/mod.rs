@@ -8,6 +8,7 @@ mod grow;
 pub mod import;
 pub mod list;
 pub mod open;
+pub mod prune;
 pub mod restore;
 mod safety;
 pub mod select;

@@ -8,6 +8,7 @@ use crate::env::{Env, SystemEnv};
 use crate::error::Error;
 use crate::model::file_name::MANIFEST_FILE;
 pub use crate::store::Store;
+use crate::store::rules::Rules;
 use crate::store::{StoreError, Usage};
 pub use crate::vfs::folder_of;
 use crate::vfs::os::OsVfs;
@@ -93,6 +94,7 @@ fn backend_of(
         Usage {
             cache_dir: cache_dir.map(Path::to_owned),
             compression: options.compression,
+            rules: Rules::default(),
         },
     ))
 }

@@ -13,9 +13,9 @@ use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, Row, SqliteError};
 
 /// Raised whenever the tables change; a cache of another version is built anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "CREATE TABLE packs(n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL)",
     "CREATE TABLE frames(pack INTEGER NOT NULL, n INTEGER NOT NULL, offset INTEGER NOT NULL,
        stored INTEGER NOT NULL, plain INTEGER NOT NULL, PRIMARY KEY(pack, n)) WITHOUT ROWID",
@@ -26,6 +26,9 @@ const TABLES: [&str; 6] = [
     "CREATE INDEX blobs_by_pack ON blobs(pack)",
     "CREATE INDEX blobs_by_base ON blobs(substr(base, 1, 16), kind) WHERE depth > 0",
     "CREATE TABLE complete(snapshot TEXT PRIMARY KEY) WITHOUT ROWID",
+    // Records of writers, as they were first seen; `boot`: the run of the system whose clock it is.
+    "CREATE TABLE writers(snapshot TEXT PRIMARY KEY, record BLOB NOT NULL, boot TEXT NOT NULL,
+       since_ms INTEGER NOT NULL) WITHOUT ROWID",
 ];
 
 /// Where a copy of a blob lies.
@@ -66,7 +69,7 @@ impl Cache {
             cache.db.execute("BEGIN IMMEDIATE")?;
             // Another process may have made the tables meanwhile.
             if cache.db.integer("PRAGMA user_version")? != Some(VERSION) {
-                for table in ["blobs", "frames", "packs", "complete"] {
+                for table in ["blobs", "frames", "packs", "complete", "writers"] {
                     cache.db.execute(&format!("DROP TABLE IF EXISTS {table}"))?;
                 }
                 for sql in TABLES {
@@ -228,6 +231,44 @@ impl Cache {
             },
         )?;
         Ok(found)
+    }
+
+    /// When this record of a writer was first seen, by the clock of this run of the system, and that it
+    /// is seen now. Records of other writers that were not seen for long are forgotten by no one: there
+    /// are few.
+    pub fn see_writer(
+        &self,
+        snapshot: &SnapshotId,
+        record: &[u8],
+        boot: &str,
+        now_ms: u64,
+    ) -> Result<u64, SqliteError> {
+        let id = snapshot.to_string();
+        let now = ValueRef::Integer(now_ms.cast_signed());
+        let values = [
+            ValueRef::Text(id.as_bytes()),
+            ValueRef::Blob(record),
+            ValueRef::Text(boot.as_bytes()),
+            now,
+        ];
+        self.db.for_each_cached(
+            "INSERT INTO writers VALUES(?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+               record = excluded.record, boot = excluded.boot, since_ms = excluded.since_ms
+             WHERE record <> excluded.record OR boot <> excluded.boot
+                OR since_ms > excluded.since_ms",
+            &values,
+            |_| Ok(()),
+        )?;
+        let mut since = now_ms;
+        self.db.for_each_cached(
+            "SELECT since_ms FROM writers WHERE snapshot = ?",
+            &values[..1],
+            |row| {
+                since = row.integer(0)?.cast_unsigned();
+                Ok(())
+            },
+        )?;
+        Ok(since)
     }
 
     /// Blobs that hang on this one through deltas, itself included, counted up to `max`; of a

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::StoreError;
+use super::rules::{Rule, Rules};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::format::frame::{self, ObjectKind};
@@ -10,7 +11,7 @@ use crate::format::manifest::Manifest;
 use crate::format::name;
 
 /// A writer older than this must not commit: seals and abort markers are kept 90 days (rule A5).
-const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// W6: commits a snapshot whose packs have all been put. Returns the manifest's length.
 ///
@@ -20,9 +21,11 @@ pub fn commit(
     hash: StoreHash,
     manifest: &Manifest,
     age: Duration,
+    rules: Rules,
 ) -> Result<u64, StoreError> {
     if age > AGE_MAX {
         return Err(StoreError::TooOld {
+            what: "the backup",
             days: age.as_secs() / (24 * 3600),
         });
     }
@@ -32,7 +35,12 @@ pub fn commit(
         })?;
     // B1: all packs, before anything names their blobs.
     backend.barrier()?;
-    match backend.put_new(&name::snapshot(&manifest.id), &bytes) {
+    let object = name::snapshot(&manifest.id);
+    let put = match rules.hold(Rule::CommitCreates) {
+        true => backend.put_new(&object, &bytes),
+        false => backend.put(&object, &bytes),
+    };
+    match put {
         Err(error) if error.kind == BackendErrorKind::Exists => {
             return Err(StoreError::Fenced {
                 snapshot: manifest.id.clone(),

@@ -8,10 +8,10 @@ use super::cache::Copy;
 use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::reader::StoreReader;
-use crate::format::blob::{self, BlobKind, Encoding};
+use crate::format::blob::{self, BlobKind, BlobSource, Encoding, Patch};
 use crate::format::bytes::check_limit;
 use crate::format::delta::{Chain, DELTA_DEPTH_MAX, DELTA_STEPS_MAX};
-use crate::format::footer::BasePrefix;
+use crate::format::footer::{BasePrefix, base_prefix};
 use crate::format::pack::{self, Item};
 use crate::format::{FormatError, limits};
 use crate::model::id::{BlobId, PackId};
@@ -132,6 +132,39 @@ impl StoreReader {
             tries.packs.dedup();
             for pack in &tries.packs {
                 self.index.borrow_mut().reread(pack)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A delta of the blob on exactly these bases, and their canonical forms; `None` if no copy that is
+    /// good is one.
+    pub(super) fn patch(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        bases: &[BlobId],
+    ) -> Result<Option<Patch>, StoreError> {
+        let copies = self.index.borrow_mut().copies(kind, id)?;
+        let prefixes: Vec<BasePrefix> = bases.iter().map(base_prefix).collect();
+        for copy in copies.iter().filter(|copy| copy.bases == prefixes) {
+            match self.read_delta(kind, copy) {
+                Ok(mut step) => {
+                    let base = |base| self.get(kind, base).map_err(StoreError::from);
+                    let bases: Vec<Vec<u8>> = bases.iter().map(base).collect::<Result<_, _>>()?;
+                    let Some((first, more)) = bases.split_first() else {
+                        return Ok(None);
+                    };
+                    step.more = more.to_vec();
+                    let made = forward(kind, first.clone(), std::slice::from_ref(&step));
+                    if made.is_ok_and(|made| self.hash.blob_id(kind as u8, &made) == *id) {
+                        let delta = step.delta;
+                        return Ok(Some(Patch { bases, delta }));
+                    }
+                }
+                Err(CopyError::Store(error)) => return Err(error),
+                // The blob itself was read, perhaps from another copy: it is stored whole.
+                Err(_) => {}
             }
         }
         Ok(None)

@@ -50,9 +50,32 @@ pub enum StoreError {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// Another prune that runs on this machine.
+    #[error("another prune is at work, on {host} since {started}")]
+    CleanUpAtWork {
+        /// Its machine.
+        host: String,
+        /// When it began, RFC 3339.
+        started: String,
+    },
+    /// A backup that a prune would have had to wait for.
+    #[error("a backup is at work, on {host} since {started}; a prune cannot end beside it")]
+    WriterAtWork {
+        /// Its machine.
+        host: String,
+        /// When it began, RFC 3339.
+        started: String,
+    },
+    /// A prune beside which another one began.
+    #[error("another prune began meanwhile; this one has deleted nothing")]
+    Overtaken,
     /// A backup that began so long ago that the marks protecting it may be gone (rule A5).
-    #[error("the backup has been at work for {days} days; nothing was committed")]
+    #[error(
+        "{what} has been at work for {days} days; it was stopped, for what protects it may be gone"
+    )]
     TooOld {
+        /// `the backup` or `the prune`.
+        what: &'static str,
         /// Days since it began.
         days: u64,
     },
@@ -88,6 +111,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True if there was no space left for an object.
+    pub fn is_no_space(&self) -> bool {
+        self.backend_kind() == Some(BackendErrorKind::NoSpace)
+    }
+
     /// True if the place of the objects was closed to us.
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Backend(error) if error.kind == BackendErrorKind::Denied)

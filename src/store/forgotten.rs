@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::StoreError;
+use super::rules::Rule;
 use super::{Store, register, rfc3339};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
@@ -116,13 +117,9 @@ impl Store {
             host: self.env.host(),
         };
         let object = name::forgotten(id, nth);
-        let before = register::decide(
-            &*self.backend,
-            self.hash,
-            ObjectKind::Forget,
-            &object,
-            &mark,
-        )?;
+        let (backend, kind) = (&*self.backend, ObjectKind::Forget);
+        let before =
+            self.with_room(|| register::decide(backend, self.hash, kind, &object, &mark))?;
         Ok(before.is_none())
     }
 
@@ -138,7 +135,12 @@ impl Store {
         };
         let said = match mark.verdict {
             Some(Verdict::Undone) => return Ok(false),
-            Some(Verdict::Delete) => Verdict::Delete,
+            Some(Verdict::Delete) if self.rules.hold(Rule::UndoBeforeDelete) => Verdict::Delete,
+            Some(Verdict::Delete) => Verdict::Undone,
+            None if !self.rules.hold(Rule::UndoRegistered) => {
+                self.backend.delete(&name::forgotten(id, mark.nth))?;
+                Verdict::Undone
+            }
             None => {
                 let object = name::forgotten_final(id, mark.nth);
                 let kind = ObjectKind::ForgetFinal;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::cache::{Cache, Copy};
 use super::check::pack_damage;
 use super::error::StoreError;
+use super::rules::Rules;
 use super::usable::Excluded;
 use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
@@ -40,6 +41,7 @@ pub struct Index {
     pub(super) excluded: Excluded,
     pub(super) packs: HashMap<PackId, u64>,
     pub(super) unreadable: Vec<UnreadablePack>,
+    pub(super) rules: Rules,
 }
 
 impl Index {
@@ -50,6 +52,7 @@ impl Index {
         hash: StoreHash,
         excluded: Excluded,
         cache_file: Option<PathBuf>,
+        rules: Rules,
     ) -> Result<Self, StoreError> {
         let packs = list_packs(&*backend)?;
         let (cache, temporary) = match cache_file.as_deref().map(|file| Cache::open(Some(file))) {
@@ -66,6 +69,7 @@ impl Index {
             excluded,
             packs,
             unreadable: Vec::new(),
+            rules,
         };
         index.guarded(Self::refresh)?;
         Ok(index)

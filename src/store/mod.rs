@@ -2,6 +2,7 @@
 //!
 //! `Store` gives a reader, a writer and the snapshots; it never hands out its backend.
 
+mod ballast;
 mod cache;
 pub mod census;
 mod chain;
@@ -10,10 +11,12 @@ mod commit;
 mod copies;
 pub mod error;
 mod forgotten;
+pub mod gc;
 mod index;
 mod pack_builder;
 mod reader;
 mod register;
+pub mod rules;
 mod scratch;
 mod snapshots;
 mod usable;
@@ -40,6 +43,7 @@ use crate::format::manifest::Manifest;
 use crate::format::{FormatError, limits, name};
 use crate::model::id::{PackId, SnapshotId, StoreId};
 use index::Index;
+use rules::Rules;
 use usable::Excluded;
 
 /// An open store.
@@ -51,6 +55,7 @@ pub struct Store {
     config: Config,
     cache_dir: Option<PathBuf>,
     compression: i32,
+    rules: Rules,
 }
 
 /// How a store is used in this run.
@@ -60,6 +65,8 @@ pub struct Usage {
     pub cache_dir: Option<PathBuf>,
     /// zstd level of what is written, 1 to 19.
     pub compression: i32,
+    /// All of the protocol's rules, but in tests of the tests.
+    pub rules: Rules,
 }
 
 /// A time as RFC 3339 in UTC, to the millisecond: always of one width, so that texts sort as times.
@@ -102,6 +109,7 @@ impl Store {
             config,
             cache_dir: usage.cache_dir,
             compression: usage.compression,
+            rules: usage.rules,
         })
     }
 
@@ -135,6 +143,7 @@ impl Store {
             config,
             cache_dir: usage.cache_dir,
             compression: usage.compression,
+            rules: usage.rules,
         })
     }
 
@@ -153,12 +162,20 @@ impl Store {
         self.hash
     }
 
+    /// Where its cache is, if it has one.
+    fn cache_file(&self) -> Option<PathBuf> {
+        let dir = self.cache_dir.as_ref()?;
+        Some(dir.join(cache::file_name(&self.id())))
+    }
+
     fn load_index(&self, excluded: Excluded) -> Result<Index, StoreError> {
-        let file = self
-            .cache_dir
-            .as_ref()
-            .map(|dir| dir.join(cache::file_name(&self.id())));
-        Index::load(self.backend.clone(), self.hash, excluded, file)
+        Index::load(
+            self.backend.clone(),
+            self.hash,
+            excluded,
+            self.cache_file(),
+            self.rules,
+        )
     }
 
     /// A reader of its blobs. Snapshots are listed before this is called, never after: what they
@@ -173,7 +190,7 @@ impl Store {
     pub fn fresh_reader(&self) -> Result<(StoreReader, PackState), StoreError> {
         let excluded = Excluded::read(&*self.backend, self.hash)?;
         let unreadable_records = excluded.unreadable.clone();
-        let index = Index::load(self.backend.clone(), self.hash, excluded, None)?;
+        let index = Index::load(self.backend.clone(), self.hash, excluded, None, self.rules)?;
         let mut packs: Vec<(PackId, u64)> = index
             .packs()
             .iter()

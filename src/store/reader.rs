@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::cache::Copy;
-use super::census::Census;
+use super::census::{Census, Tier};
 use super::copies::CopyError;
 use super::error::StoreError;
 use super::index::Index;
@@ -101,9 +101,24 @@ impl StoreReader {
         id: &PackId,
         bytes: u64,
     ) -> Result<Option<FormatError>, StoreError> {
+        let tier = match self.index.borrow().is_excluded(id) {
+            true => Tier::Second,
+            false => Tier::First,
+        };
+        self.count_pack_as(census, id, bytes, tier)
+    }
+
+    /// As [`StoreReader::count_pack`], but how gladly copies are taken from it is said.
+    pub(super) fn count_pack_as(
+        &self,
+        census: &Census,
+        id: &PackId,
+        bytes: u64,
+        tier: Tier,
+    ) -> Result<Option<FormatError>, StoreError> {
         let mut index = self.index.borrow_mut();
         let footer = index.footer(id)?;
-        census.add_pack(id, bytes, footer.as_ref(), index.is_excluded(id))?;
+        census.add_pack(id, bytes, footer.as_ref(), tier)?;
         let unreadable = index.unreadable().iter().find(|pack| pack.id == *id);
         Ok(unreadable.map(|pack| pack.cause.clone()))
     }

@@ -8,6 +8,7 @@ use super::cache::Copy;
 use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::index::Index;
+use super::rules::Rule;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
@@ -16,7 +17,7 @@ use crate::format::footer::{BasePrefix, base_prefix};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::protocol::{GcFinal, GcRecord};
 use crate::format::{FormatError, limits, name};
-use crate::model::id::{BlobId, PackId, SnapshotId};
+use crate::model::id::{BlobId, GcId, PackId, SnapshotId};
 
 /// Packs that no copy may be taken from, and why.
 #[derive(Debug, Default, Clone)]
@@ -37,8 +38,21 @@ pub struct Excluded {
 impl Excluded {
     /// W2: lists and reads the records of clean-ups, then the marks of damaged packs.
     pub fn read(backend: &dyn Backend, hash: StoreHash) -> Result<Self, StoreError> {
+        Self::read_but(backend, hash, None)
+    }
+
+    /// The same, without what this clean-up's own record says.
+    pub fn read_but(
+        backend: &dyn Backend,
+        hash: StoreHash,
+        own: Option<&GcId>,
+    ) -> Result<Self, StoreError> {
+        let own = own.map(name::gc);
         let mut excluded = Self::default();
         for object in backend.list(name::GC)? {
+            if own.as_ref() == Some(&object.name) {
+                continue;
+            }
             let bytes = match backend.get(&object.name, limits::OBJECT_BYTES_MAX) {
                 Ok(bytes) => bytes,
                 // A clean-up ended meanwhile; its seal stays.
@@ -155,7 +169,9 @@ impl Index {
                 return Ok(false);
             }
             way.left -= 1;
-            if copy.encoding != Encoding::Delta {
+            let alone =
+                !self.rules.hold(Rule::UsableWithBases) || !self.rules.hold(Rule::DamageSpreads);
+            if copy.encoding != Encoding::Delta || alone {
                 return Ok(true);
             }
             way.path.push(*id);
@@ -208,8 +224,9 @@ impl Index {
                 return Ok(None);
             }
             let copies = self.cache.copies(kind, &id)?;
+            let any = !self.rules.hold(Rule::UsableBase) || !self.rules.hold(Rule::HealWhole);
             let at_hand = |copy: &&Copy| {
-                self.packs.contains_key(&copy.pack) && !self.excluded.contains(&copy.pack)
+                self.packs.contains_key(&copy.pack) && (any || !self.excluded.contains(&copy.pack))
             };
             let whole_first = |copy: &&Copy| copy.encoding == Encoding::Delta;
             let Some(copy) = copies.iter().filter(at_hand).min_by_key(whole_first) else {
@@ -235,13 +252,20 @@ impl Index {
 
     /// True if every blob that a snapshot reaches is known to have a usable copy: no pack has gone
     /// since that was found, none is marked, condemned or unreadable.
-    pub fn is_complete(&mut self, snapshot: &SnapshotId) -> Result<bool, StoreError> {
+    ///
+    /// `busy_too`: also while a clean-up is at work; only where a rule is broken.
+    pub fn is_complete(
+        &mut self,
+        snapshot: &SnapshotId,
+        busy_too: bool,
+    ) -> Result<bool, StoreError> {
         let dying = self
             .excluded
             .dead
             .iter()
             .any(|pack| self.packs.contains_key(pack));
-        if self.excluded.any() || dying || !self.unreadable.is_empty() {
+        let unsure = self.excluded.any() || dying || !self.unreadable.is_empty();
+        if unsure && !busy_too {
             return Ok(false);
         }
         self.guarded(|index| Ok(index.cache.is_complete(snapshot)?))

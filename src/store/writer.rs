@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error::StoreError;
 use super::index::Index;
 use super::pack_builder::PackBuilder;
+use super::rules::{Rule, Rules};
 use super::usable::{Excluded, Footing};
 use super::{Store, chain, commit, snapshots, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
@@ -44,6 +45,7 @@ pub struct StoreWriter {
     pack_bytes: u64,
     /// Blobs of the parent snapshot are known unasked.
     parent_is_complete: bool,
+    rules: Rules,
 }
 
 impl StoreWriter {
@@ -56,6 +58,7 @@ impl StoreWriter {
             store.env.clone(),
             store.hash,
             time_ms,
+            store.rules,
         )?;
         let prepared = Self::prepare(store, compression);
         let (index, builder) = match prepared {
@@ -77,6 +80,7 @@ impl StoreWriter {
             pending: HashSet::new(),
             pack_bytes: 0,
             parent_is_complete: false,
+            rules: store.rules,
         })
     }
 
@@ -110,8 +114,10 @@ impl StoreWriter {
     /// listed as damaged; the manifest stands, now that the packs have been listed; and no pack has
     /// gone since all of its blobs were last found usable. Returns whether they do.
     pub fn follow(&mut self, parent: &SnapshotId) -> Result<bool, StoreError> {
-        self.parent_is_complete = self.index.is_complete(parent)?
-            && snapshots::read(&*self.backend, self.hash, parent)?.is_some();
+        let busy_too = !self.rules.hold(Rule::SkipUncondemned);
+        self.parent_is_complete = self.index.is_complete(parent, busy_too)?
+            && (!self.rules.hold(Rule::SkipByNewList)
+                || snapshots::read(&*self.backend, self.hash, parent)?.is_some());
         Ok(self.parent_is_complete)
     }
 
@@ -123,14 +129,22 @@ impl StoreWriter {
         Ok(self.pending.contains(&(kind, *id)) || self.index.usable(kind, id)?)
     }
 
+    /// Begins a pack if none is begun. Its name is unique, and never depends on its content alone.
+    fn begin_pack(&mut self) {
+        let (env, rules) = (self.env.clone(), self.rules);
+        self.builder.begin(|| match rules.hold(Rule::UniqueNames) {
+            true => random_16(&*env),
+            false => [0; 16],
+        });
+    }
+
     fn put_whole(
         &mut self,
         kind: BlobKind,
         id: BlobId,
         canonical: &[u8],
     ) -> Result<(), StoreError> {
-        let env = self.env.clone();
-        self.builder.begin(|| random_16(&*env));
+        self.begin_pack();
         self.builder.push(kind, id, canonical)?;
         self.added(kind, id)
     }
@@ -153,7 +167,8 @@ impl StoreWriter {
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
     ) -> Result<bool, StoreError> {
         // What is stored again because no copy of it is usable is whole.
-        if bases.contains(&id) || !self.index.copies(kind, &id)?.is_empty() {
+        let heal_whole = self.rules.hold(Rule::HealWhole);
+        if bases.contains(&id) || heal_whole && !self.index.copies(kind, &id)?.is_empty() {
             return Ok(false);
         }
         let mut footing = Footing::default();
@@ -172,8 +187,7 @@ impl StoreWriter {
         if !chain::is_worth(&footing, kind, canonical, patch.delta.len()) {
             return Ok(false);
         }
-        let env = self.env.clone();
-        self.builder.begin(|| random_16(&*env));
+        self.begin_pack();
         self.builder.push_delta(
             kind,
             id,
@@ -212,7 +226,7 @@ impl StoreWriter {
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
         let committed = self.publish().and_then(|()| {
             let age = self.env.monotonic().saturating_sub(self.started);
-            let bytes = commit::commit(&*self.backend, self.hash, manifest, age)?;
+            let bytes = commit::commit(&*self.backend, self.hash, manifest, age, self.rules)?;
             // Each blob was found usable or stored. If this is not remembered, the next backup
             // looks each one up.
             let _ = self.index.set_complete(&manifest.id);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StoreError;
+use super::rules::{Rule, Rules};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::env::{Env, random_16};
@@ -39,6 +40,7 @@ impl WriterMark {
         env: Arc<dyn Env>,
         hash: StoreHash,
         time_ms: i64,
+        rules: Rules,
     ) -> Result<Self, StoreError> {
         let snapshot = SnapshotId::new(time_ms.div_euclid(1000), random_16(&*env));
         let record = WriterRecord {
@@ -57,6 +59,9 @@ impl WriterMark {
             record,
             refreshed,
         };
+        if !rules.hold(Rule::WriterRecord) {
+            return Ok(mark);
+        }
         let bytes = mark.encode()?;
         let put = mark.backend.put_new(&name::writer(mark.snapshot()), &bytes);
         match put.and_then(|()| mark.backend.barrier()) {

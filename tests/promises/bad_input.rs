@@ -390,6 +390,7 @@ fn a_damaged_cache_costs_time_and_nothing_else() {
         let usage = || Usage {
             cache_dir: Some(cache_dir.clone()),
             compression: 3,
+            rules: larder::store::rules::Rules::default(),
         };
         let mut store = Store::create(backend.clone(), sandbox.env.clone(), usage()).unwrap();
         let first = sandbox.backup(&mut store, &database);
@@ -427,6 +428,7 @@ fn a_cache_of_another_store_is_not_believed() {
         let usage = Usage {
             cache_dir: Some(cache_dir.clone()),
             compression: 3,
+            rules: larder::store::rules::Rules::default(),
         };
         Store::create(backend, sandbox.env.clone(), usage).unwrap()
     };

@@ -192,9 +192,7 @@ fn backed_up(sandbox: &Sandbox) -> (Arc<MemoryBackend>, Vec<PackId>) {
 }
 
 fn put_gc(backend: &dyn Backend, condemned: &[PackId]) {
-    let record = GcRecord {
-        condemned: condemned.to_vec(),
-    };
+    let record = GcRecord::of(condemned.to_vec());
     let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
     backend.put_new(&format!("gc/{:032x}", 7), &bytes).unwrap();
 }
@@ -343,7 +341,7 @@ fn nothing_is_committed_thirty_days_after_the_start() {
         sandbox.env.advance(age);
         match writer.commit(&manifest) {
             Ok(_) => assert!(commits),
-            Err(StoreError::TooOld { days: 30 }) => assert!(!commits),
+            Err(StoreError::TooOld { days: 30, .. }) => assert!(!commits),
             Err(error) => panic!("{error}"),
         }
         assert_eq!(snapshots(&store).len(), 1 + usize::from(commits));

@@ -108,9 +108,7 @@ impl Loss {
             Self::Deleted => backend.delete(&name::pack(pack)).unwrap(),
             Self::Marked => backend.put_new(&format!("damaged/{pack}"), b"").unwrap(),
             Self::Condemned => {
-                let record = GcRecord {
-                    condemned: vec![*pack],
-                };
+                let record = GcRecord::of(vec![*pack]);
                 let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
                 backend.put_new(&format!("gc/{:032x}", 7), &bytes).unwrap();
             }
@@ -229,6 +227,7 @@ fn a_parent_that_goes_meanwhile_is_not_leaned_on() {
         let usage = Usage {
             cache_dir: Some(shelf.sandbox.path("first")),
             compression: 3,
+            rules: larder::store::rules::Rules::default(),
         };
         // Once a writer has made its record: the parent was chosen before.
         let interfering = Interfering::new(shelf.backend.clone(), move |inner, name| {

@@ -49,6 +49,7 @@ mod local_writes;
 mod odd_tables;
 mod old_stores;
 mod pages;
+mod pruning;
 mod restore_beside_others;
 mod restore_faults;
 mod restore_model;

@@ -11,6 +11,7 @@ use larder::error::Error;
 use larder::model::id::SnapshotId;
 use larder::ops::backup::{self, BackupOptions, BackupOutcome};
 use larder::ops::open::{Store, World};
+use larder::ops::prune::{self, PruneOptions, PruneOutcome};
 use larder::ops::restore::{self, Form, Mode, RestoreOptions};
 use larder::ops::validate::{self, ValidateOptions, ValidateOutcome};
 use larder::progress::{NoProgress, Progress};
@@ -100,6 +101,16 @@ impl Sandbox {
         outcome.snapshot.id.parse().unwrap()
     }
 
+    /// Prunes at once what is forgotten.
+    pub fn try_prune(&self, store: &Store) -> Result<PruneOutcome, Error> {
+        let options = PruneOptions {
+            grace: Duration::ZERO,
+            max_wait: Duration::from_secs(5),
+            ..PruneOptions::default()
+        };
+        prune::run(store, &self.world(), &options, &mut NoProgress)
+    }
+
     /// Restores a snapshot; gives the bytes of the new database. Equal records, schema and settings
     /// give equal bytes: restoring is deterministic.
     pub fn try_restore(&self, store: &mut Store, id: &SnapshotId) -> Result<Vec<u8>, Error> {
@@ -162,6 +173,7 @@ pub fn usage() -> Usage {
     Usage {
         cache_dir: None,
         compression: 3,
+        rules: larder::store::rules::Rules::default(),
     }
 }
 

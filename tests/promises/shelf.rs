@@ -102,6 +102,7 @@ impl Shelf {
         let usage = Usage {
             cache_dir: Some(dir),
             compression: 3,
+            rules: larder::store::rules::Rules::default(),
         };
         self.store = Store::open(self.backend.clone(), self.sandbox.env.clone(), usage).unwrap();
     }

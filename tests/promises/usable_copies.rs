@@ -158,9 +158,7 @@ fn a_delta_over_a_whole_base_is_usable_also_through_others() {
 fn a_delta_is_as_usable_as_its_base() {
     type Loss = fn(&Case, PackId);
     let condemn: Loss = |case, pack| {
-        let record = GcRecord {
-            condemned: vec![pack],
-        };
+        let record = GcRecord::of(vec![pack]);
         let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
         let name = format!("gc/{:032x}", 1);
         case.backend.put_new(&name, &bytes).unwrap();

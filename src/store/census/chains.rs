@@ -4,6 +4,7 @@
 //! A delta can be had if all of its bases can: the least fixpoint counts, so those that lead
 //! nowhere or in a circle cannot. It lies one deeper than the deepest of its bases.
 
+use super::load::NEVER_RANK;
 use super::{Census, int};
 use crate::format::delta::DELTA_DEPTH_MAX;
 use crate::model::value::ValueRef;
@@ -92,11 +93,15 @@ impl Census {
                 "INSERT INTO taken SELECT blob, copy FROM
                    (SELECT d.n AS blob, c.n AS copy, min((c.rank << 32) + c.n)
                       FROM blobs d CROSS JOIN copies c ON c.blob = d.n
-                     WHERE d.depth IS NULL AND d.rank IS NOT NULL AND ",
+                     WHERE d.depth IS NULL AND d.rank IS NOT NULL AND c.rank < ?3 AND ",
                 can_be_had!("c.n"),
                 " GROUP BY d.n)"
             ),
-            &[int(DELTA_DEPTH_MAX.into()), int(TRIES_MAX.into())],
+            &[
+                int(DELTA_DEPTH_MAX.into()),
+                int(TRIES_MAX.into()),
+                int(NEVER_RANK),
+            ],
         )?;
         if self.db.changes() == 0 {
             return Ok(false);
@@ -130,22 +135,23 @@ impl Census {
     /// Once all snapshots are marked: every base of a delta is needed by whoever needs the delta,
     /// and its bases in turn. What is below a base that is a node is not needed for that.
     pub fn need_bases(&self) -> Result<(), StoreError> {
-        let spread = || {
-            // Those that cannot be had first: what there is of their bases may have a depth. They
-            // may lead in a circle; nobody follows them further than a reader would.
-            for _ in 0..2 * DELTA_DEPTH_MAX {
-                self.need_bases_of(ValueRef::Null)?;
-                if self.db.changes() == 0 {
-                    break;
-                }
+        self.spread_need().map_err(StoreError::Census)
+    }
+
+    pub(super) fn spread_need(&self) -> Result<(), SqliteError> {
+        // Those that cannot be had first: what there is of their bases may have a depth. They
+        // may lead in a circle; nobody follows them further than a reader would.
+        for _ in 0..2 * DELTA_DEPTH_MAX {
+            self.need_bases_of(ValueRef::Null)?;
+            if self.db.changes() == 0 {
+                break;
             }
-            // Then from the ends of chains to their whole blobs: a base is less deep.
-            for depth in (1..=DELTA_DEPTH_MAX).rev() {
-                self.need_bases_of(int(depth.into()))?;
-            }
-            Ok(())
-        };
-        spread().map_err(StoreError::Census)
+        }
+        // Then from the ends of chains to their whole blobs: a base is less deep.
+        for depth in (1..=DELTA_DEPTH_MAX).rev() {
+            self.need_bases_of(int(depth.into()))?;
+        }
+        Ok(())
     }
 
     /// Marks the bases of the deltas that lie so deep, where they are not marked yet.

@@ -12,6 +12,12 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number(i64);
 
+impl Number {
+    pub(super) fn value(self) -> ValueRef<'static> {
+        ValueRef::Integer(self.0)
+    }
+}
+
 /// A blob that a walk came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entered {

@@ -8,6 +8,34 @@ use crate::model::value::ValueRef;
 use crate::sqlite::SqliteError;
 use crate::store::StoreError;
 
+/// How gladly copies are taken from a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Any copy.
+    First,
+    /// Where no such copy can be had.
+    Second,
+    /// Where none of those can be had.
+    Last,
+    /// Never: they are only counted.
+    Never,
+}
+
+impl Tier {
+    /// The rank of its whole copies; deltas come after them.
+    fn rank(self) -> u64 {
+        match self {
+            Self::First => 0,
+            Self::Second => 2,
+            Self::Last => 4,
+            Self::Never => NEVER_RANK,
+        }
+    }
+}
+
+/// Copies of this rank, and behind, are never taken.
+pub(super) const NEVER_RANK: u64 = 6;
+
 /// What each blob of a frame takes of the frame's `stored` bytes, by the length of its encoding.
 /// Together exactly all of them.
 pub(super) fn shares(stored: u64, encoded: &[u64]) -> Vec<u64> {
@@ -27,16 +55,15 @@ pub(super) fn shares(stored: u64, encoded: &[u64]) -> Vec<u64> {
 }
 
 impl Census {
-    /// Takes in a pack; `None` for a footer that cannot be read. `last_resort`: no copy may be
-    /// taken from it but where no other is left.
+    /// Takes in a pack; `None` for a footer that cannot be read.
     pub(in crate::store) fn add_pack(
         &self,
         id: &PackId,
         bytes: u64,
         footer: Option<&Footer>,
-        last_resort: bool,
+        tier: Tier,
     ) -> Result<(), StoreError> {
-        self.take_pack(id, bytes, footer, last_resort)
+        self.take_pack(id, bytes, footer, tier)
             .map_err(StoreError::Census)
     }
 
@@ -45,14 +72,15 @@ impl Census {
         id: &PackId,
         bytes: u64,
         footer: Option<&Footer>,
-        last_resort: bool,
+        tier: Tier,
     ) -> Result<(), SqliteError> {
         self.run(
-            "INSERT INTO packs(id, bytes, readable, overhead) VALUES(?, ?, ?, 0)",
+            "INSERT INTO packs(id, bytes, readable, tier, overhead) VALUES(?, ?, ?, ?, 0)",
             &[
                 ValueRef::Blob(&id.0),
                 int(bytes),
                 int(u64::from(footer.is_some())),
+                int(tier as u64),
             ],
         )?;
         let pack = self.db.last_insert_rowid();
@@ -66,7 +94,7 @@ impl Census {
                 .map_or(0, |frame| u64::from(frame.stored_bytes));
             let encoded: Vec<u64> = frame.iter().map(|b| u64::from(b.encoded_bytes)).collect();
             for (blob, share) in frame.iter().zip(shares(stored, &encoded)) {
-                self.take_copy(pack, blob, share, last_resort)?;
+                self.take_copy(pack, blob, share, tier)?;
             }
             in_frames += stored;
         }
@@ -87,12 +115,12 @@ impl Census {
         pack: i64,
         blob: &BlobEntry,
         stored: u64,
-        last_resort: bool,
+        tier: Tier,
     ) -> Result<(), SqliteError> {
         let (head, tail) = halves(&blob.id);
         let delta = blob.encoding == Encoding::Delta;
         // As a reader tries them.
-        let rank = u64::from(last_resort) * 2 + u64::from(delta);
+        let rank = tier.rank() + u64::from(delta);
         self.run(
             "INSERT INTO copies(blob, pack, rank, delta, canonical, stored) VALUES(0, ?, ?, ?, ?, ?)",
             &[
@@ -109,6 +137,17 @@ impl Census {
                 "INSERT INTO bases(copy, place, head) VALUES(?, ?, ?)",
                 &[copy, int(place as u64), ValueRef::Blob(base)],
             )?;
+        }
+        if tier == Tier::Never {
+            self.run(
+                "INSERT INTO blobs(kind, head, tail) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+                &[
+                    int(blob.kind as u64),
+                    ValueRef::Blob(head),
+                    ValueRef::Blob(tail),
+                ],
+            )?;
+            return self.belongs(copy, blob);
         }
         self.run(
             "INSERT INTO blobs(kind, head, tail, rank, copy, delta, canonical, stored)
@@ -128,6 +167,12 @@ impl Census {
                 int(stored),
             ],
         )?;
+        self.belongs(copy, blob)
+    }
+
+    /// Says of which blob a copy is.
+    fn belongs(&self, copy: ValueRef<'_>, blob: &BlobEntry) -> Result<(), SqliteError> {
+        let (head, tail) = halves(&blob.id);
         self.run(
             "UPDATE copies SET blob = (SELECT n FROM blobs WHERE kind = ? AND head = ? AND tail = ?)
               WHERE n = ?",

@@ -7,6 +7,7 @@
 mod chains;
 mod figures;
 mod graph;
+mod keep;
 mod load;
 mod sums;
 
@@ -14,6 +15,8 @@ pub use figures::{
     Chains, DamagedBlob, Figures, KindFigures, PackFigures, SnapshotUse, TableFigures, Uses,
 };
 pub use graph::{Entered, EntityRow, Number, TableSort};
+pub use keep::{KeptCopy, PackUse};
+pub use load::Tier;
 
 use super::error::StoreError;
 use crate::format::blob::BlobKind;
@@ -21,10 +24,10 @@ use crate::model::id::BlobId;
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, SqliteError};
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 17] = [
     // A pack; one whose footer cannot be read lists nothing.
     "CREATE TABLE packs(n INTEGER PRIMARY KEY, id BLOB NOT NULL, bytes INTEGER NOT NULL,
-       readable INTEGER NOT NULL, overhead INTEGER NOT NULL)",
+       readable INTEGER NOT NULL, tier INTEGER NOT NULL, overhead INTEGER NOT NULL)",
     // A blob, known from a footer or from a place that leads to it. `head` and `tail` are the
     // halves of its id: bases are named by the head. `rank`, `copy`, `delta`, `canonical` and
     // `stored` are those of the copy that a reader takes; no rank: no copy. `depth`, `reads`:
@@ -65,6 +68,9 @@ const TABLES: [&str; 15] = [
        PRIMARY KEY(snapshot, tab)) WITHOUT ROWID",
     "CREATE INDEX entities_by_table ON entities(tab, snapshot)",
     "CREATE TABLE damaged(n INTEGER PRIMARY KEY, cause TEXT NOT NULL)",
+    // Copies that a clean-up keeps.
+    "CREATE TABLE kept(copy INTEGER PRIMARY KEY)",
+    "CREATE INDEX copies_by_blob ON copies(blob)",
 ];
 
 /// A count of what a store holds.

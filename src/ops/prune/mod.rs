@@ -1,0 +1,357 @@
+//! Deletes what no snapshot needs, beside backups that run: steps G0 to G9 and F2 in their order
+//! (store-format.md, "Write order"), and what is worth copying before.
+
+mod choose;
+mod mark;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::model::id::{PackId, SnapshotId};
+use crate::ops::open::{Store, World};
+use crate::progress::{Finding, Progress, Unit};
+use crate::store::StoreError;
+use crate::store::census::PackUse;
+use crate::store::gc::{CleanUp, PackUses};
+use choose::{Choice, choose};
+pub use choose::{MERGE_BYTES, MERGE_PACKS};
+
+/// What to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PruneOptions {
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Snapshots stay so long after they were forgotten.
+    pub grace: Duration,
+    /// How long to wait for backups that are at work.
+    pub max_wait: Duration,
+    /// Percent of the bytes of all packs that may stay though nothing needs them: what is left in packs of
+    /// which a part is needed. 100: no pack is copied for it.
+    pub max_unused_percent: u8,
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self {
+            dry_run: false,
+            grace: GRACE,
+            max_wait: Duration::from_secs(10 * 60),
+            max_unused_percent: 5,
+        }
+    }
+}
+
+/// Snapshots can be had back for so long after they were forgotten, if nothing else is said.
+pub const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// Packs, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Packs {
+    /// How many.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Packs {
+    fn add(&mut self, bytes: u64) {
+        self.packs += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// A forgotten snapshot that stays for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its id.
+    pub id: String,
+    /// Until when at least, RFC 3339; `None`: it is pinned.
+    pub until: Option<String>,
+}
+
+/// What was done, or with `dry_run` would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PruneOutcome {
+    /// Where the store is.
+    pub store: String,
+    /// Nothing was done.
+    pub dry_run: bool,
+    /// Ids of the forgotten snapshots that were deleted.
+    pub deleted_snapshots: Vec<String>,
+    /// Forgotten snapshots that were not.
+    pub waiting_snapshots: Vec<Waiting>,
+    /// Snapshots that are left, forgotten ones included.
+    pub snapshots: u64,
+    /// Clean-ups of before that had not come to their end.
+    pub resolved: u64,
+    /// Snapshots that writers had begun and that can never be committed now: their processes are dead.
+    pub fenced: Vec<String>,
+    /// All packs, as they were.
+    pub packs_before: Packs,
+    /// Packs in which nothing was needed.
+    pub dead: Packs,
+    /// Packs that were copied, for the sake of what is not needed in them, or because they were small.
+    pub repacked: Packs,
+    /// The new ones.
+    pub new: Packs,
+    /// Packs that were deleted.
+    pub deleted: Packs,
+    /// Bytes of packs that stay though nothing needs them.
+    pub unused_bytes: u64,
+    /// Sum of the lengths of the store's objects before, and after.
+    pub store_bytes: (u64, u64),
+    /// Things worth a line.
+    pub findings: Vec<Finding>,
+    /// Time it took.
+    pub elapsed_ms: u64,
+}
+
+/// Prunes a store. Backups may run meanwhile, and wait for nothing.
+///
+/// Errors: `Store`: `Damaged` or `Blob` where it cannot be told what a snapshot needs, `WriterAtWork`,
+/// `CleanUpAtWork`; `Cancelled`. Whatever the error, nothing that a snapshot needs is gone.
+pub fn run(
+    store: &Store,
+    world: &World,
+    options: &PruneOptions,
+    progress: &mut dyn Progress,
+) -> Result<PruneOutcome, Error> {
+    let begun = world.env.monotonic();
+    let mut outcome = empty(store, options)?;
+    let mut clean_up = store.clean_up();
+    if !options.dry_run {
+        // G0
+        outcome.resolved = clean_up.resolve()?;
+        clean_up.delete_dead()?;
+    }
+    let going = forgotten(store, world, options, &clean_up, &mut outcome)?;
+    // G1: manifests before packs.
+    let mut roots = clean_up.roots()?;
+    if options.dry_run {
+        roots.retain(|id| !going.contains(id));
+    }
+    // G2
+    let view = clean_up.view(|| ())?;
+    outcome.snapshots = mark::mark(store, &view, &roots, progress)?;
+    let uses = view.uses()?;
+    let choice = choose(&uses, options.max_unused_percent);
+    account(&mut outcome, &uses, &choice);
+    if !options.dry_run {
+        let with_copied = repack(&mut clean_up, &view, &choice, &mut outcome, progress)?;
+        drop(view);
+        let goes = |pack: &&PackUse| {
+            choice.dead.contains(&pack.id) || with_copied && choice.repacked.contains(&pack.id)
+        };
+        let packs = uses.dead.iter().chain(&uses.kept).filter(goes);
+        let condemned: BTreeMap<PackId, u64> = packs.map(|pack| (pack.id, pack.bytes)).collect();
+        if !condemned.is_empty() {
+            clean(
+                store,
+                world,
+                options,
+                clean_up,
+                condemned,
+                &mut outcome,
+                progress,
+            )?;
+        }
+        let clean_up = store.clean_up();
+        wait::remove_records(&clean_up)?;
+        clean_up.expire()?;
+        store.keep_ballast();
+        outcome.store_bytes.1 = store.bytes()?;
+    }
+    let elapsed = world.env.monotonic().saturating_sub(begun);
+    outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Ok(outcome)
+}
+
+fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
+    let bytes = store.bytes()?;
+    Ok(PruneOutcome {
+        store: store.location(),
+        dry_run: options.dry_run,
+        deleted_snapshots: Vec::new(),
+        waiting_snapshots: Vec::new(),
+        snapshots: 0,
+        resolved: 0,
+        fenced: Vec::new(),
+        packs_before: Packs::default(),
+        dead: Packs::default(),
+        repacked: Packs::default(),
+        new: Packs::default(),
+        deleted: Packs::default(),
+        unused_bytes: 0,
+        store_bytes: (bytes, bytes),
+        findings: Vec::new(),
+        elapsed_ms: 0,
+    })
+}
+
+/// F2: deletes the forgotten manifests whose time is up, and tells which ones stay.
+fn forgotten(
+    store: &Store,
+    world: &World,
+    options: &PruneOptions,
+    clean_up: &CleanUp<'_>,
+    outcome: &mut PruneOutcome,
+) -> Result<Vec<SnapshotId>, Error> {
+    let grace = i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX);
+    let before_ms = world.env.unix_ms().saturating_sub(grace);
+    let going = clean_up.expired(before_ms)?;
+    for id in &going {
+        if options.dry_run || clean_up.delete_forgotten(id)? {
+            outcome.deleted_snapshots.push(id.to_string());
+        }
+    }
+    let (forgotten, pins) = (store.forgotten()?, store.pins()?);
+    for id in store.snapshot_names()?.forgotten {
+        if going.contains(&id) {
+            continue;
+        }
+        let at = match forgotten.mark(&id) {
+            Some(mark) if !pins.contains(&id) => store.forgotten_at(&id, mark)?,
+            _ => None,
+        };
+        let until = at.map(|at| crate::store::rfc3339(at.saturating_add(grace)));
+        outcome.waiting_snapshots.push(Waiting {
+            id: id.to_string(),
+            until,
+        });
+    }
+    Ok(going)
+}
+
+/// What the packs are, before anything is done.
+fn account(outcome: &mut PruneOutcome, uses: &PackUses, choice: &Choice) {
+    for pack in uses.dead.iter().chain(&uses.kept).chain(&uses.unreadable) {
+        outcome.packs_before.add(pack.bytes);
+    }
+    for pack in &uses.dead {
+        outcome.dead.add(pack.bytes);
+    }
+    for pack in &uses.kept {
+        if choice.repacked.contains(&pack.id) {
+            outcome.repacked.add(pack.bytes);
+        } else {
+            outcome.unused_bytes += choose::unused(pack);
+        }
+    }
+    for pack in &uses.unreadable {
+        outcome.findings.push(Finding::warning(
+            format!("pack {}", pack.id),
+            "cannot be read, and is kept: a repair may find in it what is missing",
+        ));
+    }
+    if uses.broken > 0 {
+        outcome.findings.push(Finding::warning(
+            "damage",
+            format!(
+                "{} blobs that snapshots need cannot be read; all that is left of them is kept",
+                uses.broken
+            ),
+        ));
+    }
+}
+
+/// Copies what is kept of the packs that were chosen. `false`: there was no space for that; the old
+/// ones stay as they are.
+fn repack(
+    clean_up: &mut CleanUp<'_>,
+    view: &crate::store::gc::View,
+    choice: &Choice,
+    outcome: &mut PruneOutcome,
+    progress: &mut dyn Progress,
+) -> Result<bool, Error> {
+    if choice.repacked.is_empty() {
+        return Ok(false);
+    }
+    progress.phase("Copying packs", outcome.repacked.bytes, Unit::Bytes);
+    let done = clean_up.repack(view, &choice.repacked, |bytes| {
+        progress.advance(bytes);
+        !progress.cancelled()
+    });
+    let done = match done {
+        Err(error) if error.is_no_space() => {
+            outcome.findings.push(Finding::note(
+                outcome.store.clone(),
+                "has no space for copies: only packs in which nothing is needed are deleted",
+            ));
+            outcome.repacked = Packs::default();
+            return Ok(false);
+        }
+        done => done?,
+    };
+    if done.stopped {
+        return Err(Error::Cancelled);
+    }
+    outcome.new = Packs {
+        packs: done.packs,
+        bytes: done.bytes,
+    };
+    Ok(true)
+}
+
+/// G3 to G9.
+fn clean(
+    store: &Store,
+    world: &World,
+    options: &PruneOptions,
+    mut clean_up: CleanUp<'_>,
+    condemned: BTreeMap<PackId, u64>,
+    outcome: &mut PruneOutcome,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let early = clean_up.writers_before_record()?;
+    let sealed = clean_up
+        .condemn(condemned.keys().copied().collect())
+        .map_err(Error::from)
+        .and_then(|alone| {
+            if !alone {
+                return Ok(None);
+            }
+            // G4, G5
+            let writers = match early {
+                Some(writers) => writers,
+                None => clean_up.writers()?,
+            };
+            outcome.fenced = wait::wait(&clean_up, world, &writers, options.max_wait, progress)?;
+            // G6: manifests again, then packs.
+            let roots = clean_up.roots()?;
+            let view = clean_up.view(|| ())?;
+            mark::mark(store, &view, &roots, progress)?;
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            Ok(Some(clean_up.without_homes(&view)?))
+        });
+    // G7
+    let sealed = match sealed {
+        Ok(Some(dead)) => clean_up.seal(dead),
+        Ok(None) => Ok(false),
+        Err(error) => {
+            // The first error says what went wrong; a record that stays is resolved by the next prune.
+            let _ = clean_up.abort();
+            return Err(error);
+        }
+    };
+    if !sealed? {
+        clean_up.abort()?;
+        return Err(StoreError::Overtaken.into());
+    }
+    // G8
+    progress.phase("Deleting packs", 0, Unit::Bytes);
+    while let Some(pack) = clean_up.delete_next()? {
+        let bytes = condemned.get(&pack).copied().unwrap_or(0);
+        outcome.deleted.add(bytes);
+        progress.advance(bytes);
+        if progress.cancelled() {
+            // What is sealed is finished by the next prune.
+            return Err(Error::Cancelled);
+        }
+    }
+    // G9
+    Ok(clean_up.end()?)
+}

@@ -1,0 +1,70 @@
+//! The ballast: bytes without meaning that a store keeps, so that on a full disk there is room for the
+//! few records with which a clean-up makes more.
+
+use super::Store;
+use super::error::StoreError;
+use crate::backend::BackendErrorKind;
+use crate::format::name;
+
+/// A store of fewer bytes keeps none: it would be a burden.
+const STORE_BYTES_MIN: u64 = 1 << 20;
+/// Ballast of a small store: eight records of one block each.
+const SMALL_BYTES: u64 = 32 << 10;
+/// From here on a store keeps [`LARGE_BYTES`].
+const LARGE_STORE_BYTES: u64 = 100 << 20;
+/// Ballast of a large store: room for the names of 12,000 packs, twice.
+const LARGE_BYTES: u64 = 1 << 20;
+
+/// What a store of so many bytes should keep.
+fn wanted(store_bytes: u64) -> u64 {
+    match store_bytes {
+        0..STORE_BYTES_MIN => 0,
+        STORE_BYTES_MIN..LARGE_STORE_BYTES => SMALL_BYTES,
+        _ => LARGE_BYTES,
+    }
+}
+
+impl Store {
+    /// Does what writes a small object; where there is no space for it, the ballast makes some.
+    pub(super) fn with_room<T>(
+        &self,
+        work: impl Fn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match work() {
+            Err(error) if error.backend_kind() == Some(BackendErrorKind::NoSpace) => {
+                match self.backend.delete(name::BALLAST) {
+                    Ok(()) => work(),
+                    // There is none: the first error says what is wrong.
+                    Err(_) => Err(error),
+                }
+            }
+            done => done,
+        }
+    }
+
+    /// Puts the ballast in its place, if the store is large enough to need one and there is space. That
+    /// it could not is no error: it matters only once something else has gone wrong.
+    pub fn keep_ballast(&self) {
+        let Ok(objects) = self.backend.list("") else {
+            return;
+        };
+        let is_ballast = |object: &&crate::backend::ObjectInfo| object.name == name::BALLAST;
+        let there = objects.iter().find(is_ballast).map(|object| object.bytes);
+        let all = objects.iter().map(|object| object.bytes).sum::<u64>();
+        let wanted = wanted(all.saturating_sub(there.unwrap_or(0)));
+        if there.unwrap_or(0) >= wanted {
+            return;
+        }
+        // Random ones: there is no file system that makes them smaller.
+        let mut bytes = vec![0; usize::try_from(wanted).unwrap_or(0)];
+        self.env.fill_random(&mut bytes);
+        if there.is_some() && self.backend.delete(name::BALLAST).is_err() {
+            return;
+        }
+        // A process beside this one may have put its own; either will do.
+        let _ = self
+            .backend
+            .put_new(name::BALLAST, &bytes)
+            .and_then(|()| self.backend.barrier());
+    }
+}

@@ -1,0 +1,207 @@
+//! A prune deletes what no snapshot needs, and nothing else.
+
+use std::sync::Arc;
+
+use larder::backend::Backend;
+use larder::backend::memory::MemoryBackend;
+use larder::format::name;
+use larder::model::id::SnapshotId;
+use larder::ops::open::Store;
+use larder::ops::prune::{self, PruneOptions};
+use larder::ops::stats::{self, StatsOptions};
+use larder::progress::NoProgress;
+
+use crate::sandbox::{Sandbox, names, scale, seed, snapshots};
+use crate::tree_rows::Random;
+use crate::workshop::sql;
+
+struct Case {
+    sandbox: Sandbox,
+    backend: Arc<MemoryBackend>,
+    store: Store,
+    /// Snapshots and what they restore to.
+    kept: Vec<(SnapshotId, Vec<u8>)>,
+}
+
+const TABLES: &str = "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT, n REAL);
+    CREATE TABLE b(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE large(v);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+      INSERT INTO a SELECT i, hex(i * 2654435761 % 1000003), i / 8.0 FROM n;
+    INSERT INTO b SELECT x, id FROM a WHERE id % 7 = 0;
+    INSERT INTO large VALUES(zeroblob(70000)), (randomblob(0));";
+
+fn change(random: &mut Random, step: u64) -> String {
+    let at = random.below(3000);
+    match random.below(6) {
+        0 => format!(
+            "UPDATE a SET x = 'step {step}' WHERE id BETWEEN {at} AND {}",
+            at + 20
+        ),
+        1 => format!("DELETE FROM a WHERE id % 11 = {}", step % 11),
+        2 => format!("INSERT OR REPLACE INTO b VALUES('new {step}', {at})"),
+        3 => format!(
+            "UPDATE large SET v = CAST(zeroblob({}) AS TEXT) || 'x'",
+            20000 + at * 30
+        ),
+        4 => format!("CREATE TABLE t{step}(x); INSERT INTO t{step} SELECT id FROM a LIMIT 500"),
+        _ => format!("UPDATE a SET n = n + {step} WHERE id % 5 = 0"),
+    }
+}
+
+impl Case {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let backend = Arc::new(MemoryBackend::new());
+        let store = sandbox.create(backend.clone());
+        sql(&sandbox.path("app.db"), TABLES);
+        Self {
+            sandbox,
+            backend,
+            store,
+            kept: Vec::new(),
+        }
+    }
+
+    fn back_up(&mut self, change: &str) {
+        let database = self.sandbox.path("app.db");
+        sql(&database, change);
+        let id = self.sandbox.backup(&mut self.store, &database);
+        let content = self.sandbox.restore(&mut self.store, &id);
+        self.kept.push((id, content));
+    }
+
+    /// Every snapshot that was kept is what it was, and nothing is left that none of them needs.
+    fn examine(&mut self, what: &str) {
+        let visible = snapshots(&self.store);
+        let kept: Vec<SnapshotId> = self.kept.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(visible, kept, "{what}");
+        for (id, content) in &self.kept {
+            assert!(
+                self.sandbox.restore(&mut self.store, id) == *content,
+                "{what}: {id} is not what it was"
+            );
+        }
+        let validated = self.sandbox.try_validate(&self.store).unwrap();
+        assert_eq!(
+            (validated.damage, validated.findings),
+            (vec![], vec![]),
+            "{what}"
+        );
+    }
+
+    fn unused(&self) -> (u64, u64) {
+        let world = self.sandbox.world();
+        let options = StatsOptions::default();
+        let stats = stats::run(&self.store, &world, &options, &mut NoProgress).unwrap();
+        (
+            stats.uses.garbage.stored_bytes + stats.uses.duplicates.stored_bytes,
+            stats.packs.bytes,
+        )
+    }
+}
+
+#[test]
+fn what_no_snapshot_needs_goes_and_what_one_needs_stays() {
+    let cases = 6 * scale() as u64;
+    for case in 0..cases {
+        let from = seed() + case;
+        let mut random = Random(from);
+        let mut case = Case::new();
+        let mut step = 0;
+        for round in 0..4 {
+            for _ in 0..4 {
+                step += 1;
+                case.back_up(&change(&mut random, step));
+            }
+            let mut forgotten = 0;
+            let store = &case.store;
+            case.kept.retain(|(id, _)| {
+                let goes = random.below(2) == 0;
+                if goes {
+                    store.forget(id).unwrap();
+                    forgotten += 1;
+                }
+                !goes
+            });
+            let done = case.sandbox.try_prune(&case.store).unwrap();
+            let what = format!("seed {}, round {round}: {done:?}", from);
+            assert_eq!(done.deleted_snapshots.len(), forgotten, "{what}");
+            assert_eq!(done.snapshots, case.kept.len() as u64, "{what}");
+            case.examine(&what);
+            let (unused, packs) = case.unused();
+            assert!(
+                unused * 10 <= packs,
+                "{what}: {unused} of {packs} bytes are unused"
+            );
+            if case.kept.is_empty() {
+                assert_eq!(names(&*case.backend, name::PACKS).len(), 0, "{what}");
+            }
+            let again = case.sandbox.try_prune(&case.store).unwrap();
+            assert_eq!((again.dead.packs, again.deleted.packs), (0, 0), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let mut case = Case::new();
+    let mut random = Random(5);
+    for step in 1..6 {
+        case.back_up(&change(&mut random, step));
+    }
+    for (id, _) in case.kept.drain(..3) {
+        case.store.forget(&id).unwrap();
+    }
+    let before = case.backend.list("").unwrap();
+    let options = PruneOptions {
+        dry_run: true,
+        grace: std::time::Duration::ZERO,
+        ..PruneOptions::default()
+    };
+    let world = case.sandbox.world();
+    let planned = prune::run(&case.store, &world, &options, &mut NoProgress).unwrap();
+    assert_eq!(case.backend.list("").unwrap(), before);
+    let done = case.sandbox.try_prune(&case.store).unwrap();
+    assert_eq!(planned.deleted_snapshots, done.deleted_snapshots);
+    assert_eq!(
+        (
+            planned.packs_before,
+            planned.dead,
+            planned.repacked,
+            planned.snapshots
+        ),
+        (done.packs_before, done.dead, done.repacked, done.snapshots)
+    );
+    assert_eq!(done.deleted.packs, done.dead.packs + done.repacked.packs);
+    case.examine("after the real one");
+}
+
+#[test]
+fn a_forgotten_snapshot_stays_until_its_time_is_up_and_while_it_is_pinned() {
+    let mut case = Case::new();
+    let mut random = Random(6);
+    for step in 1..4 {
+        case.back_up(&change(&mut random, step));
+    }
+    let ids: Vec<SnapshotId> = case.kept.iter().map(|(id, _)| id.clone()).collect();
+    for id in &ids[..2] {
+        case.store.forget(id).unwrap();
+    }
+    case.store.pin(&ids[1]).unwrap();
+    let world = case.sandbox.world();
+    let prune = || {
+        let options = PruneOptions::default();
+        prune::run(&case.store, &world, &options, &mut NoProgress).unwrap()
+    };
+    let early = prune();
+    assert_eq!(early.deleted_snapshots, Vec::<String>::new());
+    let waiting = |n: usize| early.waiting_snapshots[n].until.is_some();
+    assert_eq!((waiting(0), waiting(1)), (true, false));
+    assert!(case.store.unforget(&ids[0]).unwrap());
+    case.store.forget(&ids[0]).unwrap();
+    case.sandbox.env.advance(prune::GRACE);
+    assert_eq!(prune().deleted_snapshots, [ids[0].to_string()]);
+    assert!(case.store.unforget(&ids[1]).unwrap(), "it was pinned");
+    case.kept.remove(0);
+    case.examine("after both");
+}
