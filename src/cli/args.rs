@@ -13,6 +13,7 @@ use crate::cli::commands::import::ImportArgs;
 use crate::cli::commands::init::InitArgs;
 use crate::cli::commands::list::ListArgs;
 use crate::cli::commands::ls::LsArgs;
+use crate::cli::commands::prune::PruneArgs;
 use crate::cli::commands::restore::RestoreArgs;
 use crate::cli::commands::show::ShowArgs;
 use crate::cli::commands::stats::StatsArgs;
@@ -141,6 +142,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Say what uses the space of a store, and what it saves
     Stats(StatsArgs),
+    /// Delete what no snapshot needs
+    Prune(PruneArgs),
     /// Write the records of one entity to stdout
     Cat(CatArgs),
     /// Write a snapshot as a folder or zip of JSON files

@@ -16,6 +16,7 @@ use crate::ops::backup::BackupOutcome;
 use crate::ops::diff::DiffOutcome;
 use crate::ops::import::ExportCheck;
 use crate::ops::list::ListOutcome;
+use crate::ops::prune::PruneOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
 use crate::ops::undo::UndoOutcome;
@@ -305,6 +306,14 @@ pub fn of_export(check: &ExportCheck) -> Code {
         of_findings(&check.findings)
     } else {
         Code::Damaged
+    }
+}
+
+/// The code of a prune, or of its plan.
+pub fn of_prune(outcome: &PruneOutcome) -> Code {
+    match outcome.damaged {
+        true => Code::Damaged,
+        false => of_findings(&outcome.findings),
     }
 }
 

@@ -253,6 +253,7 @@ fn attempt(
     let (writer, (manifest, parent, before)) = go_on(writer, done)?;
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
+    store.keep_ballast();
     let mut outcome = outcome(&manifest, parent.as_ref(), before, committed);
     outcome.longest_lock_ms = longest_lock_ms;
     Ok(outcome)

@@ -9,6 +9,7 @@ pub mod import;
 pub mod init;
 pub mod list;
 pub mod ls;
+pub mod prune;
 pub mod restore;
 pub mod show;
 pub mod stats;

@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod import;
+pub mod prune;
 pub mod restore;
 pub mod stats;
 

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod diff;
 pub mod import;
 pub mod list;
+pub mod prune;
 pub mod restore;
 pub mod show;
 pub mod stats;

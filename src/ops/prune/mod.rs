@@ -102,6 +102,8 @@ pub struct PruneOutcome {
     pub unused_bytes: u64,
     /// Sum of the lengths of the store's objects before, and after.
     pub store_bytes: (u64, u64),
+    /// Something that snapshots need cannot be read: what is left of it was kept.
+    pub damaged: bool,
     /// Things worth a line.
     pub findings: Vec<Finding>,
     /// Time it took.
@@ -185,6 +187,7 @@ fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
         deleted: Packs::default(),
         unused_bytes: 0,
         store_bytes: (bytes, bytes),
+        damaged: false,
         findings: Vec::new(),
         elapsed_ms: 0,
     })
@@ -239,6 +242,7 @@ fn account(outcome: &mut PruneOutcome, uses: &PackUses, choice: &Choice) {
             outcome.unused_bytes += choose::unused(pack);
         }
     }
+    outcome.damaged = uses.broken > 0 || !uses.unreadable.is_empty();
     for pack in &uses.unreadable {
         outcome.findings.push(Finding::warning(
             format!("pack {}", pack.id),
