@@ -35,6 +35,7 @@ mod forged_deltas;
 mod forged_pack;
 mod forgetting;
 mod format_spec;
+mod gc_concurrency;
 mod hostile_chains;
 mod hostile_deltas;
 mod hostile_store;

@@ -1,0 +1,396 @@
+//! The protocol of commit and clean-up as a step machine over larder's own code: whatever the order in
+//! which writers, clean-ups and those who forget come before one another, and wherever any of them is
+//! cut off, every visible snapshot has all that it needs. And a rule that is broken is noticed.
+
+mod actors;
+mod judge;
+mod mutants;
+mod random;
+mod scene;
+mod search;
+mod stepping;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use larder::codec::hash::StoreHash;
+use larder::format::blob::BlobSink;
+use larder::ops::open::Store;
+use larder::store::Usage;
+use larder::store::rules::Rules;
+use larder::testkit::seeded_env::SeededEnv;
+
+use crate::sandbox::{scale, seed};
+use crate::tree_rows::Random;
+use actors::{Actor, Role};
+use judge::Judge;
+use mutants::{Broken, MUTANTS, Mutant};
+use random::play;
+use scene::{Blobs, SCENES, Scene, Start, closure, kind, manifest_id, scene};
+use search::{Found, Search};
+use stepping::{Drive, Objects, StepBackend};
+
+/// How writers and clean-ups go about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Variant {
+    deltas: bool,
+    alone: bool,
+    follows: bool,
+    repacks: bool,
+    tries: u32,
+    /// Manifests that are deleted, or forgotten and had back.
+    forgets: usize,
+}
+
+const PLAIN: Variant = Variant {
+    deltas: false,
+    alone: false,
+    follows: false,
+    repacks: false,
+    tries: 1,
+    forgets: 1,
+};
+
+/// A scene with its actors.
+struct Stage {
+    blobs: Arc<Blobs>,
+    judge: Judge,
+    objects: Objects,
+    actors: Vec<Actor>,
+    _cache: Option<tempfile::TempDir>,
+}
+
+impl Stage {
+    fn new(
+        scene: &Scene,
+        writers: usize,
+        prunes: usize,
+        variant: Variant,
+        broken: Option<Broken>,
+    ) -> Self {
+        let blobs = Arc::new(Blobs::new());
+        let start = scene::start(scene, &blobs);
+        let judge = Judge::new(blobs.clone(), &start);
+        let objects: Objects = start.objects.iter().cloned().collect();
+        let cache = variant
+            .follows
+            .then(|| complete_cache(scene, &blobs, &start));
+        let rules = match broken {
+            Some(Broken::Rule(rule)) => Rules::without(rule),
+            Some(Broken::TrustsNodes) | None => Rules::default(),
+        };
+        let mut actors: Vec<Actor> = roles(scene, writers, prunes, variant)
+            .into_iter()
+            .enumerate()
+            .map(|(n, role)| Actor {
+                role,
+                number: n as u64 + 1,
+                rules,
+                cache: None,
+            })
+            .collect();
+        for actor in &mut actors {
+            if let Role::Writer { trusts_nodes, .. } = &mut actor.role {
+                *trusts_nodes = broken == Some(Broken::TrustsNodes);
+                actor.cache = cache.as_ref().map(|dir| PathBuf::from(dir.path()));
+            }
+        }
+        Self {
+            blobs,
+            judge,
+            objects,
+            actors,
+            _cache: cache,
+        }
+    }
+
+    fn search(&self, states_max: usize) -> Found {
+        let search = Search {
+            blobs: &self.blobs,
+            judge: &self.judge,
+            actors: &self.actors,
+            states_max,
+        };
+        search.run(self.objects.clone())
+    }
+}
+
+fn roles(scene: &Scene, writers: usize, prunes: usize, variant: Variant) -> Vec<Role> {
+    let mut roles = Vec::new();
+    for want in scene.wants.chars().take(writers) {
+        let of_root = |(name, root): &(&'static str, char)| (*root == want).then_some(*name);
+        roles.push(Role::Writer {
+            want,
+            deltas: variant.deltas,
+            alone: variant.alone,
+            follows: scene
+                .manifests
+                .iter()
+                .find_map(of_root)
+                .filter(|_| variant.follows),
+            tries: variant.tries,
+            trusts_nodes: false,
+        });
+    }
+    for _ in 0..prunes {
+        roles.push(Role::Prune {
+            repacks: variant.repacks,
+            finds_dead: true,
+        });
+    }
+    for name in scene.forgets.iter().take(variant.forgets) {
+        roles.push(match scene.undo {
+            true => Role::Undo(name),
+            false => Role::Delete(name),
+        });
+    }
+    roles
+}
+
+/// A cache that remembers of the scene's manifests that all they need was there.
+fn complete_cache(scene: &Scene, blobs: &Blobs, start: &Start) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, root) in scene.manifests {
+        // As if they were committed on this machine.
+        let objects: Objects = start
+            .objects
+            .iter()
+            .filter(|(object, _)| *object != larder::format::name::snapshot(&manifest_id(name)))
+            .cloned()
+            .collect();
+        let drive = Drive::Replay {
+            answers: Vec::new(),
+            at: 0,
+            live: usize::MAX,
+        };
+        let backend = StepBackend::new(Arc::new(std::sync::Mutex::new(objects)), drive);
+        let usage = Usage {
+            cache_dir: Some(dir.path().to_owned()),
+            compression: 1,
+            rules: Rules::default(),
+        };
+        let env = Arc::new(SeededEnv::new(99));
+        let store = Store::open(Arc::new(backend), env, usage).unwrap();
+        let mut writer = store.writer(0).unwrap();
+        for letter in closure(*root).into_iter().chain(['S']) {
+            let id = writer.put(kind(letter), &blobs.canonical[&letter]).unwrap();
+            assert_eq!(id, blobs.id(letter));
+        }
+        assert_eq!(writer.flush().unwrap(), 0, "all of it was there");
+        let manifest = blobs.manifest(&manifest_id(name), *root);
+        writer.commit(&manifest).unwrap();
+    }
+    dir
+}
+
+fn report(name: &str, found: &Found) {
+    println!(
+        "{name}: {} states, {} steps{}",
+        found.states,
+        found.steps,
+        if found.cut { ", cut off" } else { "" }
+    );
+}
+
+fn assert_safe(name: &str, found: &Found) {
+    if let Some((loss, steps)) = &found.loss {
+        panic!("{name}: {loss}\n  {}", steps.join("\n  "));
+    }
+}
+
+/// All orders with `LARDER_TEST_SCALE=100`; else as many as there is time for, nearest to the start.
+#[test]
+fn one_writer_and_one_clean_up_in_any_order_lose_nothing() {
+    let states_max = match scale() {
+        1 => 60,
+        10 => 3000,
+        _ => usize::MAX,
+    };
+    let variants = [
+        Variant {
+            deltas: true,
+            tries: 2,
+            ..PLAIN
+        },
+        Variant {
+            deltas: true,
+            alone: true,
+            repacks: true,
+            ..PLAIN
+        },
+        Variant {
+            follows: true,
+            repacks: true,
+            ..PLAIN
+        },
+    ];
+    let mut total = 0;
+    for scene in &SCENES {
+        for (n, variant) in variants.iter().enumerate() {
+            let stage = Stage::new(scene, 1, 1, *variant, None);
+            let found = stage.search(states_max);
+            let name = format!("{}, way {n}", scene.name);
+            report(&name, &found);
+            assert_safe(&name, &found);
+            total += found.states;
+        }
+    }
+    println!("{total} states of 1 writer and 1 prune: 0 losses");
+}
+
+#[test]
+fn two_writers_two_clean_ups_and_one_who_forgets_in_random_orders_lose_nothing() {
+    let schedules = match scale() {
+        1 => 60,
+        10 => 2000,
+        _ => 100_000,
+    };
+    let from = seed();
+    let played = random_schedules(from, schedules);
+    println!(
+        "seed {from}: {schedules} schedules, {} steps, {} crashes, {} commits: 0 losses",
+        played.steps, played.crashes, played.commits
+    );
+    assert!(played.commits > 0 && played.crashes > 0);
+}
+
+fn random_schedules(from: u64, schedules: u64) -> random::Played {
+    let mut sum = random::Played {
+        steps: 0,
+        crashes: 0,
+        commits: 0,
+        loss: None,
+    };
+    let workers = 2;
+    let results: Vec<random::Played> = std::thread::scope(|scope| {
+        let worker = |worker: u64| {
+            scope.spawn(move || {
+                let mut sum = random::Played {
+                    steps: 0,
+                    crashes: 0,
+                    commits: 0,
+                    loss: None,
+                };
+                let mut n = worker;
+                while n < schedules {
+                    // A stage is used a few times: making it costs as much as a schedule.
+                    let mut random = Random(from.wrapping_add(n / 50 * 50));
+                    let scene = &SCENES[random.below(SCENES.len() as u64) as usize];
+                    let variant = Variant {
+                        deltas: random.below(2) == 0,
+                        alone: random.below(2) == 0,
+                        follows: random.below(3) == 0,
+                        repacks: random.below(2) == 0,
+                        tries: 2,
+                        forgets: 1 + random.below(2) as usize,
+                    };
+                    let stage = Stage::new(scene, 2, 2, variant, None);
+                    for _ in 0..50 {
+                        if n >= schedules {
+                            break;
+                        }
+                        let mut random = Random(from.wrapping_add(n).wrapping_mul(0x9E37_79B9));
+                        let objects = stage.objects.clone();
+                        let played = play(
+                            &stage.blobs,
+                            &stage.judge,
+                            &stage.actors,
+                            objects,
+                            &mut random,
+                        );
+                        if let Some((loss, steps)) = &played.loss {
+                            panic!(
+                                "seed {from}, schedule {n}, {} {variant:?}: {loss}\n  {}",
+                                scene.name,
+                                steps.join("\n  ")
+                            );
+                        }
+                        sum.steps += played.steps;
+                        sum.crashes += played.crashes;
+                        sum.commits += played.commits;
+                        n += workers;
+                    }
+                }
+                sum
+            })
+        };
+        let handles: Vec<_> = (0..workers).map(worker).collect();
+        handles.into_iter().map(|h| h.join().unwrap()).collect()
+    });
+    for played in results {
+        sum.steps += played.steps;
+        sum.crashes += played.crashes;
+        sum.commits += played.commits;
+    }
+    sum
+}
+
+/// How a mutant was caught.
+fn caught(mutant: &Mutant, states_max: usize, schedules: u64) -> Option<String> {
+    let scene = scene(mutant.scene);
+    let variant = Variant {
+        deltas: mutant.deltas,
+        alone: mutant.alone,
+        follows: mutant.follows,
+        repacks: mutant.repacks,
+        tries: 2,
+        forgets: scene.forgets.len(),
+    };
+    let stage = Stage::new(
+        scene,
+        mutant.writers,
+        mutant.prunes,
+        variant,
+        Some(mutant.broken),
+    );
+    let found = stage.search(states_max);
+    if let Some((loss, steps)) = found.loss {
+        return Some(format!(
+            "{loss}, after {} states and {} steps",
+            found.states,
+            steps.len()
+        ));
+    }
+    let from = seed();
+    for n in 0..schedules {
+        let mut random = Random(from.wrapping_add(n).wrapping_mul(0x9E37_79B9));
+        let objects = stage.objects.clone();
+        let played = play(
+            &stage.blobs,
+            &stage.judge,
+            &stage.actors,
+            objects,
+            &mut random,
+        );
+        if let Some((loss, steps)) = played.loss {
+            return Some(format!("{loss}, in schedule {n} and {} steps", steps.len()));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_rule_that_is_broken_is_noticed() {
+    let (states_max, schedules) = match scale() {
+        1 => (1, 400),
+        _ => (1, 20_000),
+    };
+    let mut missed = BTreeSet::new();
+    for mutant in &MUTANTS {
+        match caught(mutant, states_max, schedules) {
+            Some(how) => println!("{}: {how}", mutant.name),
+            None => {
+                println!("{}: NOT CAUGHT", mutant.name);
+                missed.insert(mutant.name);
+            }
+        }
+    }
+    println!(
+        "{} of {} mutants caught",
+        MUTANTS.len() - missed.len(),
+        MUTANTS.len()
+    );
+    assert!(missed.is_empty(), "{missed:?}");
+    let _ = StoreHash::unkeyed();
+}

@@ -1,0 +1,178 @@
+//! All ways in which actors can come before one another. Two ways that leave the same store, and each
+//! actor with the same past, are one. Whatever is visited may be the last that an actor ever did: so
+//! every crash is, too.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use larder::model::id::SnapshotId;
+
+use super::actors::{Actor, End, Role};
+use super::judge::Judge;
+use super::scene::{Blobs, manifest_id};
+use super::stepping::{Answer, Drive, Objects, StepBackend, digest};
+
+/// How far an actor is.
+#[derive(Clone)]
+enum Progress {
+    At(Arc<Vec<Answer>>, [u8; 32]),
+    Ended(End),
+}
+
+#[derive(Clone)]
+struct State {
+    objects: Objects,
+    actors: Vec<Progress>,
+    /// The steps that led here, newest first.
+    trace: Option<Arc<Trace>>,
+}
+
+struct Trace {
+    before: Option<Arc<Trace>>,
+    step: String,
+}
+
+/// What was found.
+pub struct Found {
+    pub states: usize,
+    pub steps: usize,
+    /// States in which all actors have come to their end.
+    pub ends: usize,
+    /// What was lost, and by which steps.
+    pub loss: Option<(String, Vec<String>)>,
+    /// The search was cut off.
+    pub cut: bool,
+}
+
+pub struct Search<'a> {
+    pub blobs: &'a Blobs,
+    pub judge: &'a Judge,
+    pub actors: &'a [Actor],
+    pub states_max: usize,
+}
+
+fn key(state: &State) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for (name, bytes) in &state.objects {
+        hasher.update(name.as_bytes()).update(b"\0");
+        // Packs are named by what they hold.
+        if !name.starts_with("packs/") {
+            hasher.update(bytes);
+        }
+    }
+    for actor in &state.actors {
+        match actor {
+            Progress::At(_, digest) => hasher.update(digest),
+            Progress::Ended(end) => hasher.update(format!("{end:?}").as_bytes()),
+        };
+    }
+    *hasher.finalize().as_bytes()
+}
+
+impl Search<'_> {
+    pub fn run(&self, objects: Objects) -> Found {
+        let nothing = Progress::At(Arc::default(), digest(&[]));
+        let first = State {
+            objects,
+            actors: vec![nothing; self.actors.len()],
+            trace: None,
+        };
+        let mut seen = HashSet::from([key(&first)]);
+        let mut open = VecDeque::from([first]);
+        let mut found = Found {
+            states: 1,
+            steps: 0,
+            ends: 0,
+            loss: None,
+            cut: false,
+        };
+        while let Some(state) = open.pop_front() {
+            let mut moved = false;
+            for at in 0..self.actors.len() {
+                let Some(next) = self.step(&state, at) else {
+                    continue;
+                };
+                moved = true;
+                found.steps += 1;
+                if !seen.insert(key(&next)) {
+                    continue;
+                }
+                if let Some(loss) = self.loss(&next) {
+                    found.loss = Some((loss, steps(next.trace.as_ref())));
+                    return found;
+                }
+                found.states += 1;
+                if found.states >= self.states_max {
+                    found.cut = true;
+                    return found;
+                }
+                open.push_back(next);
+            }
+            found.ends += usize::from(!moved);
+        }
+        found
+    }
+
+    /// The state after one step of an actor; `None` if it has ended.
+    fn step(&self, state: &State, at: usize) -> Option<State> {
+        let Progress::At(answers, _) = &state.actors[at] else {
+            return None;
+        };
+        let objects = Arc::new(Mutex::new(state.objects.clone()));
+        let drive = Drive::Replay {
+            answers: answers.to_vec(),
+            at: 0,
+            live: 1,
+        };
+        let backend = Arc::new(StepBackend::new(objects.clone(), drive));
+        let end = self.actors[at].run(self.blobs, backend.clone());
+        let past = backend.past();
+        let progress = match past.halted {
+            true => {
+                let digest = digest(&past.answers);
+                Progress::At(Arc::new(past.answers), digest)
+            }
+            false => Progress::Ended(end),
+        };
+        let mut actors = state.actors.clone();
+        actors[at] = progress;
+        let objects = objects.lock().unwrap().clone();
+        Some(State {
+            objects,
+            actors,
+            trace: Some(Arc::new(Trace {
+                before: state.trace.clone(),
+                step: format!("{}: {}", self.actors[at].name(), past.last),
+            })),
+        })
+    }
+
+    fn loss(&self, state: &State) -> Option<String> {
+        if let Some(loss) = self.judge.loss(&state.objects) {
+            return Some(loss);
+        }
+        let is_there = |id: &SnapshotId| {
+            state
+                .objects
+                .contains_key(&larder::format::name::snapshot(id))
+        };
+        for (actor, progress) in self.actors.iter().zip(&state.actors) {
+            if let (Role::Undo(name), Progress::Ended(End::Undone)) = (actor.role, progress)
+                && !is_there(&manifest_id(name))
+            {
+                return Some(format!("{name} was had back, and is gone"));
+            }
+        }
+        None
+    }
+}
+
+fn steps(mut trace: Option<&Arc<Trace>>) -> Vec<String> {
+    let mut steps = Vec::new();
+    while let Some(step) = trace {
+        steps.push(step.step.clone());
+        trace = step.before.as_ref();
+    }
+    steps.reverse();
+    steps
+}

@@ -1,0 +1,318 @@
+//! A store that is used one call at a time. An actor's calls that others can notice, or that notice
+//! others, are its steps; reading what never changes goes with the step before. An actor is stopped
+//! by failing all its further calls, and goes on by being run again from its beginning with the answers
+//! that it had: it does the same, for all that it knows comes from the store and from a seeded world.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use larder::backend::{Backend, BackendError, BackendErrorKind, ObjectInfo};
+use larder::format::name;
+
+/// The objects of a store.
+pub type Objects = BTreeMap<String, Arc<[u8]>>;
+
+/// What a call gave.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Done(Result<(), BackendErrorKind>),
+    Bytes(Result<Arc<[u8]>, BackendErrorKind>),
+    Names(Vec<ObjectInfo>),
+}
+
+impl Answer {
+    /// Takes the answer into what tells two pasts of an actor apart.
+    fn hash(&self, hasher: &mut blake3::Hasher) {
+        match self {
+            Self::Done(done) => hasher.update(format!("{done:?}").as_bytes()),
+            Self::Bytes(Ok(bytes)) => hasher
+                .update(b"bytes")
+                .update(blake3::hash(bytes).as_bytes()),
+            Self::Bytes(Err(kind)) => hasher.update(format!("{kind:?}").as_bytes()),
+            Self::Names(names) => hasher.update(format!("{names:?}").as_bytes()),
+        };
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+enum Call<'a> {
+    PutNew(&'a str, &'a [u8]),
+    Put(&'a str, &'a [u8]),
+    Get(&'a str),
+    Range(&'a str, u64, u64),
+    List(&'a str),
+    Delete(&'a str),
+}
+
+impl Call<'_> {
+    /// True if its order with other actors' calls matters.
+    fn is_step(&self) -> bool {
+        match self {
+            Self::PutNew(..) | Self::Put(..) | Self::Delete(_) => true,
+            Self::List(prefix) => !prefix.is_empty(),
+            // Packs never change; whether one is there was told by a listing.
+            Self::Range(..) => false,
+            Self::Get(object) => *object != name::CONFIG && !object.starts_with(name::PACKS),
+        }
+    }
+
+    fn run(&self, objects: &mut Objects) -> Answer {
+        use BackendErrorKind::{Exists, NotFound, Other};
+        match *self {
+            Self::PutNew(name, bytes) => Answer::Done(match objects.get(name) {
+                Some(there) if **there == *bytes => Ok(()),
+                Some(_) => Err(Exists),
+                None => {
+                    objects.insert(name.to_owned(), bytes.into());
+                    Ok(())
+                }
+            }),
+            Self::Put(name, bytes) => {
+                objects.insert(name.to_owned(), bytes.into());
+                Answer::Done(Ok(()))
+            }
+            Self::Get(name) => Answer::Bytes(objects.get(name).cloned().ok_or(NotFound)),
+            Self::Range(name, offset, count) => Answer::Bytes(match objects.get(name) {
+                None => Err(NotFound),
+                Some(bytes) => {
+                    let range = offset as usize..(offset + count) as usize;
+                    bytes.get(range).map(Into::into).ok_or(Other)
+                }
+            }),
+            Self::List(prefix) => {
+                let listed = objects.iter().filter(|(name, _)| name.starts_with(prefix));
+                Answer::Names(
+                    listed
+                        .map(|(name, bytes)| ObjectInfo {
+                            name: name.clone(),
+                            bytes: bytes.len() as u64,
+                        })
+                        .collect(),
+                )
+            }
+            Self::Delete(name) => Answer::Done(objects.remove(name).map(|_| ()).ok_or(NotFound)),
+        }
+    }
+}
+
+/// How an actor is driven.
+pub enum Drive {
+    /// By its past: `answers` are given again, then `live` further steps are taken.
+    Replay {
+        answers: Vec<Answer>,
+        at: usize,
+        live: usize,
+    },
+    /// Step by step, each asked for; without an answer it is dead.
+    Gated {
+        ready: Sender<()>,
+        go: Receiver<bool>,
+    },
+}
+
+/// What one actor did.
+pub struct Past {
+    pub answers: Vec<Answer>,
+    /// Its further calls fail: it has taken its last step.
+    pub halted: bool,
+    /// Its last step, for people.
+    pub last: String,
+}
+
+struct Inner {
+    drive: Drive,
+    past: Past,
+}
+
+/// The store as one actor sees it.
+pub struct StepBackend {
+    objects: Arc<Mutex<Objects>>,
+    inner: Mutex<Inner>,
+}
+
+impl fmt::Debug for StepBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepBackend").finish_non_exhaustive()
+    }
+}
+
+impl StepBackend {
+    pub fn new(objects: Arc<Mutex<Objects>>, drive: Drive) -> Self {
+        Self {
+            objects,
+            inner: Mutex::new(Inner {
+                drive,
+                past: Past {
+                    answers: Vec::new(),
+                    halted: false,
+                    last: String::new(),
+                },
+            }),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub fn past(&self) -> Past {
+        let inner = self.inner();
+        Past {
+            answers: inner.past.answers.clone(),
+            halted: inner.past.halted,
+            last: inner.past.last.clone(),
+        }
+    }
+
+    /// What it did last, for people.
+    pub fn past_step(&self) -> String {
+        self.inner().past.last.clone()
+    }
+
+    /// It will take no further step.
+    pub fn retire(&self) {
+        self.inner().drive = Drive::Replay {
+            answers: Vec::new(),
+            at: 0,
+            live: 0,
+        };
+    }
+
+    /// `None`: the actor is stopped.
+    fn call(&self, call: &Call<'_>) -> Option<Answer> {
+        let mut inner = self.inner();
+        let Inner { drive, past } = &mut *inner;
+        if past.halted {
+            return None;
+        }
+        match drive {
+            Drive::Replay { answers, at, live } => {
+                if let Some(answer) = answers.get(*at) {
+                    *at += 1;
+                    past.answers.push(answer.clone());
+                    return Some(answer.clone());
+                }
+                if call.is_step() {
+                    if *live == 0 {
+                        past.halted = true;
+                        return None;
+                    }
+                    *live -= 1;
+                }
+            }
+            Drive::Gated { ready, go } => {
+                if call.is_step() && (ready.send(()).is_err() || !go.recv().unwrap_or(false)) {
+                    past.halted = true;
+                    return None;
+                }
+            }
+        }
+        let answer = call.run(&mut self.objects.lock().unwrap());
+        if call.is_step() {
+            past.last = describe(call, &answer);
+        }
+        if matches!(drive, Drive::Replay { .. }) {
+            past.answers.push(answer.clone());
+        }
+        Some(answer)
+    }
+
+    fn done(&self, op: &'static str, name: &str, call: &Call<'_>) -> Result<(), BackendError> {
+        match self.call(call) {
+            Some(Answer::Done(Ok(()))) => Ok(()),
+            Some(Answer::Done(Err(kind))) => Err(error(kind, op, name)),
+            _ => Err(halted(op, name)),
+        }
+    }
+
+    fn bytes(&self, name: &str, call: &Call<'_>) -> Result<Vec<u8>, BackendError> {
+        match self.call(call) {
+            Some(Answer::Bytes(Ok(bytes))) => Ok(bytes.to_vec()),
+            Some(Answer::Bytes(Err(kind))) => Err(error(kind, "read", name)),
+            _ => Err(halted("read", name)),
+        }
+    }
+}
+
+/// What two pasts of one actor must have in common to be the same.
+pub fn digest(answers: &[Answer]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for answer in answers {
+        // A listing of everything is for the report only.
+        answer.hash(&mut hasher);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn describe(call: &Call<'_>, answer: &Answer) -> String {
+    let short = |name: &str| name.chars().take(34).collect::<String>();
+    let said = match answer {
+        Answer::Done(Ok(())) => String::new(),
+        Answer::Done(Err(kind)) | Answer::Bytes(Err(kind)) => format!(": {kind:?}"),
+        Answer::Bytes(Ok(bytes)) => format!(": {} bytes", bytes.len()),
+        Answer::Names(names) => format!(": {} names", names.len()),
+    };
+    let (op, name) = match call {
+        Call::PutNew(name, _) => ("creates", name),
+        Call::Put(name, _) => ("replaces", name),
+        Call::Get(name) | Call::Range(name, ..) => ("reads", name),
+        Call::List(name) => ("lists", name),
+        Call::Delete(name) => ("deletes", name),
+    };
+    format!("{op} {}{said}", short(name))
+}
+
+fn error(kind: BackendErrorKind, op: &'static str, name: &str) -> BackendError {
+    BackendError::new(kind, op, name, format!("{kind:?}"))
+}
+
+fn halted(op: &'static str, name: &str) -> BackendError {
+    BackendError::new(BackendErrorKind::Other, op, name, "the actor is stopped")
+}
+
+impl Backend for StepBackend {
+    fn location(&self) -> String {
+        "stepped".to_owned()
+    }
+
+    fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
+        self.done("write", name, &Call::PutNew(name, bytes))
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
+        self.done("write", name, &Call::Put(name, bytes))
+    }
+
+    fn barrier(&self) -> Result<(), BackendError> {
+        match self.inner().past.halted {
+            true => Err(halted("sync", "")),
+            false => Ok(()),
+        }
+    }
+
+    fn get(&self, name: &str, _bytes_max: u64) -> Result<Vec<u8>, BackendError> {
+        self.bytes(name, &Call::Get(name))
+    }
+
+    fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
+        self.bytes(name, &Call::Range(name, offset, bytes))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BackendError> {
+        match self.call(&Call::List(prefix)) {
+            Some(Answer::Names(names)) => Ok(names),
+            _ => Err(halted("list", prefix)),
+        }
+    }
+
+    fn delete(&self, name: &str) -> Result<(), BackendError> {
+        self.done("delete", name, &Call::Delete(name))
+    }
+
+    fn foreign(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+}
