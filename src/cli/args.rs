@@ -7,6 +7,7 @@ use clap::CommandFactory as _;
 use crate::cli::commands::backup::BackupArgs;
 use crate::cli::commands::cat::CatArgs;
 use crate::cli::commands::completions::CompletionsArgs;
+use crate::cli::commands::copy::CopyArgs;
 use crate::cli::commands::diff::DiffArgs;
 use crate::cli::commands::export::ExportArgs;
 use crate::cli::commands::import::ImportArgs;
@@ -144,6 +145,8 @@ pub enum Command {
     Stats(StatsArgs),
     /// Delete what no snapshot needs
     Prune(PruneArgs),
+    /// Copy snapshots into another store, what that one lacks
+    Copy(CopyArgs),
     /// Write the records of one entity to stdout
     Cat(CatArgs),
     /// Write a snapshot as a folder or zip of JSON files

@@ -13,6 +13,7 @@ use crate::error::SourceError;
 use crate::error::StoreError;
 use crate::error::TargetError;
 use crate::ops::backup::BackupOutcome;
+use crate::ops::copy::CopyOutcome;
 use crate::ops::diff::DiffOutcome;
 use crate::ops::import::ExportCheck;
 use crate::ops::list::ListOutcome;
@@ -227,6 +228,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Damaged { .. } => Code::Damaged,
         StoreError::Blob(error) => blob_code(error),
         StoreError::Exists { .. }
+        | StoreError::Same { .. }
         | StoreError::NotEmpty { .. }
         | StoreError::Unsupported { .. }
         | StoreError::Backend(_)
@@ -323,6 +325,18 @@ pub fn of_stats(outcome: &StatsOutcome) -> Code {
         Code::Ok
     } else {
         Code::Damaged
+    }
+}
+
+/// The code of a copy. `signal` is the one that was caught, if any: what was copied before it stays.
+pub fn of_copy(outcome: &CopyOutcome, signal: Option<Signal>) -> Code {
+    let stopped = match outcome.stopped {
+        true => of_signal(signal),
+        false => of_findings(&outcome.findings),
+    };
+    match outcome.not_copied.is_empty() {
+        true => stopped,
+        false => Code::Damaged.and(stopped),
     }
 }
 

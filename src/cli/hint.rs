@@ -240,6 +240,10 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "It can be used as it is: {}",
             look.command(Path::new(location), &["list".as_ref()])
         )),
+        StoreError::Same { .. } => Some(
+            "Give another store with --to, or a folder that is empty or does not exist yet."
+                .to_owned(),
+        ),
         StoreError::NotEmpty { .. } => {
             Some("Give a store, or a folder that is empty or does not exist yet.".to_owned())
         }

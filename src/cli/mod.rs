@@ -108,6 +108,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Diff(args) => commands::diff::run(args, cx),
         Command::Stats(args) => commands::stats::run(&args, cx),
         Command::Prune(args) => commands::prune::run(&args, cx),
+        Command::Copy(args) => commands::copy::run(&args, cx),
         Command::Cat(args) => commands::cat::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
         Command::Import(args) => commands::import::run(args, cx),

@@ -18,6 +18,9 @@ pub struct Manifest {
     pub features: Vec<String>,
     /// Its id; equal to the object's name.
     pub id: SnapshotId,
+    /// The id under which the snapshot was first committed, if it was copied from another store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<SnapshotId>,
     /// Its name, unique among the visible snapshots of the store.
     pub name: String,
     /// When the source was read, RFC 3339 UTC.
@@ -63,7 +66,7 @@ pub struct Manifest {
     /// What was not carried, and facts that were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// Bytes of packs that this backup added to the store.
+    /// Bytes of packs that this backup, or this copy, added to the store.
     pub new_bytes: u64,
 }
 
@@ -285,6 +288,11 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// The id under which the snapshot was first committed, in whatever store: all copies share it.
+    pub fn first_id(&self) -> &SnapshotId {
+        self.original.as_ref().unwrap_or(&self.id)
     }
 
     /// Entity files and internal tables.

@@ -29,7 +29,7 @@ use crate::store::{Committed, StoreError, StoreWriter};
 use conclude::{Label, Written, conclude};
 use content::Content;
 use naming::Lineage;
-pub(super) use naming::check_name;
+pub(super) use naming::{check_name, free_name};
 use parent::Parent;
 pub use within::{After, Deed, Taken, confirm, take_within, withdraw};
 

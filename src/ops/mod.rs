@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod content;
+pub mod copy;
 pub mod diff;
 pub mod export;
 mod grow;

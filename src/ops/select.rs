@@ -68,12 +68,13 @@ pub fn newest_first(
     Ok(())
 }
 
-/// The snapshot that `word` means. Errors: `Select`, `Store`.
+/// The snapshot that `word` means; a copy is also known by the id that it had where it was copied from.
+/// Errors: `Select`, `Store`.
 pub fn one(store: &Store, word: &str, source: &SourceChoice) -> Result<Manifest, Error> {
-    if let Ok(id) = word.parse::<SnapshotId>() {
-        return store
-            .manifest(&id)?
-            .ok_or_else(|| no_snapshot(store, word, None).into());
+    if let Ok(id) = word.parse::<SnapshotId>()
+        && let Some(manifest) = store.manifest(&id)?
+    {
+        return Ok(manifest);
     }
     match latest_number(word) {
         Some(back) => latest(store, word, back, source),
@@ -220,6 +221,7 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
     };
     let mut named = None;
     let mut names = Vec::new();
+    let mut copies = Vec::new();
     newest_first(
         store,
         |manifest| {
@@ -228,6 +230,10 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
                 named = Some(manifest);
                 return Ok(false);
             }
+            let original = manifest.original.as_ref();
+            if word.len() >= 4 && original.is_some_and(|id| id.as_str().starts_with(word)) {
+                copies.push(manifest.id);
+            }
             Ok(true)
         },
         |_, _| Ok(()),
@@ -235,8 +241,14 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
     if let Some(manifest) = named {
         return Ok(manifest);
     }
+    // A prefix that ids here have does not mean others.
+    let ids = if prefixed.is_empty() {
+        copies
+    } else {
+        prefixed
+    };
     let mut visible = Vec::new();
-    for id in &prefixed {
+    for id in &ids {
         visible.extend(store.manifest(id)?);
     }
     match visible.len() {

@@ -8,7 +8,7 @@ use super::cache::Copy;
 use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::reader::StoreReader;
-use crate::format::blob::{self, BlobKind, BlobSource, Encoding, Patch};
+use crate::format::blob::{self, BlobError, BlobErrorKind, BlobKind, BlobSource, Encoding, Patch};
 use crate::format::bytes::check_limit;
 use crate::format::delta::{Chain, DELTA_DEPTH_MAX, DELTA_STEPS_MAX};
 use crate::format::footer::{BasePrefix, base_prefix};
@@ -58,6 +58,15 @@ fn beginning_with(prefix: &BasePrefix) -> BlobId {
     BlobId(id)
 }
 
+/// A blob as a delta. What comes out of it is not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDelta {
+    /// What it stands on, in order.
+    pub bases: Vec<BlobId>,
+    /// Its bytes; store-format.md §4.3.
+    pub delta: Vec<u8>,
+}
+
 /// A delta on the way to a blob.
 struct Step {
     pack: PackId,
@@ -94,6 +103,39 @@ struct Tries {
 }
 
 impl StoreReader {
+    /// How a blob lies in its pack if that is as a delta, for who stores it elsewhere. `None`: a whole copy is there, or its bases are not told apart by their prefixes,
+    /// or the delta cannot be read.
+    ///
+    /// Errors: `Unavailable`.
+    pub fn delta(&self, kind: BlobKind, id: &BlobId) -> Result<Option<StoredDelta>, BlobError> {
+        match self.first_delta(kind, id) {
+            Ok(delta) => Ok(delta),
+            Err(CopyError::Store(error)) => Err(BlobError {
+                why: BlobErrorKind::Unavailable,
+                kind,
+                id: *id,
+                cause: Box::new(error),
+            }),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn first_delta(&self, kind: BlobKind, id: &BlobId) -> Result<Option<StoredDelta>, CopyError> {
+        let copies = self.index.borrow_mut().copies(kind, id)?;
+        let Some(copy) = copies.first().filter(|c| c.encoding == Encoding::Delta) else {
+            return Ok(None);
+        };
+        let mut bases = Vec::with_capacity(copy.bases.len());
+        for prefix in &copy.bases {
+            match self.index.borrow_mut().bases(kind, prefix)?[..] {
+                [only] => bases.push(only),
+                _ => return Ok(None),
+            }
+        }
+        let delta = self.read_delta(kind, copy)?.delta;
+        Ok(Some(StoredDelta { bases, delta }))
+    }
+
     /// The blob from the first copy that is good; `None` without one, and `failed` says why.
     pub(super) fn try_copies(
         &self,

@@ -24,6 +24,12 @@ pub enum StoreError {
         /// Where.
         location: String,
     },
+    /// What was to be copied from and into is one store.
+    #[error("{location} is the store that is copied from, or its files are a copy of that one's")]
+    Same {
+        /// Where it was to be copied to.
+        location: String,
+    },
     /// A folder with other things in it.
     #[error("{location} is not empty and not a store")]
     NotEmpty {

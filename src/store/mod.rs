@@ -26,6 +26,7 @@ mod writer_record;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use copies::StoredDelta;
 pub use error::StoreError;
 pub use forgotten::{Forgotten, Mark, Verdict};
 pub use index::UnreadablePack;

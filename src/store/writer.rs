@@ -121,8 +121,9 @@ impl StoreWriter {
         Ok(self.parent_is_complete)
     }
 
-    /// True if the blob need not be stored.
-    fn is_known(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
+    /// True if the blob need not be put: a usable copy of it is known, or it was put just now. Says
+    /// nothing of what is below it.
+    pub fn is_known(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
         // Here, not where packs are published: hours may pass in which every blob is known.
         self.mark.refresh_if_due()?;
         // A blob that exists but is not usable is stored again.

@@ -34,7 +34,7 @@ impl std::fmt::Debug for dyn Env {
 }
 
 impl WriterMark {
-    /// W1: creates the record of a new snapshot, durably.
+    /// W1: creates the record of a new snapshot, durably. `time_ms`: the time in its id.
     pub fn create(
         backend: Arc<dyn Backend>,
         env: Arc<dyn Env>,
@@ -47,7 +47,7 @@ impl WriterMark {
             format: FormatMark::CURRENT,
             snapshot,
             host: env.host(),
-            started: super::rfc3339(time_ms),
+            started: super::rfc3339(env.unix_ms()),
             beat: 0,
             process: env.process(),
         };

@@ -7,6 +7,7 @@
 
 mod backup;
 mod bad_input;
+mod copy;
 mod diff;
 mod exit_codes;
 mod help_golden;

@@ -209,6 +209,7 @@ fn manifest(id: SnapshotId, schema: BlobId, entities: Vec<Entity>) -> Manifest {
         format: FormatMark::CURRENT,
         features: Vec::new(),
         id,
+        original: None,
         name: "first".to_owned(),
         time: "2026-11-23T20:15:30Z".to_owned(),
         host: "oven".to_owned(),

@@ -58,6 +58,7 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
     ("undo", "safety", "so can what an undo changes"),
     ("restore", "backup", "which deed a snapshot is of"),
     ("undo", "backup", "which deed a snapshot is of"),
+    ("copy", "backup", "names of snapshots"),
     (
         "import",
         "backup",

@@ -21,6 +21,8 @@ mod changing_database;
 mod codecs;
 mod commit_protocol;
 mod committed_states;
+mod copies;
+mod copy_faults;
 mod corruption;
 mod crash;
 mod damaged_sources;

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cat;
 pub mod completions;
+pub mod copy;
 pub mod diff;
 pub mod export;
 pub mod import;

@@ -1,6 +1,7 @@
 //! Outcomes for programs. The shapes are documented in `docs/scripting.md` and differ from what is
 //! stored, so that the two can change apart. Bytes are integers, times RFC 3339 in UTC.
 
+pub mod copy;
 pub mod diff;
 pub mod import;
 pub mod prune;
@@ -347,6 +348,7 @@ pub fn show(manifest: &Manifest, blobs: Option<&[BlobLine]>) -> Document {
     };
     let mut document = serde_json::json!({
         "id": manifest.id,
+        "original": manifest.original,
         "name": manifest.name,
         "time": manifest.time,
         "host": manifest.host,

@@ -2,6 +2,7 @@
 //! What each command shows stands in its own file below.
 
 pub mod backup;
+pub mod copy;
 pub mod diff;
 pub mod import;
 pub mod list;

@@ -57,6 +57,7 @@ pub(super) fn conclude(
         format: FormatMark::CURRENT,
         features: Vec::new(),
         id: writer.snapshot().clone(),
+        original: None,
         name: label.name,
         time: crate::store::rfc3339(label.time_ms),
         host: label.host,

@@ -74,7 +74,8 @@ fn default_name(time_ms: i64) -> String {
     local.strftime("backup_%Y%m%d_%H%M%S").to_string()
 }
 
-fn free_name(name: &str, taken: &HashSet<String>) -> String {
+/// The name, or the first of `name_2`, `name_3` … that is not taken.
+pub(in crate::ops) fn free_name(name: &str, taken: &HashSet<String>) -> String {
     let numbered = (2_u64..).map(|n| format!("{name}_{n}"));
     std::iter::once(name.to_owned())
         .chain(numbered)

@@ -144,6 +144,7 @@ fn sample() -> Sample {
         format: FormatMark::CURRENT,
         features: Vec::new(),
         id: SnapshotId::new(1_795_464_930, [7; 16]),
+        original: None,
         name: "backup_20261123_211530".to_owned(),
         time: "2026-11-23T20:15:30Z".to_owned(),
         host: "host".to_owned(),

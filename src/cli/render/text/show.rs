@@ -73,6 +73,9 @@ fn facts(manifest: &Manifest, look: &Look) -> Vec<(&'static str, String)> {
         let text = "damaged source: what could be read of it is here";
         facts.push(("state", text.to_owned()));
     }
+    if let Some(original) = &manifest.original {
+        facts.push(("copy of", original.to_string()));
+    }
     if let Some(parent) = &manifest.parent {
         facts.push(("parent", parent.to_string()));
     }
