@@ -11,5 +11,12 @@ pub mod seeded_env;
 
 #[expect(clippy::unwrap_used, reason = "the suites are tests")]
 pub mod backend_suite;
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "what is fuzzed is tested: a broken promise panics; its databases are real files"
+)]
+pub mod fuzzing;
 #[expect(clippy::unwrap_used, reason = "the suites are tests")]
 pub mod vfs_suite;

@@ -38,6 +38,7 @@ mod forged_pack;
 mod forgetting;
 mod format_spec;
 mod gc_concurrency;
+mod fuzz_corpus;
 mod hostile_chains;
 mod hostile_deltas;
 mod hostile_store;

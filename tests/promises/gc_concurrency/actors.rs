@@ -53,6 +53,7 @@ pub enum Role {
 pub enum End {
     Committed,
     Undone,
+    Pruned,
     Other,
 }
 
@@ -151,8 +152,10 @@ impl Actor {
                     env,
                     vfs: Arc::new(OsVfs),
                 };
-                let _ = prune::run(&store, &world, &options, &mut NoProgress);
-                End::Other
+                match prune::run(&store, &world, &options, &mut NoProgress) {
+                    Ok(_) => End::Pruned,
+                    Err(_) => End::Other,
+                }
             }
             Role::Delete(name) => {
                 let _ = store.withdraw(&manifest_id(name));

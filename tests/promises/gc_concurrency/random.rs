@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use super::actors::{Actor, End, Role};
 use super::judge::Judge;
 use super::scene::{Blobs, manifest_id};
-use super::stepping::{Drive, Objects, StepBackend};
+use super::stepping::{Gate, Objects, StepBackend};
 use crate::tree_rows::Random;
 
 /// An actor on its own thread that waits to be told to take a step.
 struct Running {
     ready: Receiver<()>,
-    go: Option<Sender<bool>>,
+    go: Option<Sender<()>>,
     backend: Arc<StepBackend>,
     end: Arc<Mutex<Option<End>>>,
 }
@@ -33,11 +33,11 @@ fn launch<'s>(
 ) -> Running {
     let (ready_in, ready) = mpsc::channel();
     let (go, go_out) = mpsc::channel();
-    let drive = Drive::Gated {
+    let gate = Gate {
         ready: ready_in,
         go: go_out,
     };
-    let backend = Arc::new(StepBackend::new(objects.clone(), drive));
+    let backend = Arc::new(StepBackend::gated(objects.clone(), gate));
     let end = Arc::new(Mutex::new(None));
     let (its_backend, its_end) = (backend.clone(), end.clone());
     scope.spawn(move || {
@@ -98,7 +98,7 @@ pub fn play(
             };
             for _ in 0..run {
                 let actor = &running[at];
-                if actor.go.as_ref().is_none_or(|go| go.send(true).is_err()) {
+                if actor.go.as_ref().is_none_or(|go| go.send(()).is_err()) {
                     alive[at] = false;
                     break;
                 }

@@ -247,9 +247,10 @@ impl Blobs {
         let table = self.template.entities[0].clone();
         let level = u8::from(kind(root) == BlobKind::Node);
         let first_rowid = (level == 0).then_some(0);
+        let leaf = *closure(root).last().unwrap();
         let entity = Entity {
             records: ROWS as u64,
-            bytes: 1,
+            bytes: self.canonical[&leaf].len() as u64,
             root: Some(RootRef {
                 id: self.id(root),
                 level,
@@ -299,7 +300,6 @@ impl Blobs {
 /// A scene's store as it is at the start.
 pub struct Start {
     pub objects: Vec<(String, Arc<[u8]>)>,
-    pub packs: BTreeMap<PackId, String>,
     pub manifests: BTreeMap<SnapshotId, String>,
     pub rotten: Option<PackId>,
 }
@@ -313,7 +313,6 @@ pub fn start(scene: &Scene, blobs: &Blobs) -> Start {
     let sandbox = Sandbox::new();
     let backend = Arc::new(MemoryBackend::new());
     sandbox.create(backend.clone());
-    let mut packs = BTreeMap::new();
     let mut rotten = None;
     for (n, pack) in scene.packs.split(' ').chain(["pS[S]"]).enumerate() {
         let (label, items) = pack.trim_end_matches(']').split_once('[').unwrap();
@@ -324,7 +323,6 @@ pub fn start(scene: &Scene, blobs: &Blobs) -> Start {
                 .unwrap();
             rotten = Some(id);
         }
-        packs.insert(id, label.to_owned());
     }
     let mut manifests = BTreeMap::new();
     let mut put = |label: &str, manifest: Manifest| {
@@ -350,7 +348,6 @@ pub fn start(scene: &Scene, blobs: &Blobs) -> Start {
     });
     Start {
         objects: objects.collect(),
-        packs,
         manifests,
         rotten,
     }

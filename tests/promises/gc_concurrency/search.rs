@@ -10,7 +10,7 @@ use larder::model::id::SnapshotId;
 use super::actors::{Actor, End, Role};
 use super::judge::Judge;
 use super::scene::{Blobs, manifest_id};
-use super::stepping::{Answer, Drive, Objects, StepBackend, digest};
+use super::stepping::{Answer, Objects, Replay, StepBackend, digest};
 
 /// How far an actor is.
 #[derive(Clone)]
@@ -119,12 +119,11 @@ impl Search<'_> {
             return None;
         };
         let objects = Arc::new(Mutex::new(state.objects.clone()));
-        let drive = Drive::Replay {
+        let replay = Replay {
             answers: answers.to_vec(),
-            at: 0,
             live: 1,
         };
-        let backend = Arc::new(StepBackend::new(objects.clone(), drive));
+        let backend = Arc::new(StepBackend::replay(objects.clone(), replay));
         let end = self.actors[at].run(self.blobs, backend.clone());
         let past = backend.past();
         let progress = match past.halted {

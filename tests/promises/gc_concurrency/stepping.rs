@@ -98,19 +98,17 @@ impl Call<'_> {
     }
 }
 
-/// How an actor is driven.
-pub enum Drive {
-    /// By its past: `answers` are given again, then `live` further steps are taken.
-    Replay {
-        answers: Vec<Answer>,
-        at: usize,
-        live: usize,
-    },
-    /// Step by step, each asked for; without an answer it is dead.
-    Gated {
-        ready: Sender<()>,
-        go: Receiver<bool>,
-    },
+/// How an actor is driven by its past: `answers` are given again, then `live` further steps are taken.
+#[derive(Default)]
+pub struct Replay {
+    pub answers: Vec<Answer>,
+    pub live: usize,
+}
+
+/// Where an actor says that it would take a step, and waits to be let; without an answer it is dead.
+pub struct Gate {
+    pub ready: Sender<()>,
+    pub go: Receiver<()>,
 }
 
 /// What one actor did.
@@ -123,13 +121,16 @@ pub struct Past {
 }
 
 struct Inner {
-    drive: Drive,
+    replay: Replay,
+    at: usize,
     past: Past,
 }
 
 /// The store as one actor sees it.
 pub struct StepBackend {
     objects: Arc<Mutex<Objects>>,
+    /// Held while the actor waits; nobody else asks for it.
+    gate: Mutex<Option<Gate>>,
     inner: Mutex<Inner>,
 }
 
@@ -140,11 +141,27 @@ impl fmt::Debug for StepBackend {
 }
 
 impl StepBackend {
-    pub fn new(objects: Arc<Mutex<Objects>>, drive: Drive) -> Self {
+    /// Driven by a past.
+    pub fn replay(objects: Arc<Mutex<Objects>>, replay: Replay) -> Self {
+        Self::new(objects, replay, None)
+    }
+
+    /// Driven step by step.
+    pub fn gated(objects: Arc<Mutex<Objects>>, gate: Gate) -> Self {
+        let replay = Replay {
+            answers: Vec::new(),
+            live: usize::MAX,
+        };
+        Self::new(objects, replay, Some(gate))
+    }
+
+    fn new(objects: Arc<Mutex<Objects>>, replay: Replay, gate: Option<Gate>) -> Self {
         Self {
             objects,
+            gate: Mutex::new(gate),
             inner: Mutex::new(Inner {
-                drive,
+                replay,
+                at: 0,
                 past: Past {
                     answers: Vec::new(),
                     halted: false,
@@ -174,50 +191,49 @@ impl StepBackend {
 
     /// It will take no further step.
     pub fn retire(&self) {
-        self.inner().drive = Drive::Replay {
-            answers: Vec::new(),
-            at: 0,
-            live: 0,
-        };
+        *self.gate.lock().unwrap() = None;
     }
 
     /// `None`: the actor is stopped.
     fn call(&self, call: &Call<'_>) -> Option<Answer> {
+        if call.is_step() && !self.may_go() {
+            self.inner().past.halted = true;
+        }
         let mut inner = self.inner();
-        let Inner { drive, past } = &mut *inner;
+        let Inner { replay, at, past } = &mut *inner;
         if past.halted {
             return None;
         }
-        match drive {
-            Drive::Replay { answers, at, live } => {
-                if let Some(answer) = answers.get(*at) {
-                    *at += 1;
-                    past.answers.push(answer.clone());
-                    return Some(answer.clone());
-                }
-                if call.is_step() {
-                    if *live == 0 {
-                        past.halted = true;
-                        return None;
-                    }
-                    *live -= 1;
-                }
+        if let Some(answer) = replay.answers.get(*at) {
+            *at += 1;
+            past.answers.push(answer.clone());
+            return Some(answer.clone());
+        }
+        if call.is_step() {
+            if replay.live == 0 {
+                past.halted = true;
+                return None;
             }
-            Drive::Gated { ready, go } => {
-                if call.is_step() && (ready.send(()).is_err() || !go.recv().unwrap_or(false)) {
-                    past.halted = true;
-                    return None;
-                }
-            }
+            replay.live -= 1;
         }
         let answer = call.run(&mut self.objects.lock().unwrap());
         if call.is_step() {
             past.last = describe(call, &answer);
         }
-        if matches!(drive, Drive::Replay { .. }) {
+        // Whoever is let go step by step is never run again.
+        if replay.live < usize::MAX / 2 {
             past.answers.push(answer.clone());
         }
         Some(answer)
+    }
+
+    /// Waits to be let, where there is a gate.
+    fn may_go(&self) -> bool {
+        let gate = self.gate.lock().unwrap();
+        let Some(gate) = &*gate else {
+            return true;
+        };
+        gate.ready.send(()).is_ok() && gate.go.recv().is_ok()
     }
 
     fn done(&self, op: &'static str, name: &str, call: &Call<'_>) -> Result<(), BackendError> {
