@@ -16,7 +16,7 @@ use crate::model::value::{LongClass, Spilled, ValueRef};
 
 /// A chain of up to two deltas: the base, further bases, the first delta with the length of what it makes,
 /// and the second. What comes out has the length that was said.
-fn chain(kind: BlobKind, bases: &[Vec<u8>], data: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn chain(kind: BlobKind, bases: &[Vec<u8>], data: &[u8]) -> Option<Vec<u8>> {
     let mut input = Input::new(data);
     let base = input.choose(bases).clone();
     let more: Vec<Vec<u8>> = (0..input.u8() % 4)

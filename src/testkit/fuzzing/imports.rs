@@ -75,7 +75,8 @@ fn check(path: &Path) -> Option<ExportCheck> {
 }
 
 /// Imports an export that was found good, into a store of its own, and looks at what became of it.
-fn import(path: &Path, folder: &Path) {
+/// True if it was taken.
+fn import(path: &Path, folder: &Path) -> bool {
     let (world, env) = world();
     let mut store = Store::create(Arc::new(MemoryBackend::new()), env, usage()).unwrap();
     let options = ImportOptions {
@@ -87,25 +88,24 @@ fn import(path: &Path, folder: &Path) {
     match import::run(&mut store, &world, &options, &mut NoProgress) {
         Ok(_) => {}
         Err(error @ (Error::Store(_) | Error::Safety(_))) => panic!("{error}"),
-        Err(_) => return,
+        Err(_) => return false,
     }
     assert!(select::one(&store, "latest", &SourceChoice::Any).is_ok());
     let options = ValidateOptions::default();
     let outcome = validate::run(&store, &world, &options, &mut NoProgress).unwrap();
     assert_eq!(outcome.damage, []);
+    true
 }
 
 /// A folder of these files is validated, and imported if it is good.
-fn try_import(files: &[(&str, &[u8])]) {
+fn try_import(files: &[(&str, &[u8])]) -> bool {
     let folder = folder();
     let path = folder.path().join("export");
     std::fs::create_dir(&path).unwrap();
     for (name, bytes) in files {
         std::fs::write(path.join(name), bytes).unwrap();
     }
-    if check(&path).is_some_and(|check| check.damage.is_empty()) {
-        import(&path, folder.path());
-    }
+    check(&path).is_some_and(|check| check.damage.is_empty()) && import(&path, folder.path())
 }
 
 /// The manifest of an export of this one document of table `a`.
@@ -130,6 +130,10 @@ fn manifest_of(document: &[u8], records: u64, with_schema: bool, encoding: u8) -
 
 /// The document of one table: with a schema or without, its digest and count right.
 pub fn import_document(data: &[u8]) {
+    let _any = takes_document(data);
+}
+
+pub(super) fn takes_document(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let how = input.u8();
     let document = input.rest();
@@ -138,34 +142,40 @@ pub fn import_document(data: &[u8]) {
     std::fs::write(folder.path().join("a.json"), document).unwrap();
     std::fs::write(folder.path().join(MANIFEST_FILE), manifest(0)).unwrap();
     let Some(check) = check(folder.path()) else {
-        return;
+        return false;
     };
     let mut records = 0;
     for damage in check.damage {
         match damage.cause {
             FileDamageKind::Count { found, .. } => records = found,
-            FileDamageKind::Unreadable { .. } => return,
+            FileDamageKind::Unreadable { .. } => return false,
             cause => panic!("{cause:?}"),
         }
     }
-    try_import(&[("a.json", document), (MANIFEST_FILE, &manifest(records))]);
+    try_import(&[("a.json", document), (MANIFEST_FILE, &manifest(records))])
 }
 
 /// The manifest of an export, beside files that are whole.
 pub fn import_manifest(data: &[u8]) {
+    let _any = takes_manifest(data);
+}
+
+pub(super) fn takes_manifest(data: &[u8]) -> bool {
     let files = exported().files.iter();
     let mut files: Vec<(&str, &[u8])> = files.map(|(n, b)| (n.as_str(), b.as_slice())).collect();
     files.retain(|(name, _)| *name != MANIFEST_FILE);
     files.push((MANIFEST_FILE, data));
-    try_import(&files);
+    try_import(&files)
 }
 
 /// A zip archive.
 pub fn import_zip(data: &[u8]) {
+    let _any = takes_zip(data);
+}
+
+pub(super) fn takes_zip(data: &[u8]) -> bool {
     let folder = folder();
     let path = folder.path().join("export.zip");
     std::fs::write(&path, data).unwrap();
-    if check(&path).is_some_and(|check| check.damage.is_empty()) {
-        import(&path, folder.path());
-    }
+    check(&path).is_some_and(|check| check.damage.is_empty()) && import(&path, folder.path())
 }

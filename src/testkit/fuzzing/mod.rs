@@ -12,6 +12,8 @@ mod scene;
 mod seeds;
 mod source;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod words;
 

@@ -221,12 +221,11 @@ fn leaf_deltas() -> Vec<Vec<u8>> {
         &[kept(0, 0, 7)],
         &[Some(0), Some(1)],
     );
-    let mut second = seeds[0].clone();
-    let delta = seeds[1][8..].to_vec();
-    let length = u32::try_from(shorter.len()).unwrap();
-    second.extend_from_slice(&length.to_le_bytes());
-    second.extend_from_slice(&delta);
-    seeds.push(second);
+    // A second step, of what the first one made.
+    let longer = parse(&longer);
+    let delta = delta::encode_leaf(&[&longer], &parse(&shorter), &[kept(3, 0, 5)], &same);
+    let length = u32::try_from(shorter.len()).unwrap().to_le_bytes();
+    seeds.push([&seeds[0], &length[..], &delta].concat());
     seeds
 }
 
@@ -288,7 +287,8 @@ fn ddl() -> Vec<Vec<u8>> {
 fn documents() -> Vec<Vec<u8>> {
     let whole = &exported().files["a.json"];
     let odd = r#"{"version": "1.0", "entity_type": "a", "records": [{"id": 1, "x": {"$text": "//8="}, "n": {"$real": "-Infinity"}},
-        {"n": {"$blob": "AAE="}, "x": "\ud83d\ude00 \u0000", "id": 7}, {"id": -9, "x": {"$text": "AAE=", "$encoding": "UTF-16le"}, "n": 1e-7}]}"#;
+        {"n": {"$blob": "AAE="}, "x": "\ud83d\ude00 \u0000", "id": 7}, {"id": -9, "x": "", "n": 1e-7}]}"#;
+    let wide = r#"{"version": "1.0", "entity_type": "a", "records": [{"id": 1, "x": {"$text": "ANg=", "$encoding": "UTF-16le"}, "n": null}]}"#;
     let long = format!(
         r#"{{"version": "1.0", "entity_type": "a", "records": [{{"id": 1, "x": "{}", "n": {{"$blob": "{}"}}}}]}}"#,
         "long ä ".repeat(1200),
@@ -296,7 +296,7 @@ fn documents() -> Vec<Vec<u8>> {
     );
     let plain = r#"{"version": "1.0", "entity_type": "a", "records": [{"id": 1, "b": true, "c": [1, {"d": null}]}, {"e": 1.5}]}"#;
     let mut seeds: Vec<Vec<u8>> = (0..6).map(|how| behind(&[how], whole)).collect();
-    let others = [(1, odd), (3, odd), (1, &long), (0, plain), (0, &long)];
+    let others = [(1, odd), (3, wide), (1, &long), (0, plain), (0, &long)];
     seeds.extend(others.map(|(how, text)| behind(&[how], text.as_bytes())));
     seeds
 }
