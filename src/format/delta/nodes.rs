@@ -125,6 +125,9 @@ pub(super) fn apply(node: &mut Node, delta: &[u8]) -> Result<(), FormatError> {
     };
     let span = node.span_kind();
     let count = fields.count(limits::NODE_CHILDREN_MAX as usize)?;
+    if count == 0 {
+        return Err(wrong());
+    }
     let removed = decode_runs(&mut fields, node.children.len())?;
     let inserted = decode_runs(&mut fields, count)?;
     let within = |runs: &[std::ops::Range<usize>], at| runs.iter().any(|run| run.contains(&at));
@@ -181,6 +184,11 @@ fn apply_changes(child: &mut Child, fields: &mut Fields<'_>, span: u8) -> Result
     }
     if named & DELTA_FIELD_ROWS != 0 {
         child.rows = fields.varint()?;
+        if child.rows == 0 {
+            return Err(FormatError::Invalid {
+                what: "the rows of a changed child",
+            });
+        }
     }
     if named & DELTA_FIELD_BYTES != 0 {
         child.bytes = fields.varint()?;

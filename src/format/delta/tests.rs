@@ -315,3 +315,28 @@ fn schemas_and_chunks_are_patches() {
         "longer than was said"
     );
 }
+
+/// What a whole node may not say, a delta must not make of one.
+#[test]
+fn a_delta_that_makes_no_node_is_refused() {
+    let base = Node {
+        level: 1,
+        children: vec![Child {
+            id: BlobId([7; 32]),
+            rows: 5,
+            bytes: 500,
+            has_refs: false,
+            span: Span::Place,
+        }],
+    };
+    let apply = |delta: &[u8]| {
+        let mut chain = Chain::begin(BlobKind::Node, base.encode()).unwrap();
+        chain.apply(&[], delta, base.encode().len() as u64)
+    };
+    // No run removed or inserted, one changed child, the first: another number of rows.
+    let rows = |rows| [1, 0, 0, 1, 0, DELTA_FIELD_ROWS, rows];
+    assert_eq!(apply(&rows(6)), Ok(()));
+    assert!(apply(&rows(0)).is_err(), "a child without rows");
+    let no_children = [0, 1, 0, 1, 0, 0];
+    assert!(apply(&no_children).is_err(), "a node without children");
+}

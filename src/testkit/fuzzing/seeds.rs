@@ -311,11 +311,25 @@ fn plain_manifest() -> Vec<u8> {
 
 /// One step of each kind with each object, and a forgery of each blob.
 fn steps() -> Vec<Vec<u8>> {
-    let mut seeds = vec![Vec::new()];
+    let mut seeds = vec![vec![7]];
     let objects = u8::try_from(scene().objects.len()).unwrap();
     for how in 0..14 {
         for object in 0..objects {
-            seeds.push(vec![how, object, 40, object, 0, 0, 2, 3, 1, 2, 3]);
+            // What is done; the step; the object; where, or another one; what stands there then.
+            seeds.push(vec![
+                how << 2 | 3,
+                how,
+                object,
+                40,
+                object,
+                0,
+                0,
+                2,
+                3,
+                1,
+                2,
+                3,
+            ]);
         }
     }
     for blob in 0..u8::try_from(scene().blobs.len()).unwrap() {

@@ -42,15 +42,15 @@ fn seeds_of_sources_come_back() {
 /// Damage is refused, what is whole beside it is exact, and some lies are good enough to be restored.
 #[test]
 fn seeds_of_stores_come_to_every_end() {
-    let whole = stores::try_all(&[]);
+    let whole = stores::try_all(&[stores::RESTORED]);
     assert_eq!((whole.exact, whole.lies, whole.refused), (3, 0, 0));
     let all = seeds("whole_store");
     let tried: Vec<stores::Tried> = all.iter().map(|seed| stores::try_all(seed)).collect();
     let count = |of: fn(&stores::Tried) -> bool| tried.iter().filter(|t| of(t)).count();
     let (lies, refused) = (count(|t| t.lies > 0), count(|t| t.refused > 0));
-    let forged = count(|t| t.lies + t.exact > 3);
+    let forged = count(|t| t.lies > 0 && t.exact > 0);
     println!(
-        "{} seeds: {lies} with lies restored, {forged} of them beside all others, {refused} with a refusal",
+        "{} seeds: {lies} with lies restored, {forged} of them beside an honest one, {refused} with a refusal",
         all.len()
     );
     assert!(lies > 5 && forged > 5 && refused > 20);
