@@ -202,8 +202,8 @@ impl Altered {
                 (name, ObjectKind::Gc, serde_json::Value::Null)
             }
             _ => {
-                let ids = names.iter().filter_map(|name| name::parse_snapshot(name));
-                let Some(id) = ids.last() else { return };
+                let mut ids = names.iter().filter_map(|name| name::parse_snapshot(name));
+                let Some(id) = ids.next_back() else { return };
                 let fenced = "2026-11-23T20:15:30.000Z";
                 let text = serde_json::json!({ "snapshot": id, "fenced": fenced });
                 // A snapshot that was fenced is none, whatever was said of it.
