@@ -185,15 +185,15 @@ impl Altered {
         let listed = serde_json::json!(packs);
         let (name, kind, text) = match input.u8() % 5 {
             0 => {
-                let text = serde_json::json!({ "condemned": listed });
+                let text = serde_json::json!({ "condemned": listed, "host": "", "started": "" });
                 (format!("gc/{digits}"), ObjectKind::Gc, text)
             }
             1 => {
-                let text = serde_json::json!({ "verdict": "sealed", "dead": listed });
+                let text = serde_json::json!({ "verdict": "sealed", "dead": listed, "time": "" });
                 (format!("gc/{digits}.final"), ObjectKind::GcFinal, text)
             }
             2 => {
-                let text = serde_json::json!({ "verdict": "abort" });
+                let text = serde_json::json!({ "verdict": "abort", "time": "" });
                 (format!("gc/{digits}.final"), ObjectKind::GcFinal, text)
             }
             3 => {

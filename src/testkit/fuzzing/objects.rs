@@ -11,17 +11,22 @@ use crate::format::config::{self, Config};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
 use crate::format::name;
-use crate::format::protocol::{AbortMarker, GcFinal, GcRecord, WriterRecord};
+use crate::format::protocol::{
+    AbortMarker, ForgetFinal, ForgetMark, GcFinal, GcRecord, Pin, WriterRecord,
+};
 use crate::model::file_name::{MANIFEST_FILE, NAME_BYTES_MAX, entity_file};
 use crate::model::id::{BlobId, PackId, SnapshotId, StoreId};
 
-pub(super) const KINDS: [ObjectKind; 6] = [
+pub(super) const KINDS: [ObjectKind; 9] = [
     ObjectKind::Config,
     ObjectKind::Manifest,
     ObjectKind::Abort,
     ObjectKind::Writer,
     ObjectKind::Gc,
     ObjectKind::GcFinal,
+    ObjectKind::Forget,
+    ObjectKind::ForgetFinal,
+    ObjectKind::Pin,
 ];
 
 /// An object whose digest is right, whatever its payload is.
@@ -74,6 +79,9 @@ fn read(object: &[u8]) {
     fit(round::<WriterRecord>(object, ObjectKind::Writer).is_some());
     fit(round::<GcRecord>(object, ObjectKind::Gc).is_some());
     fit(round::<GcFinal>(object, ObjectKind::GcFinal).is_some());
+    fit(round::<ForgetMark>(object, ObjectKind::Forget).is_some());
+    fit(round::<ForgetFinal>(object, ObjectKind::ForgetFinal).is_some());
+    fit(round::<Pin>(object, ObjectKind::Pin).is_some());
     assert!(fits <= 1, "an object of two kinds");
 }
 
