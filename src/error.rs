@@ -263,6 +263,53 @@ pub enum SelectError {
         /// A name or id that exists and is near.
         nearest: Option<String>,
     },
+    /// The snapshot is forgotten.
+    #[error("snapshot {snapshot} is forgotten{}", match deleted {
+        true => ", and a clean-up has deleted it",
+        false => "",
+    })]
+    Forgotten {
+        /// Its full id.
+        snapshot: String,
+        /// Where the store is.
+        store: String,
+        /// A clean-up has deleted it, or does: it cannot be taken back.
+        deleted: bool,
+    },
+    /// No forgotten snapshot of this word.
+    #[error("no forgotten snapshot {word:?} in {store}")]
+    NoForgotten {
+        /// The word that was given.
+        word: String,
+        /// Where the store is.
+        store: String,
+        /// A name or id that exists and is near.
+        nearest: Option<String>,
+    },
+    /// The snapshot is pinned: it cannot be forgotten.
+    #[error("snapshot {snapshot} is pinned")]
+    Pinned {
+        /// Its id.
+        snapshot: String,
+        /// Where the store is.
+        store: String,
+    },
+    /// It is not known yet whether what the snapshot holds came to count: it cannot be forgotten.
+    #[error(
+        "snapshot {snapshot} is uncommitted: it is not known yet whether the restore that it is of was committed"
+    )]
+    Unsettled {
+        /// Its id.
+        snapshot: String,
+    },
+    /// A policy would forget a group of snapshots as a whole.
+    #[error("the policy would keep none of the {snapshots} snapshots of {group}")]
+    KeepsNothing {
+        /// What the snapshots of the group have in common.
+        group: String,
+        /// How many they are.
+        snapshots: u64,
+    },
     /// `latest~N` of fewer snapshots.
     #[error("no snapshot {word:?} in {store}: {}", few(*count, source_label.as_deref()))]
     TooFew {

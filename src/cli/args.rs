@@ -10,10 +10,13 @@ use crate::cli::commands::completions::CompletionsArgs;
 use crate::cli::commands::copy::CopyArgs;
 use crate::cli::commands::diff::DiffArgs;
 use crate::cli::commands::export::ExportArgs;
+use crate::cli::commands::forget::ForgetArgs;
 use crate::cli::commands::import::ImportArgs;
 use crate::cli::commands::init::InitArgs;
 use crate::cli::commands::list::ListArgs;
 use crate::cli::commands::ls::LsArgs;
+use crate::cli::commands::pin::PinArgs;
+use crate::cli::commands::pin::UnpinArgs;
 use crate::cli::commands::prune::PruneArgs;
 use crate::cli::commands::restore::RestoreArgs;
 use crate::cli::commands::show::ShowArgs;
@@ -147,6 +150,12 @@ pub enum Command {
     Prune(PruneArgs),
     /// Copy snapshots into another store, what that one lacks
     Copy(CopyArgs),
+    /// Forget snapshots, by name or by rules; it can be taken back for a day
+    Forget(Box<ForgetArgs>),
+    /// Keep snapshots whatever the rules say
+    Pin(PinArgs),
+    /// Take pins away
+    Unpin(UnpinArgs),
     /// Write the records of one entity to stdout
     Cat(CatArgs),
     /// Write a snapshot as a folder or zip of JSON files

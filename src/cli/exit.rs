@@ -16,6 +16,7 @@ use crate::ops::backup::BackupOutcome;
 use crate::ops::copy::CopyOutcome;
 use crate::ops::diff::DiffOutcome;
 use crate::ops::import::ExportCheck;
+use crate::ops::list::ForgottenOutcome;
 use crate::ops::list::ListOutcome;
 use crate::ops::prune::PruneOutcome;
 use crate::ops::restore::RestoreOutcome;
@@ -258,6 +259,11 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::NameTaken { .. }
         | SelectError::BadName { .. }
         | SelectError::NoEntity { .. }
+        | SelectError::Forgotten { .. }
+        | SelectError::NoForgotten { .. }
+        | SelectError::Pinned { .. }
+        | SelectError::Unsettled { .. }
+        | SelectError::KeepsNothing { .. }
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
         | SelectError::NoTable { .. }
@@ -284,6 +290,20 @@ pub fn of_findings(findings: &[Finding]) -> Code {
 
 /// The code of a backup that committed its snapshot.
 pub fn of_backup(outcome: &BackupOutcome) -> Code {
+    of_findings(&outcome.findings)
+}
+
+/// The code of work on snapshots that were forgotten, taken back or pinned one after the other. `left`: how
+/// many were not done, for it was asked to stop; `signal`: the one that was caught, if any.
+pub fn of_marks(left: u64, findings: &[Finding], signal: Option<Signal>) -> Code {
+    match left {
+        0 => of_findings(findings),
+        _ => of_signal(signal),
+    }
+}
+
+/// The code of a list of forgotten snapshots.
+pub fn of_forgotten(outcome: &ForgottenOutcome) -> Code {
     of_findings(&outcome.findings)
 }
 

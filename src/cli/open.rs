@@ -1,6 +1,7 @@
 //! From a location to an open store: the only place where the command line makes its `World`.
 
 use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use crate::cli::paths::BackupPlace;
 use crate::cli::paths::Place;
 use crate::cli::quote;
 use crate::cli::render::Look;
+use crate::cli::render::escape;
 use crate::cli::render::json;
 use crate::cli::render::progress_bar::Reporter;
 use crate::cli::render::progress_bar::Style;
@@ -145,6 +147,41 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// The one store that all of the words name snapshots of, and what they are called there. A store as such
+    /// is none of its snapshots here: what is done to the one that is meant should not happen to its latest.
+    pub fn in_one_store(&self, words: &[OsString]) -> Result<(PathBuf, Vec<String>), Failure> {
+        let mut found: Option<PathBuf> = None;
+        let mut in_store = Vec::new();
+        for word in words {
+            let (store, word) = match self.place(word)? {
+                Place::Snapshot { store, word } => (store, word),
+                Place::Store(store) => {
+                    return Err(Failure::usage(
+                        format!("{} is a store, and no snapshot", escape::path(&store)),
+                        "Name the snapshots: by id, its first digits, name, latest, latest~N, or STORE/NAME.",
+                    ));
+                }
+                Place::Folder { folder, stores } => return Err(which_store(&folder, &stores)),
+                Place::Export(path) => return Err(self.is_export(&path)),
+            };
+            if let Some(other) = &found
+                && !paths::same(other, &store)
+            {
+                return Err(Failure::usage(
+                    format!(
+                        "the snapshots are of two stores: {} and {}",
+                        escape::path(other),
+                        escape::path(&store)
+                    ),
+                    "Do it for one store at a time.",
+                ));
+            }
+            found = Some(store);
+            in_store.push(word);
+        }
+        Ok((found.unwrap_or_else(|| self.store.clone()), in_store))
+    }
+
     /// An export where only a snapshot of a store will do.
     fn is_export(&self, path: &Path) -> Failure {
         let words = ["import".as_ref(), path.as_os_str()];
@@ -152,7 +189,7 @@ impl<'a> Context<'a> {
             Code::Failed,
             format!(
                 "{} is an export, and no snapshot of a store",
-                crate::cli::render::escape::path(path)
+                escape::path(path)
             ),
             format!(
                 "It is taken into the store with: {}\n\
@@ -250,7 +287,7 @@ fn which_store(folder: &Path, stores: &[PathBuf]) -> Failure {
         Code::NoStore,
         format!(
             "no store at {} (the folder holds {})",
-            crate::cli::render::escape::path(folder),
+            escape::path(folder),
             paths::list_of(stores)
         ),
         "Name one of them with --store.",

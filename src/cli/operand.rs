@@ -51,6 +51,8 @@ pub fn state(word: &OsStr, source: &SourceChoice, cx: &Context<'_>) -> Result<St
         Err(failure) => failure,
     };
     let near = match &failure {
+        // Of a name that only a forgotten snapshot has, the file is meant.
+        Failure::Library(Error::Select(SelectError::Forgotten { .. })) if is_file => None,
         Failure::Library(Error::Select(SelectError::NoSnapshot { nearest, .. })) => nearest.clone(),
         Failure::Library(
             Error::Store(StoreError::NoStore { .. }) | Error::Select(SelectError::Empty { .. }),

@@ -1,7 +1,11 @@
 //! Which snapshot a word means: id, unique prefix, name, `latest`, `latest~N`.
 
+mod forgotten;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+pub use forgotten::{Named, forgotten_one, named};
 
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
@@ -69,12 +73,13 @@ pub fn newest_first(
 }
 
 /// The snapshot that `word` means; a copy is also known by the id that it had where it was copied from.
-/// Errors: `Select`, `Store`.
+/// Errors: `Select` (`Forgotten` for one that is forgotten), `Store`.
 pub fn one(store: &Store, word: &str, source: &SourceChoice) -> Result<Manifest, Error> {
-    if let Ok(id) = word.parse::<SnapshotId>()
-        && let Some(manifest) = store.manifest(&id)?
-    {
-        return Ok(manifest);
+    if let Ok(id) = word.parse::<SnapshotId>() {
+        forgotten::refuse(store, &id)?;
+        if let Some(manifest) = store.manifest(&id)? {
+            return Ok(manifest);
+        }
     }
     match latest_number(word) {
         Some(back) => latest(store, word, back, source),
@@ -187,6 +192,12 @@ fn chosen_source(store: &Store, source: &SourceChoice) -> Result<Option<String>,
     }
 }
 
+/// The name or path that the snapshots of a source have which is called so. Errors: `Select` (`NoSource`).
+pub(in crate::ops) fn known_source(store: &Store, name: &str) -> Result<String, Error> {
+    let named = SourceChoice::Named(name.to_owned());
+    Ok(chosen_source(store, &named)?.unwrap_or_else(|| name.to_owned()))
+}
+
 /// The path under which a source is recorded.
 fn recorded(path: &Path) -> String {
     recorded_path(path).to_string_lossy().into_owned()
@@ -253,6 +264,9 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
     }
     match visible.len() {
         0 => {
+            if let Some(id) = forgotten::matching(store, word)?.pop() {
+                forgotten::refuse(store, &id)?;
+            }
             names.push("latest".to_owned());
             let nearest = nearest(word, names.iter().map(String::as_str));
             Err(no_snapshot(store, word, nearest).into())

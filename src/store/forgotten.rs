@@ -106,7 +106,16 @@ impl Store {
 
     /// F1: forgets a snapshot, durably. `false`: it is forgotten already.
     pub fn forget(&self, id: &SnapshotId) -> Result<bool, StoreError> {
-        let nth = match self.forgotten()?.mark(id) {
+        self.forget_knowing(&self.forgotten()?, id)
+    }
+
+    /// As [`Store::forget`], by marks that were read before: for many snapshots in turn.
+    pub fn forget_knowing(
+        &self,
+        forgotten: &Forgotten,
+        id: &SnapshotId,
+    ) -> Result<bool, StoreError> {
+        let nth = match forgotten.mark(id) {
             None => 1,
             Some(mark) if mark.verdict == Some(Verdict::Undone) => mark.nth.saturating_add(1),
             Some(_) => return Ok(false),
@@ -120,7 +129,14 @@ impl Store {
         let (backend, kind) = (&*self.backend, ObjectKind::Forget);
         let before =
             self.with_room(|| register::decide(backend, self.hash, kind, &object, &mark))?;
-        Ok(before.is_none())
+        match before {
+            None => Ok(true),
+            // Somebody forgot it meanwhile: unless that was taken back since, it is forgotten.
+            Some(_) => match self.forgotten()? {
+                now if now.contains(id) => Ok(false),
+                now => self.forget_knowing(&now, id),
+            },
+        }
     }
 
     /// F3: takes that back, durably. `false`: it is not forgotten. Errors: `Pruned` if a clean-up came

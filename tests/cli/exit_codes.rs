@@ -78,6 +78,10 @@ fn errors_have_the_codes_that_the_document_says() {
 
 #[test]
 fn work_that_a_signal_stopped_exits_with_the_signals_code() {
+    let left = |signal| exit::of_marks(1, &[], signal).number();
+    assert_eq!(left(Some(Signal::Interrupt)), 130);
+    assert_eq!(left(Some(Signal::Terminate)), 143);
+    assert_eq!(exit::of_marks(0, &[], Some(Signal::Interrupt)).number(), 0);
     let code = |signal| exit::of_error(&Error::Cancelled, signal).number();
     assert_eq!(code(Some(Signal::Interrupt)), 130);
     assert_eq!(code(Some(Signal::Terminate)), 143);

@@ -10,6 +10,7 @@ mod bad_input;
 mod copy;
 mod diff;
 mod exit_codes;
+mod forget;
 mod help_golden;
 mod imports;
 mod json_output;

@@ -26,6 +26,7 @@ fn summary(time: &str, random: &str, name: &str, records: u64, new_bytes: u64) -
         source: "app.db".into(),
         tags: Vec::new(),
         damaged: false,
+        pinned: None,
     }
 }
 
@@ -98,6 +99,7 @@ pub fn list() -> ListOutcome {
         store: "./backups".into(),
         snapshots: vec![newest(), older()],
         store_bytes: 430_182,
+        forgotten: 0,
         findings: Vec::new(),
     }
 }

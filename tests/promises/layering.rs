@@ -66,11 +66,12 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What all of them stand on: the open store, which snapshot is meant, how one is summed up, and
-/// what a manifest says of its trees and what is below a place in them, rows that grow into one, large
-/// values, and records beside rows.
+/// What all of them stand on: the open store, which snapshot is meant, which are kept, how one is summed
+/// up, and what a manifest says of its trees and what is below a place in them, rows that grow into one,
+/// large values, and records beside rows.
 const DOORS_WITHIN_OPS: &[&str] = &[
     "open",
+    "retention",
     "select",
     "list",
     "stored",

@@ -13,9 +13,11 @@ use crate::cli::paths::Place;
 use crate::cli::render::escape;
 use crate::cli::render::json;
 use crate::cli::render::text;
+use crate::error::Error;
 use crate::ops;
-use crate::ops::list::ListOutcome;
 use crate::ops::open::PathKind;
+use crate::ops::open::Store;
+use crate::progress::Finding;
 use crate::progress::Severity;
 
 /// Show the snapshots of a store, newest first
@@ -28,6 +30,7 @@ use crate::progress::Severity;
   larder list
   larder list ./export
   larder backup-list --dir ./backups/
+  larder list --forgotten
 
 Snapshots that a restore or an undo took are tagged before-restore and after-restore; `latest` passes over
 them.")]
@@ -38,6 +41,9 @@ pub struct ListArgs {
     /// The same, as larder's ancestor has it
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Show those that are forgotten, and until when they can be taken back for certain
+    #[arg(long)]
+    forgotten: bool,
 }
 
 /// Lists the store, or the stores of a folder. `ancestor`: as with `--dir`, a place without any
@@ -47,6 +53,14 @@ pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code
     let may_be_empty = ancestor || dir.is_some();
     let folder = dir.unwrap_or_else(|| cx.store.clone());
     if cx.kind(&folder)?.is_export() {
+        if args.forgotten {
+            let shown = escape::path(&folder);
+            let message = format!("{shown} is an export: nothing in it is forgotten");
+            return Err(Failure::usage(
+                message,
+                "Name a store, or leave out --forgotten.",
+            ));
+        }
         let summary = ops::import::look(&folder, &cx.world)?;
         cx.answer(&json::import::list(&summary), |look| {
             text::import::list(&summary, look)
@@ -59,10 +73,36 @@ pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code
         });
         return Ok(Code::Ok);
     };
-    let mut listed: Vec<(PathBuf, ListOutcome)> = Vec::new();
+    if args.forgotten {
+        let (listed, code) = each(stores, cx, ops::list::forgotten)?;
+        tell(listed.iter().flat_map(|(_, o)| &o.findings), cx);
+        cx.answer(&json::forget::list(pairs(&listed)), |look| {
+            let texts = pairs(&listed).map(|(path, o)| text::list::forgotten(o, path, look));
+            texts.collect::<Vec<_>>().join("\n")
+        });
+        let codes = listed.iter().map(|(_, o)| exit::of_forgotten(o));
+        return Ok(codes.fold(code, Code::and));
+    }
+    let (listed, code) = each(stores, cx, ops::list::run)?;
+    tell(listed.iter().flat_map(|(_, o)| &o.findings), cx);
+    cx.answer(&json::list(pairs(&listed)), |look| {
+        let texts = pairs(&listed).map(|(path, o)| text::list::list(o, path, look));
+        texts.collect::<Vec<_>>().join("\n")
+    });
+    let codes = listed.iter().map(|(_, outcome)| exit::of_list(outcome));
+    Ok(codes.fold(code, Code::and))
+}
+
+/// What each store says, and the code of those that could not be read.
+fn each<O>(
+    stores: Vec<PathBuf>,
+    cx: &mut Context<'_>,
+    list: fn(&Store) -> Result<O, Error>,
+) -> Result<(Vec<(PathBuf, O)>, Code), Failure> {
+    let mut listed = Vec::new();
     let (several, mut code) = (stores.len() > 1, Code::Ok);
     for path in stores {
-        let outcome = cx.open(&path).and_then(|store| Ok(ops::list::run(&store)?));
+        let outcome = cx.open(&path).and_then(|store| Ok(list(&store)?));
         match outcome {
             Ok(outcome) => listed.push((path, outcome)),
             // One that cannot be read says nothing of the others.
@@ -70,25 +110,24 @@ pub fn run(args: &ListArgs, cx: &mut Context<'_>, ancestor: bool) -> Result<Code
             Err(failure) => return Err(failure),
         }
     }
-    if !cx.global.json {
-        for finding in listed.iter().flat_map(|(_, outcome)| &outcome.findings) {
-            if !(cx.global.quiet && finding.severity == Severity::Note) {
-                cx.streams.problem(&text::finding(finding));
-            }
+    Ok((listed, code))
+}
+
+fn pairs<O>(listed: &[(PathBuf, O)]) -> impl Iterator<Item = (&Path, &O)> {
+    listed
+        .iter()
+        .map(|(path, outcome)| (path.as_path(), outcome))
+}
+
+fn tell<'f>(findings: impl Iterator<Item = &'f Finding>, cx: &mut Context<'_>) {
+    if cx.global.json {
+        return;
+    }
+    for finding in findings {
+        if !(cx.global.quiet && finding.severity == Severity::Note) {
+            cx.streams.problem(&text::finding(finding));
         }
     }
-    let pairs = listed
-        .iter()
-        .map(|(path, outcome)| (path.as_path(), outcome));
-    cx.answer(&json::list(pairs), |look| {
-        let lists = listed.iter();
-        let texts: Vec<String> = lists
-            .map(|(path, outcome)| text::list::list(outcome, path, look))
-            .collect();
-        texts.join("\n")
-    });
-    let codes = listed.iter().map(|(_, outcome)| exit::of_list(outcome));
-    Ok(codes.fold(code, Code::and))
 }
 
 /// The stores to list; `None` if the folder is there and holds none, which `may_be_empty` allows.

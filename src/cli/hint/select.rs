@@ -19,6 +19,11 @@ fn listed(store: &str, look: &Look) -> String {
 pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
     match error {
         SelectError::NoSnapshot { store, .. } => Some(listed(store, look)),
+        SelectError::Forgotten { .. }
+        | SelectError::NoForgotten { .. }
+        | SelectError::Pinned { .. }
+        | SelectError::Unsettled { .. }
+        | SelectError::KeepsNothing { .. } => forgetting(error, look),
         SelectError::TooFew {
             store,
             passed_over: 0,
@@ -80,16 +85,59 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
     }
 }
 
+/// What now, of snapshots that are forgotten, and of those that cannot be.
+fn forgetting(error: &SelectError, look: &Look) -> Option<String> {
+    match error {
+        SelectError::Forgotten { deleted: true, .. } => {
+            Some("It cannot be had back; what newer snapshots hold is as it was.".to_owned())
+        }
+        SelectError::Forgotten {
+            snapshot, store, ..
+        } => {
+            let words = ["forget", "--undo", snapshot].map(OsStr::new);
+            Some(format!(
+                "Take it back with: {}",
+                look.command(Path::new(store), &words)
+            ))
+        }
+        SelectError::NoForgotten { store, .. } => Some(format!(
+            "Those that can be taken back are listed with: {}",
+            look.command(Path::new(store), &["list", "--forgotten"].map(OsStr::new))
+        )),
+        SelectError::Pinned { snapshot, store } => {
+            let words = ["unpin", snapshot].map(OsStr::new);
+            Some(format!(
+                "Nothing was forgotten. Take its pin away first: {}",
+                look.command(Path::new(store), &words)
+            ))
+        }
+        SelectError::Unsettled { .. } => Some(
+            "Nothing was forgotten. The next restore into its database, or an undo, finds out whether it counts."
+                .to_owned(),
+        ),
+        SelectError::KeepsNothing { .. } => Some(
+            "Nothing was forgotten. If all of them are to go, say --allow-empty; else add a rule, as --keep-last 1."
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 /// The nearest thing that exists, for the words that name nothing.
 pub(super) fn nearest(error: &SelectError) -> Option<String> {
     match error {
         SelectError::NoSnapshot { nearest, .. }
+        | SelectError::NoForgotten { nearest, .. }
         | SelectError::NoEntity { nearest, .. }
         | SelectError::NoTable { nearest, .. } => nearest.clone(),
         SelectError::NoSource { name, sources, .. } => {
             nearest_of(name, sources.iter().map(String::as_str))
         }
         SelectError::Empty { .. }
+        | SelectError::Forgotten { .. }
+        | SelectError::Pinned { .. }
+        | SelectError::Unsettled { .. }
+        | SelectError::KeepsNothing { .. }
         | SelectError::TooFew { .. }
         | SelectError::Ambiguous { .. }
         | SelectError::SeveralSources { .. }

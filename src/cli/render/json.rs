@@ -3,6 +3,7 @@
 
 pub mod copy;
 pub mod diff;
+pub mod forget;
 pub mod import;
 pub mod prune;
 pub mod restore;
@@ -83,6 +84,8 @@ struct SnapshotDocument<'a> {
     tags: &'a [String],
     damaged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
 }
 
@@ -98,6 +101,7 @@ fn snapshot<'a>(summary: &'a SnapshotSummary, store: Option<&Path>) -> SnapshotD
         source: &summary.source,
         tags: &summary.tags,
         damaged: summary.damaged,
+        pinned: summary.pinned,
         store: store.map(shown),
     }
 }
@@ -193,6 +197,7 @@ pub fn backup<'a>(outcome: &'a BackupOutcome, view: &BackupView<'_>) -> BackupDo
 struct ListedStore<'a> {
     store: String,
     bytes: u64,
+    forgotten: u64,
     findings: &'a [Finding],
 }
 
@@ -215,6 +220,7 @@ pub fn list<'a>(
         document.stores.push(ListedStore {
             store: shown(store),
             bytes: outcome.store_bytes,
+            forgotten: outcome.forgotten,
             findings: &outcome.findings,
         });
         let snapshots = outcome.snapshots.iter();

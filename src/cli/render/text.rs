@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod copy;
 pub mod diff;
+pub mod forget;
 pub mod import;
 pub mod list;
 pub mod prune;

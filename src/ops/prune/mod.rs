@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::model::id::{PackId, SnapshotId};
 use crate::ops::open::{Store, World};
+pub use crate::ops::retention::GRACE;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreError;
 use crate::store::census::PackUse;
@@ -42,9 +43,6 @@ impl Default for PruneOptions {
         }
     }
 }
-
-/// Snapshots can be had back for so long after they were forgotten, if nothing else is said.
-pub const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// Packs, and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

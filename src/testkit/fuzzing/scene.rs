@@ -60,6 +60,7 @@ pub(super) fn usage() -> Usage {
     Usage {
         cache_dir: None,
         compression: 1,
+        rules: crate::store::rules::Rules::default(),
     }
 }
 

@@ -24,6 +24,7 @@ const SNAPSHOTS: u64 = 3;
 
 fn snapshot(number: u8) -> Manifest {
     Manifest {
+        original: None,
         format: FormatMark::CURRENT,
         features: Vec::new(),
         id: SnapshotId::new(1_795_464_930 + i64::from(number / 2), [number; 16]),

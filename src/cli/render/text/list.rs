@@ -1,5 +1,6 @@
 //! What a list of snapshots says.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -7,6 +8,8 @@ use super::Side;
 use crate::cli::render::Look;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
+use crate::ops::list::ForgottenOutcome;
+use crate::ops::list::ForgottenSnapshot;
 use crate::ops::list::ListOutcome;
 use crate::ops::list::SnapshotSummary;
 use crate::ops::select::AFTER_TAG;
@@ -57,7 +60,61 @@ pub fn list(outcome: &ListOutcome, store: &Path, look: &Look) -> String {
             )
         );
     }
+    if outcome.forgotten > 0 {
+        let _ = writeln!(
+            out,
+            "{} more {}: {}",
+            figures::count(outcome.forgotten),
+            figures::agree(outcome.forgotten, "is forgotten", "are forgotten"),
+            look.command(store, &["list", "--forgotten"].map(OsStr::new))
+        );
+    }
     out
+}
+
+/// The forgotten snapshots of one store, and until when they can be taken back for certain.
+pub fn forgotten(outcome: &ForgottenOutcome, store: &Path, look: &Look) -> String {
+    let mut out = String::new();
+    if !outcome.snapshots.is_empty() {
+        let head = ["NAME", "ID", "DATE", "FORGOTTEN", "SAFE UNTIL", "SOURCE"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(outcome.snapshots.iter().map(|s| forgotten_row(s, look)));
+        out.push_str(&super::columns("", &[Side::Left; 6], &rows));
+    }
+    let _ = writeln!(
+        out,
+        "{} forgotten in {}",
+        figures::counted(outcome.snapshots.len() as u64, "snapshot"),
+        escape::path(store)
+    );
+    if outcome.snapshots.iter().any(|s| s.safe_until.is_some()) {
+        let words = ["forget", "--undo"].map(OsStr::new);
+        let _ = writeln!(
+            out,
+            "Take one back with: {} ID",
+            look.command(store, &words)
+        );
+    }
+    out
+}
+
+fn forgotten_row(forgotten: &ForgottenSnapshot, look: &Look) -> Vec<String> {
+    let snapshot = &forgotten.snapshot;
+    let said = snapshot.summary.as_ref();
+    let time = |time: &str| figures::local_time(time, &look.zone);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let id = match look.verbose {
+        true => &snapshot.id,
+        false => &snapshot.short_id,
+    };
+    vec![
+        or_dash(said.map(|s| escape::shown(&s.name).into_owned())),
+        escape::shown(id).into_owned(),
+        or_dash(said.map(|s| time(&s.time))),
+        or_dash(forgotten.forgotten_at.as_deref().map(time)),
+        or_dash(forgotten.safe_until.as_deref().map(time)),
+        or_dash(said.map(|s| escape::shown(&s.source).into_owned())),
+    ]
 }
 
 fn is_of_restore(snapshot: &SnapshotSummary) -> bool {
@@ -72,6 +129,9 @@ fn row(snapshot: &SnapshotSummary, look: &Look) -> Vec<String> {
         &snapshot.short_id
     };
     let mut tags: Vec<String> = snapshot.tags.iter().map(|t| format!("tag:{t}")).collect();
+    if snapshot.pinned == Some(true) {
+        tags.push("pinned".to_owned());
+    }
     if snapshot.damaged {
         tags.push("(damaged source)".to_owned());
     }
