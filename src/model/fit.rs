@@ -3,6 +3,7 @@
 //! A database may hold others: its schema text was changed over its rows, or a check was off. Such
 //! a value cannot be inserted again, or comes out of it as another. <https://sqlite.org/datatype3.html>
 
+use super::counted::{agree, counted};
 use super::schema::{Column, ColumnKind, Table};
 use super::text::TextEncoding;
 use super::value::{LongClass, ValueRef};
@@ -16,18 +17,24 @@ pub enum Misfit {
     Converted,
 }
 
-/// Section 3 of the page above.
+/// What a column makes of values that are stored in it: section 3 of the page above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Affinity {
+pub enum Affinity {
+    /// Numbers, whole ones as integers.
     Integer,
+    /// Numbers, as reals.
     Real,
+    /// Numbers.
     Numeric,
+    /// Texts.
     Text,
+    /// Values as they are.
     None,
 }
 
 impl Affinity {
-    fn of(declared: &str, strict: bool) -> Self {
+    /// The affinity of a column of this declared type.
+    pub fn of(declared: &str, strict: bool) -> Self {
         let declared = declared.to_ascii_uppercase();
         let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
         if strict && declared == "ANY" {
@@ -110,6 +117,25 @@ fn is_whole(number: &[u8]) -> bool {
     text.parse::<i64>().is_ok() || text.parse().is_ok_and(is_integer)
 }
 
+/// How rows with a [`Misfit::Refused`] value are told of: `3 records hold` this.
+const REFUSED: &str = "a value that its column refuses";
+
+/// What is said of a table with so many rows that hold a value which its column refuses, the first
+/// of them in this place.
+pub fn refused_text(rows: u64, first: &str) -> String {
+    let (records, hold) = (counted(rows, "record"), agree(rows, "holds", "hold"));
+    format!("{records} {hold} {REFUSED} (the first: {first})")
+}
+
+/// The number of rows in what [`refused_text`] says; `None` for any other text.
+pub fn refused_rows(text: &str) -> Option<u64> {
+    let (number, rest) = text.split_once(" record")?;
+    let rest = rest.split_once(" hold")?.1.trim_start_matches('s');
+    let is_one = rest.strip_prefix(' ')?.starts_with(REFUSED);
+    let number = number.replace(',', "").parse().ok();
+    number.filter(|_| is_one)
+}
+
 /// What one column of a leaf asks of its values.
 #[derive(Debug, Clone, Copy)]
 struct Rule {
@@ -181,6 +207,12 @@ pub struct Fit {
 }
 
 impl Fit {
+    /// True if no value is ever refused.
+    pub fn takes_all(&self) -> bool {
+        let refuses = |rule: &Rule| rule.not_null || rule.only.is_some();
+        !self.rules.iter().flatten().any(refuses)
+    }
+
     /// The rules of a table, whose texts are in `encoding`.
     pub fn of(table: &Table, encoding: TextEncoding) -> Self {
         let rule = |at: usize| {
@@ -226,6 +258,20 @@ mod tests {
             Sql::Real(v) => ValueRef::Real(v),
             Sql::Text(v) => ValueRef::Text(v),
             Sql::Blob(v) => ValueRef::Blob(v),
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_refused_values_is_understood_again() {
+        for rows in [1, 2, 999, 1_234_567] {
+            assert_eq!(refused_rows(&refused_text(rows, "row 3, a")), Some(rows));
+        }
+        for other in [
+            "",
+            "3 records hold",
+            "1 record holds a value that its column would store",
+        ] {
+            assert_eq!(refused_rows(other), None, "{other}");
         }
     }
 

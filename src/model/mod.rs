@@ -1,6 +1,7 @@
 //! Plain data that every layer speaks: identifiers, values, rows and schemas. No I/O.
 
 pub mod counted;
+pub mod equal_form;
 pub mod exported;
 pub mod file_name;
 pub mod finding;

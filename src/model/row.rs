@@ -70,7 +70,7 @@ fn compare_nocase(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len())
 }
 
-fn trim_spaces(text: &[u8]) -> &[u8] {
+pub(super) fn trim_spaces(text: &[u8]) -> &[u8] {
     let kept = text
         .iter()
         .rposition(|&b| b != b' ')

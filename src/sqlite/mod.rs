@@ -19,3 +19,8 @@ mod value;
 
 pub use open::Connection;
 pub use statement::{BlobIo, ErrorKind, Row, Rows, SqliteError, Statement};
+
+/// Version of the SQLite that is used.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}

@@ -9,11 +9,13 @@ mod chain;
 mod check;
 mod commit;
 mod copies;
+mod digests;
 pub mod error;
 mod forgotten;
 pub mod gc;
 mod index;
 mod pack_builder;
+mod read_log;
 mod reader;
 mod register;
 pub mod rules;
@@ -27,9 +29,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use copies::StoredDelta;
+pub use digests::{DigestSet, DigestStore};
 pub use error::StoreError;
 pub use forgotten::{Forgotten, Mark, Verdict};
 pub use index::UnreadablePack;
+pub use read_log::ReadLog;
 pub use reader::StoreReader;
 pub use scratch::ScratchBlobs;
 pub use snapshots::SnapshotNames;
@@ -187,6 +191,13 @@ impl Store {
         Ok(StoreReader::new(self.backend.clone(), self.hash, index))
     }
 
+    /// Which packs were read whole when.
+    pub fn read_log(&self) -> Result<ReadLog, StoreError> {
+        let dir = self.cache_dir.as_ref();
+        let file = dir.map(|dir| dir.join(read_log::file_name(&self.id())));
+        ReadLog::open(file.as_deref())
+    }
+
     /// As [`Store::reader`], but believing no cache: every footer is read from the store.
     pub fn fresh_reader(&self) -> Result<(StoreReader, PackState), StoreError> {
         let excluded = Excluded::read(&*self.backend, self.hash)?;
@@ -228,6 +239,11 @@ impl Store {
     /// A snapshot's manifest; `None` if it was aborted, or deleted meanwhile.
     pub fn manifest(&self, id: &SnapshotId) -> Result<Option<Manifest>, StoreError> {
         snapshots::read(&*self.backend, self.hash, id)
+    }
+
+    /// BLAKE3 of a snapshot's manifest as it is stored, in hex; `None` if it was deleted meanwhile.
+    pub fn manifest_digest(&self, id: &SnapshotId) -> Result<Option<String>, StoreError> {
+        snapshots::digest(&*self.backend, id)
     }
 
     /// Takes a snapshot back that this process has just committed, and that says what did not come to

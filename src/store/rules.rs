@@ -10,8 +10,6 @@ pub enum Rule {
     WriterRecord,
     /// W3: a delta counts as known only if its bases do.
     UsableWithBases,
-    /// W3: a subtree is skipped by a manifest that stands after W2.
-    SkipByNewList,
     /// W3: no subtree is skipped while a clean-up is at work.
     SkipUncondemned,
     /// W3: damage of a base is damage of what stands on it.

@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use crate::backend::{Backend, BackendErrorKind};
-use crate::codec::hash::StoreHash;
+use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
 use crate::format::{limits, name};
@@ -52,6 +52,15 @@ pub fn read(
         _ => Err(wrong(crate::format::FormatError::Invalid {
             what: "the kind of a snapshot",
         })),
+    }
+}
+
+/// BLAKE3 of a snapshot's object, in hex; `None` if it was deleted meanwhile.
+pub fn digest(backend: &dyn Backend, id: &SnapshotId) -> Result<Option<String>, StoreError> {
+    match backend.get(&name::snapshot(id), limits::OBJECT_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(pack_id(&bytes).to_string())),
+        Err(error) if error.kind == BackendErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -116,8 +116,7 @@ impl StoreWriter {
     pub fn follow(&mut self, parent: &SnapshotId) -> Result<bool, StoreError> {
         let busy_too = !self.rules.hold(Rule::SkipUncondemned);
         self.parent_is_complete = self.index.is_complete(parent, busy_too)?
-            && (!self.rules.hold(Rule::SkipByNewList)
-                || snapshots::read(&*self.backend, self.hash, parent)?.is_some());
+            && snapshots::read(&*self.backend, self.hash, parent)?.is_some();
         Ok(self.parent_is_complete)
     }
 

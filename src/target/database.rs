@@ -46,6 +46,11 @@ impl Completed {
         self.file.temp()
     }
 
+    /// What was found while it was made.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// Gives it its name. On return it is durable.
     ///
     /// Errors: `Exists` if the place was taken meanwhile. Only where the folder cannot be synced, the

@@ -1,6 +1,7 @@
 //! What is restored into: a new database file, built beside its place and published whole; or a
 //! database that exists, written in one transaction.
 
+mod affinity;
 mod check;
 mod columns;
 mod compare;
@@ -28,6 +29,8 @@ mod worksheet;
 mod writer;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
+pub use crate::sqlite::version as sqlite_version;
+pub use affinity::{Affine, Applied};
 pub use check::{CheckLevel, Expected, of_module, of_values};
 pub use columns::{ColumnMap, Declared, Key, Mapped, Record, Slot, has_other_unique, shown};
 pub use compare::{Comparer, Field};

@@ -49,6 +49,9 @@ pub trait Visitor {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError>;
     /// This claim holds for the blob and all below it.
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError>;
+    /// A leaf that was read and is good, as far as its own rows go. Leaves come in order; those below
+    /// what [`Visitor::is_good`] passed over do not come.
+    fn leaf(&mut self, _place: &Place, _leaf: &Leaf) {}
     /// A blob is missing, damaged, or does not fit its place.
     fn damaged(&mut self, error: BlobError, affected: Affected);
 }
@@ -229,6 +232,7 @@ impl Check<'_> {
         for value in &spilled {
             good &= self.large(place, value)?;
         }
+        self.visitor.leaf(place, leaf);
         Ok(good)
     }
 

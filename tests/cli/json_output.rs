@@ -71,13 +71,13 @@ fn a_list_is_one_document_with_the_store_of_each_snapshot() {
 
 #[test]
 fn damage_names_whole_ids() {
-    let document = json::validate(&samples::damaged(), Path::new("./backups"));
+    let document = json::validate::validate(&samples::damaged(), Path::new("./backups"));
     assert_eq!(document["good"], false);
     assert_eq!(document["damage"][0]["blob"].as_str().unwrap().len(), 64);
     assert_eq!(document["damage"][0]["affects"][0]["records"], 910);
     assert_eq!(document["damage"][1]["blob"], Value::Null);
     assert_eq!(
-        json::validate(&samples::valid(), Path::new("."))["good"],
+        json::validate::validate(&samples::valid(), Path::new("."))["good"],
         true
     );
 }

@@ -11,7 +11,10 @@ use larder::ops::restore::{
     TableReport,
 };
 use larder::ops::show::Changes;
-use larder::ops::validate::{AffectedRecords, Damage, EntityCheck, SnapshotCheck, ValidateOutcome};
+use larder::ops::validate::{
+    AffectedRecords, Audited, BrokenConstraint, Damage, EntityCheck, Level, NotAudited, PacksRead,
+    SnapshotCheck, ValidateOutcome,
+};
 
 fn summary(time: &str, random: &str, name: &str, records: u64, new_bytes: u64) -> SnapshotSummary {
     let id_time = time.replace(['-', ':'], "");
@@ -119,6 +122,20 @@ fn check(snapshot: SnapshotSummary, good: bool) -> SnapshotCheck {
             entity("orders", 41_870, good),
         ],
         references: vec![("orders".into(), "customers".into(), 3)],
+        audited: Some(Audited {
+            constraints: 5,
+            broken: vec![BrokenConstraint {
+                table: "orders".into(),
+                constraint: "FOREIGN KEY (customer_id) → customers".into(),
+                found: 3,
+                recorded: Some(3),
+            }],
+            not_audited: vec![NotAudited {
+                table: "orders".into(),
+                constraint: "UNIQUE INDEX open_orders".into(),
+                reason: "it is of some records only, or of an expression".into(),
+            }],
+        }),
         good,
     }
 }
@@ -133,7 +150,13 @@ pub fn valid() -> ValidateOutcome {
         snapshots: vec![check(newest(), true), check(older(), true)],
         damage: Vec::new(),
         findings: Vec::new(),
-        quick: false,
+        packs_read: PacksRead {
+            packs: 4,
+            bytes: 430_182,
+            oldest: Some("2026-11-23T20:15:30.000Z".into()),
+        },
+        drill: None,
+        level: Level::All,
         elapsed_ms: 100,
     }
 }

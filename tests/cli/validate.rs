@@ -78,3 +78,90 @@ fn what_is_not_there_is_named_with_the_nearest_that_is() {
     place.code(10, &["validate", "--store", "absent"]);
     place.code(1, &["backup-validate", "./absent/b1"]);
 }
+
+fn summary(out: &str) -> Value {
+    serde_json::from_str(out.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn the_packs_are_read_in_parts() {
+    let place = Workplace::backed_up();
+    let out = place.ok(&["validate", "--read-subset", "1/1"]);
+    assert!(
+        out.starts_with("Looking up all and reading some blobs of 1 snapshot in "),
+        "{out}"
+    );
+    assert!(
+        out.contains("(100.0 %); every byte was read since 20"),
+        "{out}"
+    );
+    let json = summary(&place.ok(&["validate", "--read-subset", "50%", "--json"]));
+    assert_eq!(
+        (&json["level"], &json["good"]),
+        (&"subset".into(), &true.into())
+    );
+    assert!(json["read"]["bytes"].as_u64().unwrap() > 0, "{json}");
+    assert!(json["read"]["oldest"].is_string(), "{json}");
+    assert_eq!(json["snapshots"][0]["audit"], Value::Null);
+    let quick = summary(&place.ok(&["validate", "--quick", "--json"]));
+    assert_eq!(
+        (&quick["level"], &quick["read"]["packs"]),
+        (&"quick".into(), &0.into())
+    );
+    for wrong in ["0/3", "4/3", "3", "0%", "101%", "1/0", "x/y", ""] {
+        let run = place.code(2, &["validate", "--read-subset", wrong]);
+        assert!(
+            run.err.contains("2/7 for the second of seven"),
+            "{wrong}: {}",
+            run.err
+        );
+    }
+    place.code(2, &["validate", "--read-subset", "1/2", "--quick"]);
+    place.code(2, &["validate", "--temp-dir", "."]);
+}
+
+#[test]
+fn constraints_are_asked_of_the_records() {
+    let place = Workplace::backed_up();
+    let out = place.ok(&["validate"]);
+    assert!(
+        out.contains(" constraints asked of the records: all as at backup time"),
+        "{out}"
+    );
+    let json = summary(&place.ok(&["validate", "--json"]));
+    let audit = &json["snapshots"][0]["audit"];
+    assert!(audit["constraints"].as_u64().unwrap() > 10, "{audit}");
+    assert_eq!(json["receipt"], Value::Null);
+}
+
+#[test]
+fn a_drill_gives_a_receipt_and_leaves_no_file() {
+    let place = Workplace::backed_up();
+    std::fs::create_dir(place.path("scratch")).unwrap();
+    let out = place.ok(&["validate", "--drill", "--temp-dir", "scratch"]);
+    assert!(
+        out.contains("Drill: 1 of 1 snapshot restored into a scratch file"),
+        "{out}"
+    );
+    assert!(out.contains("  receipt: store "), "{out}");
+    let json = summary(&place.ok(&[
+        "validate",
+        "first",
+        "--drill",
+        "--temp-dir",
+        "scratch",
+        "--json",
+    ]));
+    let receipt = &json["receipt"];
+    assert_eq!(receipt["larder"], env!("CARGO_PKG_VERSION"));
+    let drilled = &receipt["snapshots"][0];
+    assert_eq!(
+        (&drilled["restored"], &drilled["failure"]),
+        (&true.into(), &Value::Null)
+    );
+    assert_eq!(drilled["manifest_digest"].as_str().unwrap().len(), 64);
+    assert!(drilled["bytes"].as_u64().unwrap() > 4096, "{drilled}");
+    assert_eq!(files(&place.path("scratch"), "").len(), 0);
+    let run = place.code(1, &["validate", "--drill", "--temp-dir", "absent"]);
+    assert!(run.err.contains("absent"), "{}", run.err);
+}

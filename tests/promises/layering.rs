@@ -55,6 +55,11 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
         "undo",
         "of a restore that was killed it is found out first whether it counts",
     ),
+    (
+        "validate",
+        "restore",
+        "a drill restores every snapshot for trial",
+    ),
     ("undo", "safety", "so can what an undo changes"),
     ("restore", "backup", "which deed a snapshot is of"),
     ("undo", "backup", "which deed a snapshot is of"),

@@ -16,17 +16,23 @@ use crate::cli::render::text::validate::ValidateView;
 use crate::ops;
 use crate::ops::select;
 use crate::ops::select::SourceChoice;
+use crate::ops::validate::Level;
+use crate::ops::validate::Subset;
 use crate::ops::validate::ValidateOptions;
 
 /// Read snapshots and say whether all of them is there and right
 ///
 /// Reads every blob and checks it against its id, keys against their order, and counts against
-/// what was recorded. Damage is named with the records and snapshots that it affects: exit code 4.
-/// Of an export every file is read, digested and counted.
+/// what was recorded. FOREIGN KEY, UNIQUE and NOT NULL are asked of the stored records, and the
+/// answers compared with those at backup time. Damage is named with the records and snapshots that
+/// it affects: exit code 4. Of an export every file is read, digested and counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder validate
   larder validate latest --quick
+  larder validate --read-subset 1/7            one seventh of the packs, another one tomorrow
+  larder validate --read-subset 5%             the bytes that were read longest ago
+  larder validate latest --drill --json        restore it for trial, and keep the receipt
   larder validate ./export
   larder backup-validate ./backups/b1")]
 pub struct ValidateArgs {
@@ -36,6 +42,52 @@ pub struct ValidateArgs {
     /// Look at the structure only: is every blob that is needed in some pack? [default: read all]
     #[arg(long)]
     quick: bool,
+    /// The structure, and every byte of some packs: part N of M, or the X % that were read longest ago
+    #[arg(long, value_name = "N/M|X%", value_parser = subset, conflicts_with_all = ["quick", "drill"])]
+    read_subset: Option<Subset>,
+    /// Restore each snapshot into a scratch file, check it, compare every record, and print a receipt
+    #[arg(long, conflicts_with = "quick")]
+    drill: bool,
+    /// Where the scratch file is made; it needs as much room as the database [default: $TMPDIR or /tmp]
+    #[arg(long, value_name = "DIR", requires = "drill")]
+    temp_dir: Option<PathBuf>,
+}
+
+/// `2/7` or `5%`.
+fn subset(word: &str) -> Result<Subset, String> {
+    let part = word
+        .split_once('/')
+        .and_then(|(n, of)| Some((n.parse().ok()?, of.parse().ok()?)));
+    if let Some((n, of)) = part
+        && (1..=of).contains(&n)
+    {
+        return Ok(Subset::Part { n, of });
+    }
+    let share = word
+        .strip_suffix('%')
+        .and_then(|share| share.trim().parse().ok());
+    match share {
+        Some(share) if share > 0.0 && share <= 100.0 => Ok(Subset::Percent(share)),
+        _ => Err(
+            "write 2/7 for the second of seven parts, or 5% for a share of the bytes".to_owned(),
+        ),
+    }
+}
+
+impl ValidateArgs {
+    fn level(&self) -> Level {
+        match self.read_subset {
+            Some(subset) => Level::Subset(subset),
+            None if self.quick => Level::Quick,
+            None => Level::All,
+        }
+    }
+
+    /// The folder for a drill, if there is to be one.
+    fn drill(&self) -> Option<PathBuf> {
+        let folder = || self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        self.drill.then(folder)
+    }
 }
 
 /// What is validated together.
@@ -53,7 +105,7 @@ pub fn run(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let several = tasks.len() > 1;
     for task in tasks {
         let done = match task {
-            Task::Store { store, words } => validate(&store, &words, args.quick, cx),
+            Task::Store { store, words } => validate(&store, &words, args, cx),
             Task::Export(path) => validate_export(&path, cx),
         };
         code = code.and(match done {
@@ -123,13 +175,14 @@ fn validate_export(path: &Path, cx: &mut Context<'_>) -> Result<Code, Failure> {
 fn validate(
     path: &Path,
     words: &[String],
-    quick: bool,
+    args: &ValidateArgs,
     cx: &mut Context<'_>,
 ) -> Result<Code, Failure> {
     let store = cx.open(path)?;
     let mut options = ValidateOptions {
         snapshots: Vec::new(),
-        quick,
+        level: args.level(),
+        drill: args.drill(),
     };
     for word in words {
         let manifest = select::one(&store, word, &SourceChoice::Any)?;
@@ -145,7 +198,7 @@ fn validate(
         store: path,
         named: !words.is_empty(),
     };
-    cx.show(&json::validate(&outcome, path), |look| {
+    cx.show(&json::validate::validate(&outcome, path), |look| {
         text::validate::validate(&outcome, &view, look)
     });
     if cx.global.quiet && !cx.global.json {

@@ -8,12 +8,12 @@ pub mod import;
 pub mod prune;
 pub mod restore;
 pub mod stats;
+pub mod validate;
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::render::text::backup::BackupView;
 use crate::ops::backup::BackupOutcome;
@@ -25,8 +25,6 @@ use crate::ops::show::Changes;
 use crate::ops::show::Entity;
 use crate::ops::show::Manifest;
 use crate::ops::undo::UndoOutcome;
-use crate::ops::validate::Damage;
-use crate::ops::validate::ValidateOutcome;
 use crate::progress::Finding;
 
 /// A document. The fields are listed in `docs/scripting.md`.
@@ -229,58 +227,6 @@ pub fn list<'a>(
             .extend(snapshots.map(|summary| snapshot(summary, Some(store))));
     }
     document
-}
-
-/// The summary of a validation.
-pub fn validate(outcome: &ValidateOutcome, store: &Path) -> Document {
-    let entity = |entity: &crate::ops::validate::EntityCheck| {
-        serde_json::json!({
-            "entity": entity.entity, "file": entity.file, "records": entity.records,
-            "bytes": entity.bytes, "good": entity.good,
-        })
-    };
-    let snapshots = outcome.snapshots.iter().map(|check| {
-        let references = check.references.iter().map(|(child, parent, missing)| {
-            serde_json::json!({ "table": child, "parent": parent, "missing": missing })
-        });
-        serde_json::json!({
-            "snapshot": snapshot(&check.snapshot, None),
-            "good": check.good,
-            "entities": check.entities.iter().map(entity).collect::<Vec<_>>(),
-            "references": references.collect::<Vec<_>>(),
-        })
-    });
-    serde_json::json!({
-        "message_type": "summary",
-        "store": shown(store),
-        "good": exit::of_validate(outcome) != Code::Damaged,
-        "quick": outcome.quick,
-        "packs": outcome.packs,
-        "packs_good": outcome.packs_good,
-        "pack_bytes": outcome.pack_bytes,
-        "blobs": outcome.blobs,
-        "snapshots": snapshots.collect::<Vec<_>>(),
-        "damage": outcome.damage.iter().map(damage).collect::<Vec<_>>(),
-        "elapsed_ms": outcome.elapsed_ms,
-    })
-}
-
-fn damage(damage: &Damage) -> Document {
-    let affects = damage.affects.iter().map(|affected| {
-        serde_json::json!({
-            "entity": Some(&affected.entity).filter(|name| !name.is_empty()),
-            "records": Some(affected.records).filter(|n| *n > 0),
-            "range": affected.range,
-            "snapshots": affected.snapshots,
-        })
-    });
-    serde_json::json!({
-        "object": damage.object,
-        "blob": damage.blob.as_ref().map(|(_, id)| id),
-        "blob_kind": damage.blob.as_ref().map(|(kind, _)| kind),
-        "cause": damage.cause,
-        "affects": affects.collect::<Vec<_>>(),
-    })
 }
 
 /// The summary of an undo, or of its plan.

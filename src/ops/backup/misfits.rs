@@ -1,7 +1,7 @@
 //! Values that could not be inserted where they were read: named, since a restore meets them again.
 
 use crate::model::counted::{agree, counted};
-use crate::model::fit::{Fit, Misfit};
+use crate::model::fit::{Fit, Misfit, refused_text};
 use crate::model::row::RowRef;
 use crate::model::schema::Table;
 use crate::model::text::TextEncoding;
@@ -52,23 +52,22 @@ impl Misfits {
     }
 
     pub(super) fn findings(self, table: &Table) -> impl Iterator<Item = Finding> {
-        let finding = |kind: Misfitting, what: &str| {
+        let finding = |kind: Misfitting, told: fn(u64, &str) -> String| {
             let (row, at) = kind.first?;
             let column = &table.columns[table.leaf_columns().nth(at)?].name;
-            let (records, hold) = (
-                counted(kind.rows, "record"),
-                agree(kind.rows, "holds", "hold"),
-            );
-            let text = format!("{records} {hold} {what} (the first: {row}, {column})");
+            let text = told(kind.rows, &format!("{row}, {column}"));
             Some(Finding::warning(table.name.clone(), text))
         };
-        let refused = "a value that its column refuses";
-        let converted = "a value that its column would store as another";
         [
-            finding(self.refused, refused),
-            finding(self.converted, converted),
+            finding(self.refused, refused_text),
+            finding(self.converted, converted_text),
         ]
         .into_iter()
         .flatten()
     }
+}
+
+fn converted_text(rows: u64, first: &str) -> String {
+    let (records, hold) = (counted(rows, "record"), agree(rows, "holds", "hold"));
+    format!("{records} {hold} a value that its column would store as another (the first: {first})")
 }

@@ -25,12 +25,14 @@ pub use self::report::{
     Conflict, ConflictKind, LeftOut, Made, Remapped, RestoreOutcome, TableReport,
 };
 
+use std::path::Path;
+
 use self::records::Records;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
-use crate::progress::Progress;
+use crate::progress::{Finding, Progress};
 use crate::target::is_present;
 
 /// Restores a snapshot: into a new file if nothing is at the target, else into the database there.
@@ -62,6 +64,32 @@ pub fn run_from(
 ) -> Result<RestoreOutcome, Error> {
     let records = records(store, manifest)?;
     restore(&records, keep, world, options, decider, progress)
+}
+
+/// What came of a restore for trial.
+#[derive(Debug, Clone, Default)]
+pub struct Tried {
+    /// Length of the database that was made.
+    pub bytes: u64,
+    /// What was checked.
+    pub checked: Vec<&'static str>,
+    /// What is not exactly as it was, and notes.
+    pub findings: Vec<Finding>,
+}
+
+/// Restores a snapshot into a scratch file in `folder`, checks it as fully as a restore can, and takes
+/// it away again, whatever came of it.
+///
+/// Errors: as [`run`]; `Target` (`LittleSpace`) before anything is made where the folder has less room
+/// than the snapshot's database had bytes.
+pub fn try_out(
+    store: &Store,
+    world: &World,
+    manifest: &Manifest,
+    folder: &Path,
+    progress: &mut dyn Progress,
+) -> Result<Tried, Error> {
+    new_file::try_out(&records(store, manifest)?, world, folder, progress)
 }
 
 fn restore(

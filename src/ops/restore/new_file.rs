@@ -4,9 +4,11 @@ mod pages;
 mod reread;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::records::{self, Records};
-use super::{Form, RestoreOptions, RestoreOutcome, TableReport};
+use super::{Form, RestoreOptions, RestoreOutcome, TableReport, Tried};
+use crate::env::random_16;
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::counted::{agree, counted};
@@ -57,33 +59,94 @@ pub(super) fn run(
             schema: &schema,
             options,
         };
-        let completed = match from_pages {
-            true => pages::build(&basis, progress)?,
-            false => build(&basis, progress)?,
-        };
-        if options.check == CheckLevel::Full && !(from_pages && manifest.damaged) {
-            reread::roots(&basis, &completed, progress)?;
-        }
+        let completed = complete(&basis, from_pages, progress)?;
         outcome.findings.extend(completed.publish()?.findings);
-        outcome.checked = match options.check {
-            CheckLevel::None => vec!["counts", "foreign keys; SQLite itself verified nothing"],
-            CheckLevel::Quick => vec!["quick_check", "counts", "foreign keys"],
-            CheckLevel::Full => vec![
-                "integrity_check",
-                "counts",
-                "foreign keys",
-                "every record read again",
-            ],
-        };
-        let has_full_text = !from_pages && !schema.full_text_tables().is_empty();
-        if has_full_text && options.check != CheckLevel::None {
-            outcome.checked.push("full-text indexes");
-        }
+        outcome.checked = checked(&basis, from_pages);
     }
     for finding in &outcome.findings {
         progress.found(finding);
     }
     Ok(outcome)
+}
+
+/// Builds and checks a database beside its place.
+fn complete(
+    basis: &Making<'_>,
+    from_pages: bool,
+    progress: &mut dyn Progress,
+) -> Result<Completed, Error> {
+    let completed = match from_pages {
+        true => pages::build(basis, progress)?,
+        false => build(basis, progress)?,
+    };
+    if basis.options.check == CheckLevel::Full && !(from_pages && basis.manifest.damaged) {
+        reread::roots(basis, &completed, progress)?;
+    }
+    Ok(completed)
+}
+
+fn checked(basis: &Making<'_>, from_pages: bool) -> Vec<&'static str> {
+    let check = basis.options.check;
+    let mut checked = match check {
+        CheckLevel::None => vec!["counts", "foreign keys; SQLite itself verified nothing"],
+        CheckLevel::Quick => vec!["quick_check", "counts", "foreign keys"],
+        CheckLevel::Full => vec![
+            "integrity_check",
+            "counts",
+            "foreign keys",
+            "every record read again",
+        ],
+    };
+    let has_full_text = !from_pages && !basis.schema.full_text_tables().is_empty();
+    if has_full_text && check != CheckLevel::None {
+        checked.push("full-text indexes");
+    }
+    checked
+}
+
+/// Builds and checks a database in a scratch file, and takes it away again.
+pub(super) fn try_out(
+    records: &Records<'_>,
+    world: &World,
+    folder: &Path,
+    progress: &mut dyn Progress,
+) -> Result<Tried, Error> {
+    let Records {
+        reader, manifest, ..
+    } = records;
+    let number = u128::from_le_bytes(random_16(&*world.env));
+    let target = folder.join(format!("larder-drill-{number:032x}.db"));
+    let needed = manifest.source.bytes;
+    if let Some(free) = world.vfs.free_bytes(folder).filter(|free| *free < needed) {
+        let path = target;
+        return Err(TargetError::LittleSpace { path, needed, free }.into());
+    }
+    let schema = read_schema(reader, manifest)?;
+    let options = RestoreOptions {
+        target,
+        check: CheckLevel::Full,
+        ..RestoreOptions::default()
+    };
+    let from_pages = is_from_pages(manifest, &options)?;
+    let basis = Making {
+        reader,
+        world,
+        manifest,
+        schema: &schema,
+        options: &options,
+    };
+    let completed = complete(&basis, from_pages, progress)?;
+    let entry = world.vfs.entry(completed.path()).ok().flatten();
+    let mut findings = match from_pages {
+        true => Vec::new(),
+        false => left_out(manifest),
+    };
+    findings.extend_from_slice(completed.findings());
+    Ok(Tried {
+        bytes: entry.map_or(0, |entry| entry.bytes),
+        checked: checked(&basis, from_pages),
+        findings,
+    })
 }
 
 fn report(entity: &Entity) -> TableReport {

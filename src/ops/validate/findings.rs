@@ -52,6 +52,23 @@ impl Findings {
         }
     }
 
+    /// Records that are other than they were at backup time, though each blob is what its id says.
+    pub(super) fn difference(&mut self, object: String, cause: String, affected: AffectedRecords) {
+        let same = |damage: &&mut Damage| damage.object == object && damage.cause == cause;
+        match self.damage.iter_mut().find(same) {
+            Some(known) => known
+                .affects
+                .iter_mut()
+                .for_each(|affects| affects.snapshots.extend(affected.snapshots.iter().cloned())),
+            None => self.damage.push(Damage {
+                object,
+                blob: None,
+                cause,
+                affects: vec![affected],
+            }),
+        }
+    }
+
     /// A snapshot whose manifest cannot be read.
     pub(super) fn snapshot(&mut self, object: String, cause: String, id: &SnapshotId) {
         let affects = vec![AffectedRecords {

@@ -2,29 +2,44 @@
 
 use std::collections::HashSet;
 
+use super::audit::{Audit, OfSnapshot, Reading, Rows};
 use super::findings::{Findings, pack_object};
-use super::{AffectedRecords, EntityCheck, SnapshotCheck};
+use super::{AffectedRecords, Audited, EntityCheck, NotAudited, SnapshotCheck};
 use crate::error::Error;
 use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind};
+use crate::format::leaf::Leaf;
 use crate::format::manifest::{Entity, Manifest};
-use crate::model::id::SnapshotId;
+use crate::model::id::{BlobId, PackId, SnapshotId};
 use crate::model::schema::Schema;
 use crate::ops::list::summary;
 use crate::ops::stored::{decode_schema, root_of, trees};
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
 use crate::tree::check::{self, Affected, Claim, Visitor};
+use crate::tree::cursor::Place;
 use crate::tree::{Order, TreeShape};
 
 /// Good blobs that are remembered, so that what snapshots share is read once: about 50 MiB, enough
 /// for 250 GB of tables. Beyond it blobs are read once a snapshot.
 const REMEMBERED_MAX: usize = 2_000_000;
 
+/// Which leaves and chunks are read; nodes always are.
+pub(super) enum Reads {
+    /// Those that have large values only, to know which these are.
+    Structure,
+    /// Those in these packs, too.
+    Packs(HashSet<PackId>),
+    /// All.
+    All,
+}
+
 /// Checks snapshots one after the other.
 pub(super) struct Checker<'a> {
     reader: &'a StoreReader,
-    quick: bool,
+    reads: Reads,
+    /// Asks the records what the schema asks of them, where all of them are read.
+    audit: Option<Audit>,
     good: HashSet<[u8; 16]>,
     pub(super) found: &'a mut Findings,
     progress: &'a mut dyn Progress,
@@ -34,18 +49,23 @@ pub(super) struct Checker<'a> {
 impl<'a> Checker<'a> {
     pub(super) fn new(
         reader: &'a StoreReader,
-        quick: bool,
+        reads: Reads,
         found: &'a mut Findings,
         progress: &'a mut dyn Progress,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let audit = match reads {
+            Reads::All => Some(Audit::new()?),
+            Reads::Structure | Reads::Packs(_) => None,
+        };
+        Ok(Self {
             reader,
-            quick,
+            reads,
+            audit,
             good: HashSet::new(),
             found,
             progress,
             looked_up: 0,
-        }
+        })
     }
 
     /// Distinct blobs read or looked up.
@@ -62,6 +82,10 @@ impl<'a> Checker<'a> {
         let snapshot = summary(manifest, ids);
         let schema = self.schema(manifest, &snapshot.short_id)?;
         let mut good = schema.is_some();
+        let of = match (&self.audit, &schema) {
+            (Some(audit), Some(schema)) => audit.of(manifest, schema)?,
+            _ => None,
+        };
         let mut entities = Vec::new();
         let trees: Vec<_> = match &schema {
             Some(schema) => trees(manifest, schema).collect(),
@@ -72,7 +96,7 @@ impl<'a> Checker<'a> {
                 return Err(Error::Cancelled);
             }
             let entity_good = match &schema {
-                Some(_) => self.entity(entity, shape, &snapshot.short_id)?,
+                Some(_) => self.entity(entity, shape, of.as_ref(), &snapshot.short_id)?,
                 None => false,
             };
             good &= entity_good;
@@ -86,6 +110,10 @@ impl<'a> Checker<'a> {
                 });
             }
         }
+        let audited = self.audited(of, manifest)?;
+        if let Some(audited) = &audited {
+            good &= self.differences(audited, manifest, &snapshot.short_id);
+        }
         let references = manifest
             .foreign_keys
             .iter()
@@ -96,8 +124,50 @@ impl<'a> Checker<'a> {
             snapshot,
             entities,
             references,
+            audited,
             good,
         })
+    }
+
+    /// What was found of the constraints of a snapshot; `None` where nothing was asked.
+    fn audited(
+        &mut self,
+        of: Option<OfSnapshot<'_>>,
+        manifest: &Manifest,
+    ) -> Result<Option<Audited>, Error> {
+        match (&mut self.audit, of) {
+            (Some(audit), Some(of)) => audit.verdicts(of, manifest).map(Some),
+            (Some(_), None) if manifest.damaged => {
+                let all = NotAudited {
+                    table: String::new(),
+                    constraint: "all".to_owned(),
+                    reason: "its source was damaged".to_owned(),
+                };
+                Ok(Some(Audited {
+                    not_audited: vec![all],
+                    ..Audited::default()
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Names constraints that are broken otherwise than at backup time. True if there is none.
+    fn differences(&mut self, audited: &Audited, manifest: &Manifest, short_id: &str) -> bool {
+        let mut good = true;
+        for broken in audited.broken.iter().filter(|broken| broken.differs()) {
+            let entity = manifest.entity(&broken.table);
+            let affected = AffectedRecords {
+                entity: broken.table.clone(),
+                records: entity.map_or(0, |entity| entity.records),
+                range: "the whole table".to_owned(),
+                snapshots: vec![short_id.to_owned()],
+            };
+            let object = format!("table {}", broken.table);
+            self.found.difference(object, broken.to_string(), affected);
+            good = false;
+        }
+        good
     }
 
     fn schema(&mut self, manifest: &Manifest, short_id: &str) -> Result<Option<Schema>, Error> {
@@ -142,6 +212,30 @@ impl<'a> Checker<'a> {
         &mut self,
         entity: &Entity,
         shape: Option<TreeShape>,
+        of: Option<&OfSnapshot<'_>>,
+        short_id: &str,
+    ) -> Result<bool, Error> {
+        let reading = match (&mut self.audit, of, &shape) {
+            (Some(audit), Some(of), Some(shape)) => Some((audit.begin(of, entity, shape), of)),
+            _ => None,
+        };
+        let (mut reading, of) = reading.unzip();
+        let rows = match &mut reading {
+            Some(Reading::All(rows)) => Some(&mut **rows),
+            _ => None,
+        };
+        let good = self.tree(entity, shape, rows, short_id)?;
+        if let (Some(audit), Some(of), Some(reading)) = (&mut self.audit, of, reading) {
+            audit.end(of, entity, reading, good, self.reader)?;
+        }
+        Ok(good)
+    }
+
+    fn tree(
+        &mut self,
+        entity: &Entity,
+        shape: Option<TreeShape>,
+        rows: Option<&mut Rows>,
         short_id: &str,
     ) -> Result<bool, Error> {
         let Some(root) = root_of(entity) else {
@@ -162,7 +256,8 @@ impl<'a> Checker<'a> {
         };
         let mut visitor = Collect {
             reader: self.reader,
-            quick: self.quick,
+            reads: &self.reads,
+            rows: rows.zip(self.audit.as_ref()),
             good: &mut self.good,
             looked_up: &mut self.looked_up,
             progress: &mut *self.progress,
@@ -211,7 +306,9 @@ fn affected_records(
 /// Remembers what is good, and collects what is not.
 struct Collect<'a> {
     reader: &'a StoreReader,
-    quick: bool,
+    reads: &'a Reads,
+    /// Takes in every row of the tree: nothing of it is passed over then.
+    rows: Option<(&'a mut Rows, &'a Audit)>,
     good: &'a mut HashSet<[u8; 16]>,
     looked_up: &'a mut u64,
     progress: &'a mut dyn Progress,
@@ -227,22 +324,25 @@ fn half(claim: &Claim) -> [u8; 16] {
 
 impl Visitor for Collect<'_> {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError> {
-        if self.good.contains(&half(claim)) {
-            return Ok(true);
-        }
         let Claim {
             kind, id, has_refs, ..
         } = claim;
-        // Structure only: leaves and chunks must be there, they are not read.
-        if self.quick && !has_refs && matches!(kind, BlobKind::Leaf | BlobKind::Chunk) {
-            let usable = self.reader.usable(*kind, id).map_err(|error| BlobError {
-                why: BlobErrorKind::Unavailable,
-                kind: *kind,
-                id: *id,
-                cause: Box::new(error),
-            })?;
+        let of_rows = matches!(kind, BlobKind::Leaf | BlobKind::Node);
+        if self.rows.is_some() && of_rows {
+            return Ok(false);
+        }
+        if self.good.contains(&half(claim)) {
+            return Ok(true);
+        }
+        // Leaves and chunks must be there at least.
+        if !matches!(self.reads, Reads::All)
+            && !has_refs
+            && matches!(kind, BlobKind::Leaf | BlobKind::Chunk)
+            && !self.is_to_be_read(*kind, id)?
+        {
+            let usable = self.reader.usable(*kind, id);
             *self.looked_up += 1;
-            return Ok(usable);
+            return usable.map_err(|error| unavailable(*kind, id, error));
         }
         Ok(false)
     }
@@ -255,7 +355,34 @@ impl Visitor for Collect<'_> {
         Ok(())
     }
 
+    fn leaf(&mut self, place: &Place, leaf: &Leaf) {
+        if let Some((rows, audit)) = &mut self.rows {
+            rows.leaf(place, leaf, audit);
+        }
+    }
+
     fn damaged(&mut self, error: BlobError, affected: Affected) {
         self.damage.push((error, affected));
+    }
+}
+
+impl Collect<'_> {
+    /// True if a copy of this leaf or chunk lies in a pack that is read.
+    fn is_to_be_read(&self, kind: BlobKind, id: &BlobId) -> Result<bool, BlobError> {
+        let Reads::Packs(packs) = self.reads else {
+            return Ok(false);
+        };
+        let of = self.reader.packs_of(kind, id);
+        let of = of.map_err(|error| unavailable(kind, id, error))?;
+        Ok(of.iter().any(|pack| packs.contains(pack)))
+    }
+}
+
+fn unavailable(kind: BlobKind, id: &BlobId, error: StoreError) -> BlobError {
+    BlobError {
+        why: BlobErrorKind::Unavailable,
+        kind,
+        id: *id,
+        cause: Box::new(error),
     }
 }

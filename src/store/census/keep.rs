@@ -97,8 +97,9 @@ impl Census {
                   WHERE need IS NOT NULL AND depth IS NOT NULL"
             }
             false => {
-                "INSERT OR IGNORE INTO kept SELECT min(c.n) FROM copies c JOIN blobs b ON b.n = c.blob
-                  WHERE b.need IS NOT NULL GROUP BY b.n"
+                // Any one copy, and of several a delta.
+                "INSERT OR IGNORE INTO kept SELECT n FROM (SELECT c.n AS n, max(c.delta)
+                   FROM copies c JOIN blobs b ON b.n = c.blob WHERE b.need IS NOT NULL GROUP BY b.n)"
             }
         };
         self.run(homes, &[])

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
 use crate::ops::stats::{self, StatsOptions};
-use crate::ops::validate::{self, ValidateOptions};
+use crate::ops::validate::{self, Level, ValidateOptions};
 use crate::ops::{list, select};
 use crate::progress::NoProgress;
 
@@ -30,17 +30,17 @@ fn content<'s>(scene: &'s Scene, altered: &Altered, id: &SnapshotId) -> Option<&
 /// validation calls good.
 fn look_at(store: &Store, what: u8) -> Vec<String> {
     let (world, _) = world();
-    let validate = |quick| {
+    let validate = |level| {
         let options = ValidateOptions {
-            snapshots: Vec::new(),
-            quick,
+            level,
+            ..ValidateOptions::default()
         };
         validate::run(store, &world, &options, &mut NoProgress)
     };
     if what & LISTED != 0 {
         let _any = list::run(store);
         let _any = select::one(store, "latest~1", &select::SourceChoice::Any);
-        let _any = validate(true);
+        let _any = validate(Level::Quick);
     }
     if what & COUNTED != 0 {
         let options = StatsOptions {
@@ -49,7 +49,7 @@ fn look_at(store: &Store, what: u8) -> Vec<String> {
         };
         let _any = stats::run(store, &world, &options, &mut NoProgress);
     }
-    let Ok(outcome) = validate(false) else {
+    let Ok(outcome) = validate(Level::All) else {
         return Vec::new();
     };
     let good = outcome.snapshots.into_iter().filter(|check| check.good);

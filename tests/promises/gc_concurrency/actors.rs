@@ -8,6 +8,7 @@ use std::time::Duration;
 use larder::env::Env;
 use larder::error::Error;
 use larder::format::blob::BlobSink;
+use larder::model::id::SnapshotId;
 use larder::model::process::ProcessMark;
 use larder::ops::open::{Store, World};
 use larder::ops::prune::{self, PruneOptions};
@@ -17,11 +18,11 @@ use larder::store::{StoreError, Usage};
 use larder::testkit::seeded_env::SeededEnv;
 use larder::vfs::os::OsVfs;
 
-use super::scene::{Blobs, Letter, closure, kind, manifest_id, other};
+use super::scene::{Blobs, Letter, closure, kind, other};
 use super::stepping::StepBackend;
 
 /// One who is at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
     Writer {
         want: Letter,
@@ -30,11 +31,11 @@ pub enum Role {
         /// It publishes each blob in a pack of its own, parents first: the worst order.
         alone: bool,
         /// It takes what it knows of this snapshot's blobs unasked, where it may.
-        follows: Option<&'static str>,
+        follows: Option<SnapshotId>,
         /// It begins so often when it is fenced.
         tries: u32,
-        /// It takes a known node for a proof of what is below it: what no writer may do.
-        trusts_nodes: bool,
+        /// What no writer may do.
+        sin: Option<Sin>,
     },
     Prune {
         /// Partly dead packs are copied.
@@ -43,9 +44,18 @@ pub enum Role {
         finds_dead: bool,
     },
     /// Deletes a manifest: what forgetting and some clean-up do together, at any time.
-    Delete(&'static str),
+    Delete(SnapshotId),
     /// Forgets a snapshot and takes that back.
-    Undo(&'static str),
+    Undo(SnapshotId),
+}
+
+/// What a writer may do wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sin {
+    /// It takes a known node for a proof of what is below it.
+    TrustsNodes,
+    /// It skips what a manifest reaches that it saw before it registered.
+    SkipsByOldList,
 }
 
 /// How an actor ended.
@@ -96,12 +106,14 @@ pub struct Actor {
     pub rules: Rules,
     /// A cache that it begins with.
     pub cache: Option<PathBuf>,
+    /// Where its cache is kept, if it is.
+    pub cache_kept: Option<PathBuf>,
 }
 
 impl Actor {
     /// What it is called in traces.
     pub fn name(&self) -> String {
-        let what = match self.role {
+        let what = match &self.role {
             Role::Writer { .. } => "writer",
             Role::Prune { .. } => "prune",
             Role::Delete(_) => "forget",
@@ -132,21 +144,24 @@ impl Actor {
             dir
         });
         let usage = Usage {
-            cache_dir: cache_dir.as_ref().map(|dir| dir.path().to_owned()),
+            cache_dir: self
+                .cache_kept
+                .clone()
+                .or_else(|| cache_dir.as_ref().map(|dir| dir.path().to_owned())),
             compression: 1,
             rules: self.rules,
         };
         let Ok(store) = Store::open(backend, env.clone(), usage) else {
             return End::Other;
         };
-        match self.role {
+        match &self.role {
             Role::Writer { .. } => self.write(blobs, &store),
             Role::Prune { repacks, .. } => {
                 let options = PruneOptions {
                     dry_run: false,
                     grace: Duration::ZERO,
                     max_wait: Duration::ZERO,
-                    max_unused_percent: if repacks { 0 } else { 100 },
+                    max_unused_percent: if *repacks { 0 } else { 100 },
                 };
                 let world = World {
                     env,
@@ -157,13 +172,12 @@ impl Actor {
                     Err(_) => End::Other,
                 }
             }
-            Role::Delete(name) => {
-                let _ = store.withdraw(&manifest_id(name));
+            Role::Delete(id) => {
+                let _ = store.withdraw(id);
                 End::Other
             }
-            Role::Undo(name) => {
-                let id = manifest_id(name);
-                let undone = store.forget(&id).and_then(|_| store.unforget(&id));
+            Role::Undo(id) => {
+                let undone = store.forget(id).and_then(|_| store.unforget(id));
                 match undone {
                     Ok(true) => End::Undone,
                     _ => End::Other,
@@ -173,10 +187,10 @@ impl Actor {
     }
 
     fn write(&self, blobs: &Blobs, store: &Store) -> End {
-        let Role::Writer { tries, .. } = self.role else {
+        let Role::Writer { tries, .. } = &self.role else {
             return End::Other;
         };
-        for _ in 0..tries {
+        for _ in 0..*tries {
             match self.try_write(blobs, store) {
                 Ok(()) => return End::Committed,
                 Err(Error::Store(StoreError::Fenced { .. })) => {}
@@ -192,15 +206,28 @@ impl Actor {
             deltas,
             alone,
             follows,
-            trusts_nodes,
+            sin,
             ..
-        } = self.role
+        } = &self.role
         else {
             return Ok(());
         };
+        let (want, deltas, alone) = (*want, *deltas, *alone);
+        let skips = *sin == Some(Sin::SkipsByOldList) && {
+            let ids = store.snapshot_names()?.ids;
+            let mut roots = Vec::new();
+            for id in &ids {
+                roots.extend(
+                    store
+                        .manifest(id)?
+                        .and_then(|manifest| blobs.root(&manifest)),
+                );
+            }
+            roots.contains(&want)
+        };
         let mut writer = store.writer(SeededEnv::START_UNIX_MS)?;
         if let Some(parent) = follows {
-            writer.follow(&manifest_id(parent))?;
+            writer.follow(parent)?;
         }
         let mut letters = closure(want);
         letters.push('S');
@@ -210,7 +237,10 @@ impl Actor {
         }
         for letter in letters {
             let (kind, canonical) = (kind(letter), &blobs.canonical[&letter]);
-            if trusts_nodes
+            if skips {
+                continue;
+            }
+            if *sin == Some(Sin::TrustsNodes)
                 && letter != want
                 && store.reader()?.usable(kind_of(want), &blobs.id(want))?
             {

@@ -3,13 +3,15 @@
 
 use larder::store::rules::Rule;
 
+use super::actors::Sin;
+
 /// How a rule is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     /// In larder's code.
     Rule(Rule),
-    /// By a writer that trusts nodes.
-    TrustsNodes,
+    /// By a writer.
+    Sin(Sin),
 }
 
 /// A broken rule, and who shows it.
@@ -52,7 +54,7 @@ pub const MUTANTS: [Mutant; 28] = [
     mutant("no-writer-record", "base", Rule::WriterRecord),
     mutant("no-second-mark", "base", Rule::SecondMark),
     mutant("commit-overwrites", "base", Rule::CommitCreates),
-    mutant("content-named-packs", "twin", Rule::UniqueNames),
+    mutant("content-named-packs", "delta", Rule::UniqueNames),
     mutant("no-wait-no-fence", "base", Rule::WaitOrFence),
     with(mutant("no-seal", "base", Rule::Seal), 1, 2),
     mutant("record-removed-early", "base", Rule::RecordLast),
@@ -65,7 +67,7 @@ pub const MUTANTS: [Mutant; 28] = [
     mutant("usable-ignores-bases", "base", Rule::UsableWithBases),
     mutant("keep-without-fixpoint", "twin", Rule::KeepFixpoint),
     Mutant {
-        broken: Broken::TrustsNodes,
+        broken: Broken::Sin(Sin::TrustsNodes),
         ..mutant("node-proves-children", "node", Rule::Seal)
     },
     mutant("bases-not-marked", "base", Rule::MarkBases),
@@ -96,8 +98,8 @@ pub const MUTANTS: [Mutant; 28] = [
     mutant("undo-after-delete", "undo", Rule::UndoBeforeDelete),
     mutant("forgotten-not-root", "undo", Rule::ForgottenAreRoots),
     Mutant {
-        follows: true,
-        ..mutant("skip-by-old-list", "base", Rule::SkipByNewList)
+        broken: Broken::Sin(Sin::SkipsByOldList),
+        ..mutant("skip-by-old-list", "base", Rule::Seal)
     },
     Mutant {
         follows: true,

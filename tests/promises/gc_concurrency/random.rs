@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::actors::{Actor, End, Role};
 use super::judge::Judge;
-use super::scene::{Blobs, manifest_id};
+use super::scene::Blobs;
 use super::stepping::{Gate, Objects, StepBackend};
 use crate::tree_rows::Random;
 
@@ -139,12 +139,12 @@ fn had_back_and_gone(
     let objects = objects.lock().unwrap();
     let mut pairs = actors.iter().zip(running);
     pairs.find_map(|(actor, running)| {
-        let Role::Undo(name) = actor.role else {
+        let Role::Undo(id) = &actor.role else {
             return None;
         };
-        let manifest = larder::format::name::snapshot(&manifest_id(name));
+        let manifest = larder::format::name::snapshot(id);
         let had_back = *running.end.lock().unwrap() == Some(End::Undone);
         (had_back && !objects.contains_key(&manifest))
-            .then(|| format!("{name} was had back, and is gone"))
+            .then(|| format!("{id} was had back, and is gone"))
     })
 }

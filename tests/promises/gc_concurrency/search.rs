@@ -9,7 +9,7 @@ use larder::model::id::SnapshotId;
 
 use super::actors::{Actor, End, Role};
 use super::judge::Judge;
-use super::scene::{Blobs, manifest_id};
+use super::scene::Blobs;
 use super::stepping::{Answer, Objects, Replay, StepBackend, digest};
 
 /// How far an actor is.
@@ -156,10 +156,10 @@ impl Search<'_> {
                 .contains_key(&larder::format::name::snapshot(id))
         };
         for (actor, progress) in self.actors.iter().zip(&state.actors) {
-            if let (Role::Undo(name), Progress::Ended(End::Undone)) = (actor.role, progress)
-                && !is_there(&manifest_id(name))
+            if let (Role::Undo(id), Progress::Ended(End::Undone)) = (&actor.role, progress)
+                && !is_there(id)
             {
-                return Some(format!("{name} was had back, and is gone"));
+                return Some(format!("{id} was had back, and is gone"));
             }
         }
         None

@@ -1,5 +1,8 @@
 //! What a validation says: what was read, what is damaged, and what hangs on it.
 
+mod constraints;
+mod drill;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -9,6 +12,7 @@ use crate::cli::render::escape;
 use crate::cli::render::figures;
 use crate::ops::validate::AffectedRecords;
 use crate::ops::validate::Damage;
+use crate::ops::validate::Level;
 use crate::ops::validate::SnapshotCheck;
 use crate::ops::validate::ValidateOutcome;
 
@@ -24,27 +28,35 @@ pub struct ValidateView<'a> {
 /// The whole report.
 pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
     let mut out = String::new();
-    let how = if outcome.quick {
-        "Looking up"
-    } else {
-        "Reading"
+    let how = match outcome.level {
+        Level::Quick => "Looking up all",
+        Level::Subset(_) => "Looking up all and reading some",
+        Level::All => "Reading all",
     };
     let snapshots = figures::counted(outcome.snapshots.len() as u64, "snapshot");
     let store = escape::path(view.store);
-    let _ = writeln!(out, "{how} all blobs of {snapshots} in {store}");
+    let _ = writeln!(out, "{how} blobs of {snapshots} in {store}");
     let (packs, good) = (outcome.packs, outcome.packs_good);
     let _ = writeln!(
         out,
         "  packs      {} of {} {}, {}; {}",
         figures::count(good),
         figures::count(packs),
-        if good == packs { "read" } else { "good" },
+        match outcome.level {
+            Level::Quick | Level::All if good == packs => "read",
+            _ => "good",
+        },
         figures::bytes(outcome.pack_bytes),
         figures::counted(outcome.blobs, "blob")
     );
+    out.push_str(&constraints::packs_read(outcome, look));
     out.push_str(&totals(outcome));
     out.push_str(&lines(outcome, view, look));
     out.push_str(&references(outcome));
+    out.push_str(&constraints::constraints(outcome, look));
+    if let Some(receipt) = &outcome.drill {
+        out.push_str(&drill::receipt(receipt, look));
+    }
     for damage in &outcome.damage {
         out.push_str(&damage_lines(damage, look.verbose));
     }
@@ -65,9 +77,10 @@ fn totals(outcome: &ValidateOutcome) -> String {
         (count + 1, records + entity.records)
     });
     let all_good = good == outcome.snapshots.len();
-    let checked = match (all_good, outcome.quick) {
-        (true, false) => ", keys in order, counts as recorded",
-        (true, true) => ", every blob of them is in a pack (contents were not read)",
+    let checked = match (all_good, outcome.level) {
+        (true, Level::All) => ", keys in order, counts as recorded",
+        (true, Level::Quick) => ", every blob of them is in a pack (contents were not read)",
+        (true, Level::Subset(_)) => ", every blob of them is in a pack",
         (false, _) => "",
     };
     let count = figures::counted(count, "entity");
