@@ -15,6 +15,7 @@ use crate::cli::commands::import::ImportArgs;
 use crate::cli::commands::init::InitArgs;
 use crate::cli::commands::list::ListArgs;
 use crate::cli::commands::ls::LsArgs;
+use crate::cli::commands::parity::ParityArgs;
 use crate::cli::commands::pin::PinArgs;
 use crate::cli::commands::pin::UnpinArgs;
 use crate::cli::commands::prune::PruneArgs;
@@ -146,6 +147,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Say what uses the space of a store, and what it saves
     Stats(StatsArgs),
+    /// Show, add, remove or check what a store keeps to be made whole again
+    Parity(ParityArgs),
     /// Delete what no snapshot needs
     Prune(PruneArgs),
     /// Copy snapshots into another store, what that one lacks

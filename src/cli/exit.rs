@@ -18,6 +18,8 @@ use crate::ops::diff::DiffOutcome;
 use crate::ops::import::ExportCheck;
 use crate::ops::list::ForgottenOutcome;
 use crate::ops::list::ListOutcome;
+use crate::ops::parity::ParityStatus;
+use crate::ops::parity::RedundancyDamage;
 use crate::ops::prune::PruneOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
@@ -345,6 +347,23 @@ pub fn of_stats(outcome: &StatsOutcome) -> Code {
         Code::Ok
     } else {
         Code::Damaged
+    }
+}
+
+/// The code of what was found while parity was added or checked.
+pub fn of_redundancy(damage: &[RedundancyDamage]) -> Code {
+    if damage.is_empty() {
+        Code::Ok
+    } else {
+        Code::Damaged
+    }
+}
+
+/// The code of what redundancy there is: that it lacks is no damage.
+pub fn of_parity_status(status: &ParityStatus) -> Code {
+    match status.redundancy {
+        Some(_) => Code::Ok,
+        None => Code::Damaged,
     }
 }
 

@@ -107,6 +107,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Ls(args) => commands::ls::run(&args, cx),
         Command::Diff(args) => commands::diff::run(args, cx),
         Command::Stats(args) => commands::stats::run(&args, cx),
+        Command::Parity(args) => commands::parity::run(&args, cx),
         Command::Prune(args) => commands::prune::run(&args, cx),
         Command::Copy(args) => commands::copy::run(&args, cx),
         Command::Forget(args) => commands::forget::run(&args, cx),

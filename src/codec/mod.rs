@@ -1,4 +1,5 @@
-//! Bytes to bytes: hashing and bounded compression. No I/O, no knowledge of what the bytes mean.
+//! Bytes to bytes: hashing, bounded compression, parity. No I/O, no knowledge of what the bytes mean.
 
+pub mod erasure;
 pub mod hash;
 pub mod zstd;

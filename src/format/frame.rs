@@ -1,4 +1,4 @@
-//! §3 The frame around every object but packs: kind, version and digest, then compressed JSON.
+//! §3 The frame around every object but packs and sidecars: kind, version and digest, then compressed JSON.
 //!
 //! It begins with a zstd skippable frame, so that `zstd -dc snapshots/ID | jq` shows the content.
 
@@ -32,10 +32,12 @@ pub enum ObjectKind {
     ForgetFinal = b'V',
     /// A pinned snapshot.
     Pin = b'P',
+    /// How much redundancy the store keeps.
+    Redundancy = b'R',
 }
 
 impl ObjectKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Config,
         Self::Manifest,
         Self::Abort,
@@ -45,6 +47,7 @@ impl ObjectKind {
         Self::Forget,
         Self::ForgetFinal,
         Self::Pin,
+        Self::Redundancy,
     ];
 
     fn from_letter(letter: u8) -> Option<Self> {

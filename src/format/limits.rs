@@ -10,6 +10,8 @@ pub const FRAME_BYTES_MAX: u64 = BLOB_BYTES_MAX + 1024;
 pub const PACK_BYTES_MAX: u64 = 256 << 20;
 /// Footer of one pack, plain: 16 MiB of the smallest blobs.
 pub const FOOTER_BYTES_MAX: u64 = 64 << 20;
+/// A sidecar of parity: at most as long as the largest pack.
+pub const PARITY_BYTES_MAX: u64 = PACK_BYTES_MAX;
 /// Any other object, stored or plain: a manifest of 100,000 tables.
 pub const OBJECT_BYTES_MAX: u64 = 64 << 20;
 /// Levels of a tree above its leaves: 16 children or more a node, so 2^64 leaves.

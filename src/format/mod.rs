@@ -16,7 +16,9 @@ pub mod manifest;
 pub mod name;
 pub mod node;
 pub mod pack;
+pub mod parity;
 pub mod protocol;
+pub mod redundancy;
 pub mod schema;
 
 use crate::codec::zstd::ZstdError;

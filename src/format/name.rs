@@ -20,6 +20,12 @@ pub const FORGOTTEN: &str = "forgotten/";
 pub const DAMAGED: &str = "damaged/";
 /// Prefix of the pins of snapshots.
 pub const PINS: &str = "pins/";
+/// Prefix of the parity sidecars of packs.
+pub const PARITY: &str = "parity/";
+/// Prefix of second copies: the name of the first one follows.
+pub const SECOND: &str = "second/";
+/// How much redundancy the store keeps.
+pub const REDUNDANCY: &str = "redundancy";
 /// An object without meaning: deleted, it gives a clean-up room on a full disk.
 pub const BALLAST: &str = "ballast";
 
@@ -29,6 +35,7 @@ pub fn is_known(name: &str) -> bool {
     let snapshot = |id: &str| id.parse::<SnapshotId>().is_ok();
     name == CONFIG
         || name == BALLAST
+        || name == REDUNDANCY
         || parse_snapshot(name).is_some()
         || parse_pack(name).is_some()
         || under(WRITERS).is_some_and(snapshot)
@@ -36,9 +43,10 @@ pub fn is_known(name: &str) -> bool {
         || parse_forgotten(name).is_some()
         || under(PINS).is_some_and(snapshot)
         || under(DAMAGED).is_some_and(|id| id.parse::<PackId>().is_ok())
-        // Reserved: key slots, parity.
+        || parse_parity(name).is_some()
+        || parse_second(name).is_some()
+        // Reserved: key slots.
         || name.starts_with("keys/")
-        || name.starts_with("parity/")
 }
 
 /// Where a snapshot's manifest is.
@@ -50,6 +58,30 @@ pub fn snapshot(id: &SnapshotId) -> String {
 pub fn pack(id: &PackId) -> String {
     let id = id.to_string();
     format!("{PACKS}{}/{id}", &id[..2])
+}
+
+/// Where a pack's parity is.
+pub fn parity(id: &PackId) -> String {
+    format!("{PARITY}{id}")
+}
+
+/// Where the second copy of an object is.
+pub fn second(name: &str) -> String {
+    format!("{SECOND}{name}")
+}
+
+/// The pack whose parity has this name; `None` if it is no sidecar's name.
+pub fn parse_parity(name: &str) -> Option<PackId> {
+    name.strip_prefix(PARITY)?.parse().ok()
+}
+
+/// The object whose second copy has this name; `None` if it is not a second copy's name. Only the
+/// config, manifests and packs have one.
+pub fn parse_second(name: &str) -> Option<&str> {
+    let first = name.strip_prefix(SECOND)?;
+    let may_have =
+        first == CONFIG || parse_snapshot(first).is_some() || parse_pack(first).is_some();
+    may_have.then_some(first)
 }
 
 /// Where a writer's record is.

@@ -254,9 +254,20 @@ fn attempt(
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
     store.keep_ballast();
-    let mut outcome = outcome(&manifest, parent.as_ref(), before, committed);
+    let mut outcome = outcome(&manifest, parent.as_ref(), before, &committed);
+    if let Some(finding) = not_copied(&manifest, &committed) {
+        progress.found(&finding);
+        outcome.findings.push(finding);
+    }
     outcome.longest_lock_ms = longest_lock_ms;
     Ok(outcome)
+}
+
+/// That the store keeps copies of manifests, and has none of this one.
+fn not_copied(manifest: &Manifest, committed: &Committed) -> Option<Finding> {
+    let cause = committed.not_copied.as_ref()?;
+    let text = format!("the snapshot is stored, a second copy of its manifest is not: {cause}");
+    Some(Finding::warning(format!("snapshot {}", manifest.id), text))
 }
 
 /// Gives the writer up after an error.
@@ -370,7 +381,7 @@ fn outcome(
     manifest: &Manifest,
     parent: Option<&Manifest>,
     before: Before,
-    committed: Committed,
+    committed: &Committed,
 ) -> BackupOutcome {
     let entities = manifest
         .entities
@@ -406,7 +417,7 @@ fn outcome(
         longest_lock_ms: None,
         source_bytes: manifest.source.bytes,
         stored_bytes: committed.pack_bytes + committed.manifest_bytes,
-        store_bytes: before.bytes + committed.manifest_bytes,
+        store_bytes: before.bytes + committed.manifest_bytes + committed.second_bytes,
         store_snapshots: before.snapshots + 1,
         elapsed_ms: 0,
     }

@@ -10,6 +10,7 @@ mod grow;
 pub mod import;
 pub mod list;
 pub mod open;
+pub mod parity;
 pub mod pin;
 pub mod prune;
 pub mod restore;

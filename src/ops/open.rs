@@ -171,10 +171,14 @@ pub fn path_kind(path: &Path, world: &World) -> Result<PathKind, Error> {
         done => done,
     };
     // A link to a store is a store: what counts is whether a config can be seen through it.
+    // Or its second copy: a store that has lost its config is one still.
     let is_store = |dir: &Path| {
-        Ok::<bool, VfsError>(
-            entry(&dir.join("config"))?.is_some_and(|config| config.kind == EntryKind::File),
-        )
+        for config in ["config", "second/config"] {
+            if entry(&dir.join(config))?.is_some_and(|config| config.kind == EntryKind::File) {
+                return Ok::<bool, VfsError>(true);
+            }
+        }
+        Ok(false)
     };
     match entry(path).map_err(failed)? {
         None => return Ok(PathKind::Absent),

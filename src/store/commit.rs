@@ -13,7 +13,7 @@ use crate::format::name;
 /// A writer older than this must not commit: seals and abort markers are kept 90 days (rule A5).
 pub(super) const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// W6: commits a snapshot whose packs have all been put. Returns the manifest's length.
+/// W6: commits a snapshot whose packs have all been put. Returns the manifest as it is stored.
 ///
 /// On return the snapshot is durable. Errors: `Fenced` if the name is taken by an abort marker.
 pub fn commit(
@@ -22,7 +22,7 @@ pub fn commit(
     manifest: &Manifest,
     age: Duration,
     rules: Rules,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<u8>, StoreError> {
     if age > AGE_MAX {
         return Err(StoreError::TooOld {
             what: "the backup",
@@ -50,5 +50,5 @@ pub fn commit(
     }
     // B3: success is reported only after it.
     backend.barrier()?;
-    Ok(bytes.len() as u64)
+    Ok(bytes)
 }

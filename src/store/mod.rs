@@ -15,8 +15,10 @@ mod forgotten;
 pub mod gc;
 mod index;
 mod pack_builder;
+mod parity;
 mod read_log;
 mod reader;
+mod redundancy;
 mod register;
 pub mod rules;
 mod scratch;
@@ -33,8 +35,10 @@ pub use digests::{DigestSet, DigestStore};
 pub use error::StoreError;
 pub use forgotten::{Forgotten, Mark, Verdict};
 pub use index::UnreadablePack;
+pub use parity::{MadeParity, ParityOf, ParityState, Rebuilt, Shards};
 pub use read_log::ReadLog;
 pub use reader::StoreReader;
+pub use redundancy::{Original, Redundant, SecondCopy};
 pub use scratch::ScratchBlobs;
 pub use snapshots::SnapshotNames;
 pub use writer::{Committed, StoreWriter};
@@ -78,6 +82,32 @@ pub struct Usage {
 pub(crate) fn rfc3339(unix_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
     format!("{time:.3}")
+}
+
+/// Reads the config; from its second copy, if it has one, where it is damaged or gone.
+fn read_config(backend: &dyn Backend, hash: StoreHash) -> Result<Config, StoreError> {
+    let wrong = |cause| StoreError::of_object(format!("config of {}", backend.location()), cause);
+    let decode = |bytes: &[u8]| {
+        let config: Config = frame::decode(hash, ObjectKind::Config, bytes, "config")?;
+        config.format.check(&config.features)?;
+        Ok(config)
+    };
+    let failure = match backend.get(name::CONFIG, limits::OBJECT_BYTES_MAX) {
+        Ok(bytes) => match decode(&bytes).map_err(wrong) {
+            Err(error @ StoreError::Damaged { .. }) => error,
+            done => return done,
+        },
+        Err(error) if error.kind == BackendErrorKind::NotFound => StoreError::NoStore {
+            location: backend.location(),
+            found: "no config is there",
+        },
+        Err(error) => error.into(),
+    };
+    let second = redundancy::second(backend, name::CONFIG);
+    match second.map(|bytes| decode(&bytes).map_err(wrong)) {
+        None | Some(Err(StoreError::Damaged { .. })) => Err(failure),
+        Some(done) => done,
+    }
 }
 
 impl Store {
@@ -124,23 +154,8 @@ impl Store {
         env: Arc<dyn Env>,
         usage: Usage,
     ) -> Result<Self, StoreError> {
-        let bytes = match backend.get(name::CONFIG, limits::OBJECT_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind == BackendErrorKind::NotFound => {
-                let found = "no config is there";
-                return Err(StoreError::NoStore {
-                    location: backend.location(),
-                    found,
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
         let hash = StoreHash::unkeyed();
-        let wrong =
-            |cause| StoreError::of_object(format!("config of {}", backend.location()), cause);
-        let config: Config =
-            frame::decode(hash, ObjectKind::Config, &bytes, "config").map_err(wrong)?;
-        config.format.check(&config.features).map_err(wrong)?;
+        let config = read_config(&*backend, hash)?;
         Ok(Self {
             backend,
             env,
@@ -270,6 +285,10 @@ impl Store {
                 &mut totals.manifests
             } else if name::parse_pack(&object.name).is_some() {
                 continue;
+            } else if name::parse_parity(&object.name).is_some() {
+                &mut totals.parity
+            } else if name::parse_second(&object.name).is_some() {
+                &mut totals.seconds
             } else if name::is_known(&object.name) {
                 &mut totals.protocol
             } else {
@@ -304,6 +323,10 @@ pub struct ObjectTotals {
     pub manifests: (u64, u64),
     /// The config, and records of writers and clean-ups.
     pub protocol: (u64, u64),
+    /// Parity of packs.
+    pub parity: (u64, u64),
+    /// Second copies of small objects.
+    pub seconds: (u64, u64),
     /// What has no name that a store gives.
     pub other: (u64, u64),
 }

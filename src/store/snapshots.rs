@@ -1,6 +1,7 @@
 //! The snapshots of a store: which there are, and their manifests.
 
 use super::error::StoreError;
+use super::redundancy;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
@@ -28,20 +29,32 @@ pub fn list(backend: &dyn Backend) -> Result<SnapshotNames, StoreError> {
     Ok(names)
 }
 
-/// Reads one manifest; `None` if an abort marker stands there, or if it was deleted meanwhile.
+/// Reads one manifest; `None` if an abort marker stands there, or if it was deleted meanwhile. Where it is
+/// damaged, its second copy is read, if it has one; a copy alone is no snapshot.
 pub fn read(
     backend: &dyn Backend,
     hash: StoreHash,
     id: &SnapshotId,
 ) -> Result<Option<Manifest>, StoreError> {
     let object = name::snapshot(id);
-    let bytes = match backend.get(&object, limits::OBJECT_BYTES_MAX) {
-        Ok(bytes) => bytes,
+    let failure = match backend.get(&object, limits::OBJECT_BYTES_MAX) {
+        Ok(bytes) => match decode(hash, id, &bytes) {
+            Err(error @ StoreError::Damaged { .. }) => error,
+            done => return done,
+        },
         Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(error) => error.into(),
     };
+    let second = redundancy::second(backend, &object);
+    match second.map(|bytes| decode(hash, id, &bytes)) {
+        Some(Ok(Some(manifest))) => Ok(Some(manifest)),
+        _ => Err(failure),
+    }
+}
+
+fn decode(hash: StoreHash, id: &SnapshotId, bytes: &[u8]) -> Result<Option<Manifest>, StoreError> {
     let wrong = |cause| StoreError::of_object(format!("snapshot {id}"), cause);
-    let (kind, payload) = frame::open(hash, &bytes).map_err(wrong)?;
+    let (kind, payload) = frame::open(hash, bytes).map_err(wrong)?;
     match kind {
         ObjectKind::Abort => Ok(None),
         ObjectKind::Manifest => {
@@ -64,12 +77,15 @@ pub fn digest(backend: &dyn Backend, id: &SnapshotId) -> Result<Option<String>, 
     }
 }
 
-/// W8: deletes a manifest that its own writer has just created, durably. An abort marker stays.
+/// W8: deletes a manifest that its own writer has just created, durably, its second copy first. An abort
+/// marker stays.
 pub fn withdraw(backend: &dyn Backend, hash: StoreHash, id: &SnapshotId) -> Result<(), StoreError> {
     if read(backend, hash, id)?.is_none() {
         return Ok(());
     }
-    match backend.delete(&name::snapshot(id)) {
+    let object = name::snapshot(id);
+    redundancy::drop_beside(backend, &redundancy::Original::Snapshot(id.clone()))?;
+    match backend.delete(&object) {
         Err(error) if error.kind == BackendErrorKind::NotFound => {}
         done => done?,
     }

@@ -12,22 +12,27 @@ use super::index::Index;
 use super::pack_builder::PackBuilder;
 use super::rules::{Rule, Rules};
 use super::usable::{Excluded, Footing};
-use super::{Store, chain, commit, snapshots, writer_record::WriterMark};
+use super::{Store, chain, commit, parity, redundancy, snapshots, writer_record::WriterMark};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::env::{Env, random_16};
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink, Patch};
 use crate::format::manifest::Manifest;
 use crate::format::name;
+use crate::format::redundancy::Redundancy;
 use crate::model::id::{BlobId, SnapshotId};
 
 /// What a commit added to the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Bytes of packs.
     pub pack_bytes: u64,
     /// Bytes of the manifest.
     pub manifest_bytes: u64,
+    /// Bytes of its second copy; 0 if it has none.
+    pub second_bytes: u64,
+    /// Why it has none, though the store keeps them. The snapshot stands all the same.
+    pub not_copied: Option<String>,
 }
 
 /// Writes one snapshot.
@@ -43,6 +48,8 @@ pub struct StoreWriter {
     /// Blobs of the pack being filled; those of published packs are in the index.
     pending: HashSet<(BlobKind, BlobId)>,
     pack_bytes: u64,
+    /// What is put beside packs and the manifest.
+    redundancy: Redundancy,
     /// Blobs of the parent snapshot are known unasked.
     parent_is_complete: bool,
     rules: Rules,
@@ -61,7 +68,7 @@ impl StoreWriter {
             store.rules,
         )?;
         let prepared = Self::prepare(store, compression);
-        let (index, builder) = match prepared {
+        let (index, builder, redundancy) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 // The first error says what went wrong; a record that stays is fenced by a prune.
@@ -79,19 +86,25 @@ impl StoreWriter {
             builder,
             pending: HashSet::new(),
             pack_bytes: 0,
+            redundancy,
             parent_is_complete: false,
             rules: store.rules,
         })
     }
 
     /// W2, then W3.
-    fn prepare(store: &Store, compression: i32) -> Result<(Index, PackBuilder), StoreError> {
+    fn prepare(
+        store: &Store,
+        compression: i32,
+    ) -> Result<(Index, PackBuilder, Redundancy), StoreError> {
         let excluded = Excluded::read(&*store.backend, store.hash)?;
         if let Some((object, cause)) = excluded.unreadable.first() {
             return Err(StoreError::of_object(object.clone(), cause.clone()));
         }
         let index = store.load_index(excluded)?;
-        Ok((index, PackBuilder::new(store.hash, compression)?))
+        let redundancy = redundancy::read_or_default(&*store.backend, store.hash)?;
+        let builder = PackBuilder::new(store.hash, compression)?;
+        Ok((index, builder, redundancy))
     }
 
     /// The snapshot that this writer may commit.
@@ -200,12 +213,14 @@ impl StoreWriter {
         Ok(true)
     }
 
-    /// W4: publishes the pack being filled.
+    /// W4: publishes the pack being filled, and parity of it. That this cannot be written ends the backup as
+    /// any failure of the store does: a rule that passes over some of them would pass over others.
     fn publish(&mut self) -> Result<(), StoreError> {
         let Some(pack) = self.builder.finish()? else {
             return Ok(());
         };
         self.backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
+        parity::put_beside_pack(&*self.backend, &self.redundancy, &pack.id, &pack.bytes)?;
         self.pack_bytes += pack.bytes.len() as u64;
         self.index
             .add(pack.id, pack.bytes.len() as u64, &pack.footer)?;
@@ -226,11 +241,11 @@ impl StoreWriter {
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
         let committed = self.publish().and_then(|()| {
             let age = self.env.monotonic().saturating_sub(self.started);
-            let bytes = commit::commit(&*self.backend, self.hash, manifest, age, self.rules)?;
+            let stored = commit::commit(&*self.backend, self.hash, manifest, age, self.rules)?;
             // Each blob was found usable or stored. If this is not remembered, the next backup
             // looks each one up.
             let _ = self.index.set_complete(&manifest.id);
-            Ok(bytes)
+            Ok((self.copy_manifest(manifest, &stored), stored.len() as u64))
         });
         let unknown =
             |error: &StoreError| error.backend_kind() == Some(BackendErrorKind::OutcomeUnknown);
@@ -239,10 +254,28 @@ impl StoreWriter {
             // is the one to report: a record that stays is fenced in vain by the next prune.
             let _ = self.mark.remove();
         }
+        let (copied, manifest_bytes) = committed?;
+        let (second_bytes, not_copied) = match copied {
+            Ok(bytes) => (bytes, None),
+            Err(error) => (0, Some(error.to_string())),
+        };
         Ok(Committed {
             pack_bytes: self.pack_bytes,
-            manifest_bytes: committed?,
+            manifest_bytes,
+            second_bytes,
+            not_copied,
         })
+    }
+
+    /// After the commit, never before: a copy of what is no snapshot must not be there.
+    fn copy_manifest(&self, manifest: &Manifest, stored: &[u8]) -> Result<u64, StoreError> {
+        if !redundancy::is_full(&self.redundancy) {
+            return Ok(0);
+        }
+        let object = name::second(&name::snapshot(&manifest.id));
+        redundancy::put_once(&*self.backend, &object, stored)?;
+        self.backend.barrier()?;
+        Ok(stored.len() as u64)
     }
 
     /// Ends without a commit and takes the writer record away.

@@ -16,9 +16,11 @@ mod imports;
 mod json_output;
 mod list;
 mod live_sources;
+mod parity;
 mod parsing;
 mod paths;
 #[cfg(unix)]
+mod prune;
 mod questions;
 mod render;
 mod restore;

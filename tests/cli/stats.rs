@@ -90,6 +90,8 @@ fn outcome() -> StatsOutcome {
         objects: ObjectTotals {
             manifests: (2, 6_200),
             protocol: (1, 164),
+            parity: (1, 60_000),
+            seconds: (2, 3_000),
             other: (0, 0),
         },
         packs: PackFigures {
@@ -120,7 +122,8 @@ fn outcome() -> StatsOutcome {
             distinct_bytes: 3_806_142,
             distinct_stored_bytes: 325_762,
             source_bytes: 5_452_596,
-            store_bytes: 430_182,
+            store_bytes: 493_182,
+            redundancy_bytes: 63_000,
         },
         chains: Chains {
             bases: 2,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use larder::codec::erasure;
 use larder::codec::hash::{self, StoreHash};
 use larder::codec::zstd::WINDOW_LOG_MAX;
 use larder::format::blob::{BlobKind, BlobSource, Encoding};
@@ -11,7 +12,7 @@ use larder::format::leaf::{
 };
 use larder::format::node::{Child, Node, Span};
 use larder::format::protocol::WriterRecord;
-use larder::format::{blob, chunk, config, delta, footer, frame, limits, name, node, pack};
+use larder::format::{blob, chunk, config, delta, footer, frame, limits, name, node, pack, parity};
 use larder::model::id::BlobId;
 use larder::model::row::RowRef;
 use larder::model::value::{SPILL_BYTES_OVER, Value, ValueRef};
@@ -33,7 +34,7 @@ macro_rules! named {
 /// Those that are numbers.
 fn numbers() -> Vec<(&'static str, String)> {
     named! {
-        limits: BLOB_BYTES_MAX CHAIN_BYTES_MAX FRAME_BYTES_MAX PACK_BYTES_MAX FOOTER_BYTES_MAX OBJECT_BYTES_MAX
+        limits: BLOB_BYTES_MAX CHAIN_BYTES_MAX FRAME_BYTES_MAX PACK_BYTES_MAX FOOTER_BYTES_MAX PARITY_BYTES_MAX OBJECT_BYTES_MAX
             TREE_LEVELS_MAX COLUMNS_MAX LEAF_ROWS_MAX LEAF_VALUES_MAX NODE_CHILDREN_MAX NODE_KEY_BYTES_MAX;
         config: FORMAT_VERSION FORMAT_DRAFT;
         frame: FRAME_CONTENT_BYTES;
@@ -55,6 +56,7 @@ fn numbers() -> Vec<(&'static str, String)> {
         timestamps: TIME_DIGITS TIME_T TIME_Z TIME_OFFSET TIME_DAYS;
         numbers: NUMBER_DIGITS_MAX;
         hex: HEX_LOWER HEX_UPPER;
+        parity: PARITY_HEAD_BYTES SHARD_BYTES_MIN SHARDS_MAX CHECK_BYTES PARITY_PACK_BYTES_MIN PARITY_PERCENT;
         chunk: CHUNK_MIN_BYTES CHUNK_TARGET_BYTES CHUNK_MAX_BYTES;
     }
 }
@@ -64,11 +66,14 @@ fn constants() -> BTreeMap<&'static str, String> {
     let mut all = numbers();
     all.push(("SPILL_BYTES_OVER", SPILL_BYTES_OVER.to_string()));
     all.push(("WINDOW_LOG_MAX", WINDOW_LOG_MAX.to_string()));
+    all.push(("GF_POLYNOMIAL", format!("0x{:X}", erasure::POLYNOMIAL)));
+    let basis = erasure::BASIS.map(|element| format!("{element:04X}"));
+    all.push(("GF_BASIS", basis.join(" ")));
     all.push(("FRAME_MAGIC", format!("0x{:X}", frame::FRAME_MAGIC)));
     assert!(config::FEATURES_KNOWN.is_empty());
     all.push(("FEATURES_KNOWN", "none".to_owned()));
     let text = |bytes: &[u8]| format!("`{}`", bytes.escape_ascii()).replace("\\x00", "\\0");
-    let texts: [(&str, &[u8]); 16] = [
+    let texts: [(&str, &[u8]); 20] = [
         ("CONFIG", name::CONFIG.as_bytes()),
         ("SNAPSHOTS", name::SNAPSHOTS.as_bytes()),
         ("PACKS", name::PACKS.as_bytes()),
@@ -78,6 +83,10 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("FORGOTTEN", name::FORGOTTEN.as_bytes()),
         ("DAMAGED", name::DAMAGED.as_bytes()),
         ("PINS", name::PINS.as_bytes()),
+        ("PARITY", name::PARITY.as_bytes()),
+        ("SECOND", name::SECOND.as_bytes()),
+        ("REDUNDANCY", name::REDUNDANCY.as_bytes()),
+        ("PARITY_MAGIC", &parity::PARITY_MAGIC),
         ("BALLAST", name::BALLAST.as_bytes()),
         ("FRAME_MARK", &frame::FRAME_MARK),
         ("PACK_MAGIC", &pack::PACK_MAGIC),
@@ -88,7 +97,7 @@ fn constants() -> BTreeMap<&'static str, String> {
     ];
     all.extend(texts.map(|(name, bytes)| (name, text(bytes))));
     use frame::ObjectKind::{
-        Abort, Config, Forget, ForgetFinal, Gc, GcFinal, Manifest, Pin, Writer,
+        Abort, Config, Forget, ForgetFinal, Gc, GcFinal, Manifest, Pin, Redundancy, Writer,
     };
     let kinds = [
         ("Config", Config),
@@ -100,6 +109,7 @@ fn constants() -> BTreeMap<&'static str, String> {
         ("Forget", Forget),
         ("ForgetFinal", ForgetFinal),
         ("Pin", Pin),
+        ("Redundancy", Redundancy),
     ];
     all.extend(kinds.map(|(name, kind)| (name, text(&[kind as u8]))));
     let kinds = BlobKind::ALL.map(|kind| (kind as u8).to_string());

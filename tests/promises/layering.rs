@@ -65,6 +65,11 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
     ("undo", "backup", "which deed a snapshot is of"),
     ("copy", "backup", "names of snapshots"),
     (
+        "validate",
+        "parity",
+        "what damage of redundancy is called, and what lacks it",
+    ),
+    (
         "import",
         "backup",
         "the database that was made of an export, and names of snapshots",

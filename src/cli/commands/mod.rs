@@ -11,6 +11,7 @@ pub mod import;
 pub mod init;
 pub mod list;
 pub mod ls;
+pub mod parity;
 pub mod pin;
 pub mod prune;
 pub mod restore;

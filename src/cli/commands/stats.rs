@@ -31,7 +31,7 @@ that no other snapshot needs; NEW, what its backup added to the store. CANONICAL
 before compression, STORED ones those in the packs.
 Deduplication: what all snapshots hold, over the same with each leaf and chunk counted once.
 Compression: the latter, over what is stored of it. Together: the database files of all snapshots,
-over the whole store.
+over the whole store but parity and second copies.
 A leaf that was merged from several may be a delta on several whole blobs: it counts on each.
 Nodes are read, most records are not: `larder validate` reads everything.")]
 pub struct StatsArgs {

@@ -5,6 +5,7 @@ pub mod copy;
 pub mod diff;
 pub mod forget;
 pub mod import;
+pub mod parity;
 pub mod prune;
 pub mod restore;
 pub mod stats;

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod forget;
 pub mod import;
 pub mod list;
+pub mod parity;
 pub mod prune;
 pub mod restore;
 pub mod show;

@@ -57,6 +57,8 @@ pub struct Ratios {
     pub source_bytes: u64,
     /// All objects of the store.
     pub store_bytes: u64,
+    /// Of these parity and second copies, which are not counted against the databases.
+    pub redundancy_bytes: u64,
 }
 
 /// The one snapshot that was asked for.
@@ -251,6 +253,7 @@ fn ratios(
 ) -> Ratios {
     let sum =
         |of: fn(&SnapshotFigures) -> u64| snapshots.iter().map(of).fold(0, u64::saturating_add);
+    let redundancy_bytes = objects.parity.1.saturating_add(objects.seconds.1);
     Ratios {
         held_bytes: sum(|snapshot| snapshot.held_bytes),
         distinct_bytes: contents.canonical_bytes,
@@ -258,7 +261,9 @@ fn ratios(
         source_bytes: sum(|snapshot| snapshot.source_bytes),
         store_bytes: [objects.manifests.1, objects.protocol.1, objects.other.1]
             .into_iter()
-            .fold(packs.bytes, u64::saturating_add),
+            .fold(packs.bytes, u64::saturating_add)
+            .saturating_add(redundancy_bytes),
+        redundancy_bytes,
     }
 }
 

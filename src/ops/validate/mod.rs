@@ -5,6 +5,7 @@ pub mod drill;
 mod findings;
 mod outcome;
 mod packs;
+mod redundancy;
 mod snapshot;
 
 use std::path::PathBuf;
@@ -75,6 +76,9 @@ pub fn run(
     }
     let (reads, packs_read) =
         packs::read(store, world, &packs, options.level, &mut found, progress)?;
+    if options.level == Level::All {
+        redundancy::check(store, &mut found, progress)?;
+    }
     progress.phase("Checking snapshots", 0, Unit::Blobs);
     let mut checker = snapshot::Checker::new(&reader, reads, &mut found, progress)?;
     let mut checks = Vec::new();

@@ -15,6 +15,7 @@ pub fn prune(outcome: &PruneOutcome, store: &Path) -> Document {
         .map(|w| serde_json::json!({"id": w.id, "until": w.until}))
         .collect();
     serde_json::json!({
+        "message_type": "summary",
         "store": shown(store),
         "dry_run": outcome.dry_run,
         "deleted_snapshots": outcome.deleted_snapshots,

@@ -27,10 +27,13 @@ pub fn stats(outcome: &StatsOutcome, store: &Path) -> Document {
     serde_json::json!({
         "store": shown(store),
         "store_bytes": r.store_bytes,
+        "redundancy_bytes": r.redundancy_bytes,
         "objects": {
             "packs": object((packs.packs, packs.bytes)),
             "manifests": object(objects.manifests),
             "protocol": object(objects.protocol),
+            "parity": object(objects.parity),
+            "second_copies": object(objects.seconds),
             "other": object(objects.other),
         },
         "packs": {
@@ -50,7 +53,7 @@ pub fn stats(outcome: &StatsOutcome, store: &Path) -> Document {
         "ratios": {
             "deduplication": ratio(r.held_bytes, r.distinct_bytes),
             "compression": ratio(r.distinct_bytes, r.distinct_stored_bytes),
-            "together": ratio(r.source_bytes, r.store_bytes),
+            "together": ratio(r.source_bytes, r.store_bytes.saturating_sub(r.redundancy_bytes)),
             "held_bytes": r.held_bytes,
             "distinct_bytes": r.distinct_bytes,
             "distinct_stored_bytes": r.distinct_stored_bytes,

@@ -3,6 +3,7 @@
 mod constraints;
 mod drill;
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -60,8 +61,24 @@ pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look)
     for damage in &outcome.damage {
         out.push_str(&damage_lines(damage, look.verbose));
     }
+    out.push_str(&advice_on_parity(outcome, view, look));
     out.push_str(&verdict(outcome));
     out
+}
+
+/// What to do about damage that affects nothing yet.
+fn advice_on_parity(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
+    let mut objects = outcome.damage.iter().map(|damage| &damage.object);
+    let is_redundancy = |object: &String| {
+        let starts = ["parity of ", "second copy of ", "redundancy"];
+        starts.iter().any(|start| object.starts_with(start))
+    };
+    if !objects.any(is_redundancy) {
+        return String::new();
+    }
+    let words = [OsStr::new("parity"), OsStr::new("add")];
+    let command = look.command(view.store, &words);
+    format!("  what keeps data whole is damaged, data is not; make it again with: {command}\n")
 }
 
 /// Damage alone, for `--quiet`.

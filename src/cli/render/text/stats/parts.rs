@@ -74,6 +74,8 @@ pub(super) fn objects(outcome: &StatsOutcome) -> String {
         ("packs", (packs.packs, packs.bytes)),
         ("manifests", objects.manifests),
         ("config and records", objects.protocol),
+        ("parity", objects.parity),
+        ("second copies", objects.seconds),
         ("other", objects.other),
     ];
     let store_bytes = outcome.ratios.store_bytes;
@@ -81,7 +83,7 @@ pub(super) fn objects(outcome: &StatsOutcome) -> String {
     let all = ("all of the store", (number, store_bytes));
     let mut rows = vec![head(&["OBJECTS", "COUNT", "BYTES", "SHARE"])];
     for (name, (number, size)) in parts.into_iter().chain([all]) {
-        if name != "other" || number > 0 {
+        if number > 0 || !["parity", "second copies", "other"].contains(&name) {
             rows.push(vec![
                 name.to_owned(),
                 count(number),
@@ -169,6 +171,11 @@ pub(super) fn uses(outcome: &StatsOutcome) -> String {
 pub(super) fn ratios(outcome: &StatsOutcome) -> String {
     let r = &outcome.ratios;
     let size = figures::bytes;
+    let data_bytes = r.store_bytes.saturating_sub(r.redundancy_bytes);
+    let without = match r.redundancy_bytes {
+        0 => "",
+        _ => " without parity and copies",
+    };
     let rows: Vec<Vec<String>> = [
         (
             "deduplication",
@@ -190,11 +197,11 @@ pub(super) fn ratios(outcome: &StatsOutcome) -> String {
         ),
         (
             "together",
-            figures::ratio(r.source_bytes, r.store_bytes),
+            figures::ratio(r.source_bytes, data_bytes),
             format!(
-                "{} of databases, {} of store",
+                "{} of databases, {} of store{without}",
                 size(r.source_bytes),
-                size(r.store_bytes)
+                size(data_bytes)
             ),
         ),
     ]

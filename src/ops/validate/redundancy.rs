@@ -1,0 +1,72 @@
+//! Parity and second copies, as part of a validation: damaged ones affect no snapshot, but would not
+//! help when they are needed.
+
+use super::findings::Findings;
+use crate::error::Error;
+use crate::format::name;
+use crate::format::redundancy::RedundancyLevel;
+use crate::ops::open::Store;
+use crate::ops::parity;
+use crate::progress::{Progress, Unit};
+use crate::store::{Original, Redundant, StoreError};
+
+/// Reads sidecars, and second copies beside the first ones. Missing ones are notes: the store can do
+/// without.
+pub(super) fn check(
+    store: &Store,
+    found: &mut Findings,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    match store.redundancy() {
+        Ok(redundancy) if redundancy.level == RedundancyLevel::None => {}
+        Ok(_) => notes(store, found)?,
+        Err(StoreError::Damaged { object, cause }) => found.object(object, cause.to_string()),
+        Err(error) => return Err(error.into()),
+    }
+    let all = store.redundants()?;
+    let total = all.iter().map(|redundant| redundant.bytes).sum();
+    progress.phase("Reading parity", total, Unit::Bytes);
+    for redundant in &all {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        check_one(store, redundant, found)?;
+        progress.advance(redundant.bytes);
+    }
+    Ok(())
+}
+
+fn check_one(store: &Store, redundant: &Redundant, found: &mut Findings) -> Result<(), Error> {
+    if redundant.is_orphan {
+        // Garbage, which the next prune deletes.
+        return Ok(());
+    }
+    if let (true, Original::Pack(pack)) = (redundant.is_parity, &redundant.of) {
+        if let Some(cause) = store.parity_damage(pack)? {
+            found.object(parity::parity_object(pack), cause);
+        }
+        return Ok(());
+    }
+    let Some(first) = name::parse_second(&redundant.name) else {
+        return Ok(());
+    };
+    let compared = store.compare_second(first)?;
+    if let Some(damage) = compared.and_then(|c| parity::damage_of_second(&redundant.of, c)) {
+        found.object(damage.object, damage.cause);
+    }
+    Ok(())
+}
+
+fn notes(store: &Store, found: &mut Findings) -> Result<(), Error> {
+    let status = parity::status(store)?;
+    let lacking = [
+        (status.without.count, "packs have no parity"),
+        (status.not_copied, "objects have no second copy"),
+    ];
+    for (count, what) in lacking {
+        if count > 0 {
+            found.note("redundancy".to_owned(), &format!("{count} {what} yet"));
+        }
+    }
+    Ok(())
+}
