@@ -65,13 +65,36 @@ pub enum Rule {
 pub struct Rules {
     #[cfg(feature = "testkit")]
     broken: Option<Rule>,
+    #[cfg(feature = "testkit")]
+    otherwise: bool,
 }
 
 impl Rules {
     /// All rules but one.
     #[cfg(feature = "testkit")]
     pub fn without(rule: Rule) -> Self {
-        Self { broken: Some(rule) }
+        Self {
+            broken: Some(rule),
+            otherwise: false,
+        }
+    }
+
+    /// Of several copies that are as good others are taken: what the rules leave open.
+    #[cfg(feature = "testkit")]
+    #[must_use]
+    pub fn choosing_otherwise(self) -> Self {
+        Self {
+            otherwise: true,
+            ..self
+        }
+    }
+
+    /// True if they are.
+    pub(super) fn choose_otherwise(self) -> bool {
+        #[cfg(feature = "testkit")]
+        return self.otherwise;
+        #[cfg(not(feature = "testkit"))]
+        false
     }
 
     /// True if the rule is to be obeyed: always, but for a test that breaks it.

@@ -10,14 +10,14 @@ use crate::workplace::{Workplace, files};
 /// Three snapshots, `one` to `three`, each with more than the one before.
 fn place() -> Workplace {
     let place = Workplace::bakery();
-    for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
+    for (name, n) in [("one", 1), ("two", 2), ("three", 3)] {
         place.sql(
             "app.db",
             &format!(
                 "CREATE TABLE t{n}(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
                  WHERE i < 2000) INSERT INTO t{n} SELECT hex(randomblob(20)) FROM n;
                  DROP TABLE IF EXISTS t{};",
-                n as i64 - 1
+                n - 1
             ),
         );
         place.ok(&["backup", "app.db", "--name", name]);

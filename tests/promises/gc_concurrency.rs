@@ -25,7 +25,7 @@ use crate::tree_rows::Random;
 use actors::{Actor, End, Role};
 use judge::Judge;
 use mutants::{Broken, MUTANTS, Mutant};
-use random::play;
+use random::{play, play_script};
 use scene::{Blobs, SCENES, Scene, Start, closure, kind, manifest_id, scene};
 use search::{Found, Search};
 use stepping::{Objects, Replay, StepBackend};
@@ -36,12 +36,15 @@ struct Variant {
     deltas: bool,
     alone: bool,
     follows: bool,
-    repacks: bool,
+    /// So many of the clean-ups copy partly dead packs: the last ones.
+    repacks: usize,
     tries: u32,
     /// Manifests that are deleted, or forgotten and had back.
     forgets: usize,
     /// Those manifests are gone at the start.
     gone: bool,
+    /// Clean-ups find every other process dead, be it or not; else alive.
+    finds_dead: bool,
     /// The second writer takes what the first one committed unasked; that is deleted later.
     follows_first: bool,
 }
@@ -50,10 +53,11 @@ const PLAIN: Variant = Variant {
     deltas: false,
     alone: false,
     follows: false,
-    repacks: false,
+    repacks: 0,
     tries: 1,
     forgets: 1,
     gone: false,
+    finds_dead: true,
     follows_first: false,
 };
 
@@ -63,7 +67,7 @@ struct Stage {
     judge: Judge,
     objects: Objects,
     actors: Vec<Actor>,
-    _cache: Option<tempfile::TempDir>,
+    _caches: Vec<tempfile::TempDir>,
 }
 
 impl Stage {
@@ -78,9 +82,10 @@ impl Stage {
         let start = scene::start(scene, &blobs);
         let judge = Judge::new(blobs.clone(), &start);
         let mut objects: Objects = start.objects.iter().cloned().collect();
-        let mut cache = variant
-            .follows
-            .then(|| complete_cache(scene, &blobs, &start));
+        let mut caches = Vec::new();
+        if variant.follows {
+            caches.push(complete_cache(scene, &blobs, &start));
+        }
         if variant.gone && !scene.undo {
             for name in scene.forgets {
                 objects.remove(&larder::format::name::snapshot(&manifest_id(name)));
@@ -105,20 +110,20 @@ impl Stage {
         for actor in &mut actors {
             if let Role::Writer { sin: its, .. } = &mut actor.role {
                 *its = sin;
-                actor.cache = cache.as_ref().map(|dir| PathBuf::from(dir.path()));
+                actor.cache = caches.first().map(|dir| PathBuf::from(dir.path()));
             }
         }
         if variant.follows_first && writers > 1 {
             let dir = follow_first(&mut actors, &blobs, &start);
             actors[1].cache = Some(PathBuf::from(dir.path()));
-            cache = Some(dir);
+            caches.push(dir);
         }
         Self {
             blobs,
             judge,
             objects,
             actors,
-            _cache: cache,
+            _caches: caches,
         }
     }
 
@@ -151,10 +156,10 @@ fn roles(scene: &Scene, writers: usize, prunes: usize, variant: Variant) -> Vec<
             sin: None,
         });
     }
-    for _ in 0..prunes {
+    for n in 0..prunes {
         roles.push(Role::Prune {
-            repacks: variant.repacks,
-            finds_dead: true,
+            repacks: n + variant.repacks >= prunes,
+            finds_dead: variant.finds_dead,
         });
     }
     for name in scene.forgets.iter().take(variant.forgets) {
@@ -270,12 +275,12 @@ fn one_writer_and_one_clean_up_in_any_order_lose_nothing() {
         Variant {
             deltas: true,
             alone: true,
-            repacks: true,
+            repacks: 1,
             ..PLAIN
         },
         Variant {
             follows: true,
-            repacks: true,
+            repacks: 1,
             ..PLAIN
         },
     ];
@@ -310,22 +315,12 @@ fn two_writers_two_clean_ups_and_one_who_forgets_in_random_orders_lose_nothing()
 }
 
 fn random_schedules(from: u64, schedules: u64) -> random::Played {
-    let mut sum = random::Played {
-        steps: 0,
-        crashes: 0,
-        commits: 0,
-        loss: None,
-    };
+    let mut sum = random::Played::default();
     let workers = 2;
     let results: Vec<random::Played> = std::thread::scope(|scope| {
         let worker = |worker: u64| {
             scope.spawn(move || {
-                let mut sum = random::Played {
-                    steps: 0,
-                    crashes: 0,
-                    commits: 0,
-                    loss: None,
-                };
+                let mut sum = random::Played::default();
                 let mut n = worker;
                 while n < schedules {
                     // A stage is used a few times: making it costs as much as a schedule.
@@ -335,10 +330,11 @@ fn random_schedules(from: u64, schedules: u64) -> random::Played {
                         deltas: random.below(2) == 0,
                         alone: random.below(2) == 0,
                         follows: random.below(3) == 0,
-                        repacks: random.below(2) == 0,
+                        repacks: random.below(3) as usize,
                         tries: 2,
                         forgets: 1 + random.below(2) as usize,
                         gone: random.below(3) == 0,
+                        finds_dead: random.below(4) > 0,
                         follows_first: random.below(4) == 0,
                     };
                     let stage = Stage::new(scene, 2, 2, variant, None);
@@ -382,8 +378,8 @@ fn random_schedules(from: u64, schedules: u64) -> random::Played {
     sum
 }
 
-/// How a mutant was caught.
-fn caught(mutant: &Mutant, schedules: u64) -> Option<String> {
+/// The scene of a mutant, three ways.
+fn stages(mutant: &Mutant, broken: Option<Broken>) -> [Stage; 3] {
     let scene = scene(mutant.scene);
     let variant = Variant {
         deltas: mutant.deltas,
@@ -394,16 +390,42 @@ fn caught(mutant: &Mutant, schedules: u64) -> Option<String> {
         forgets: scene.forgets.len(),
         ..PLAIN
     };
-    let ways = [
-        variant,
-        Variant {
-            gone: !mutant.follows,
-            follows_first: mutant.follows,
-            ..variant
-        },
-    ];
-    let (writers, prunes, broken) = (mutant.writers, mutant.prunes, Some(mutant.broken));
-    let stages = ways.map(|way| Stage::new(scene, writers, prunes, way, broken));
+    let gone = Variant {
+        gone: !mutant.follows,
+        follows_first: mutant.follows,
+        ..variant
+    };
+    let alive = Variant {
+        finds_dead: false,
+        ..gone
+    };
+    [variant, gone, alive].map(|way| Stage::new(scene, mutant.writers, mutant.prunes, way, broken))
+}
+
+/// How a mutant was caught.
+fn caught(mutant: &Mutant, schedules: u64) -> Option<String> {
+    let mut stages = stages(mutant, Some(mutant.broken));
+    if !mutant.script.is_empty() {
+        let stage = &mut stages[mutant.way];
+        if let Some(second) = mutant.chooses_otherwise {
+            stage.actors[second].rules = stage.actors[second].rules.choosing_otherwise();
+        }
+        let objects = stage.objects.clone();
+        let played = play_script(
+            &stage.blobs,
+            &stage.judge,
+            &stage.actors,
+            objects,
+            mutant.script,
+        );
+        return match played.loss {
+            Some((loss, steps)) => Some(format!("as scripted, {} steps: {loss}", steps.len())),
+            None => {
+                println!("{}:\n  {}", mutant.name, played.trace.join("\n  "));
+                None
+            }
+        };
+    }
     let from = seed();
     for n in 0..schedules {
         let stage = &stages[n as usize % stages.len()];
@@ -425,26 +447,44 @@ fn caught(mutant: &Mutant, schedules: u64) -> Option<String> {
 
 #[test]
 fn a_rule_that_is_broken_is_noticed() {
-    let schedules = match scale() {
-        1 => 3000,
-        _ => 100_000,
-    };
-    let mut missed = BTreeSet::new();
+    let schedules = 1000 * scale() as u64;
+    let only = std::env::var("LARDER_TEST_MUTANT").ok();
+    let (mut caught_in, mut missed) = (0, BTreeSet::new());
     for mutant in &MUTANTS {
+        if only.as_deref().is_some_and(|only| only != mutant.name) {
+            continue;
+        }
         match caught(mutant, schedules) {
-            Some(how) => println!("{}: {how}", mutant.name),
+            Some(how) => {
+                println!("{}: {how}", mutant.name);
+                caught_in += 1;
+            }
             None => {
-                println!("{}: NOT CAUGHT", mutant.name);
                 missed.insert(mutant.name);
             }
         }
     }
-    println!(
-        "{} of {} mutants caught",
-        MUTANTS.len() - missed.len(),
-        MUTANTS.len()
-    );
+    println!("{caught_in} of {} mutants caught", MUTANTS.len());
     assert!(missed.is_empty(), "{missed:?}");
+}
+
+/// The orders that show a broken rule lose nothing while it holds.
+#[test]
+fn the_scripts_of_the_mutants_lose_nothing_by_the_rules() {
+    for mutant in MUTANTS.iter().filter(|mutant| !mutant.script.is_empty()) {
+        let stages = stages(mutant, None);
+        let stage = &stages[mutant.way];
+        let objects = stage.objects.clone();
+        let played = play_script(
+            &stage.blobs,
+            &stage.judge,
+            &stage.actors,
+            objects,
+            mutant.script,
+        );
+        assert_eq!(played.loss, None, "{}", mutant.name);
+        assert!(played.steps > 20, "{}", mutant.name);
+    }
 }
 
 /// Without others in its way each does what it is there for: else what is proved of it is nothing.
@@ -452,7 +492,7 @@ fn a_rule_that_is_broken_is_noticed() {
 fn each_actor_alone_comes_to_its_end() {
     for scene in &SCENES {
         let all = Variant {
-            repacks: true,
+            repacks: 1,
             ..PLAIN
         };
         let stage = Stage::new(scene, 1, 1, all, None);

@@ -1,15 +1,22 @@
 //! A prune deletes what no snapshot needs, and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder::backend::Backend;
 use larder::backend::memory::MemoryBackend;
+use larder::codec::hash::StoreHash;
+use larder::error::Error;
+use larder::format::config::FormatMark;
+use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
+use larder::format::protocol::WriterRecord;
 use larder::model::id::SnapshotId;
 use larder::ops::open::Store;
 use larder::ops::prune::{self, PruneOptions};
 use larder::ops::stats::{self, StatsOptions};
 use larder::progress::NoProgress;
+use larder::store::{StoreError, Usage};
 
 use crate::sandbox::{Sandbox, names, scale, seed, snapshots};
 use crate::tree_rows::Random;
@@ -155,7 +162,7 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     let before = case.backend.list("").unwrap();
     let options = PruneOptions {
         dry_run: true,
-        grace: std::time::Duration::ZERO,
+        grace: Duration::ZERO,
         ..PruneOptions::default()
     };
     let world = case.sandbox.world();
@@ -204,4 +211,106 @@ fn a_forgotten_snapshot_stays_until_its_time_is_up_and_while_it_is_pinned() {
     assert!(case.store.unforget(&ids[1]).unwrap(), "it was pinned");
     case.kept.remove(0);
     case.examine("after both");
+}
+
+/// A record of a writer on a machine that nobody here can look into.
+fn put_record(backend: &dyn Backend, id: &SnapshotId, beat: u64) {
+    let record = WriterRecord {
+        format: FormatMark::CURRENT,
+        snapshot: id.clone(),
+        host: "elsewhere".to_owned(),
+        started: "2026-11-23T20:15:30.000Z".to_owned(),
+        beat,
+        process: None,
+    };
+    let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Writer, &record).unwrap();
+    backend.put(&name::writer(id), &bytes).unwrap();
+}
+
+/// A store with something to delete, opened with a cache that later runs have too.
+fn with_garbage() -> Case {
+    let mut case = Case::new();
+    let mut random = Random(7);
+    for step in 1..4 {
+        case.back_up(&change(&mut random, step));
+    }
+    let cache = case.sandbox.path("cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    let usage = Usage {
+        cache_dir: Some(cache),
+        compression: 3,
+        rules: larder::store::rules::Rules::default(),
+    };
+    case.store = Store::open(case.backend.clone(), case.sandbox.env.clone(), usage).unwrap();
+    let (id, _) = case.kept.remove(0);
+    case.store.forget(&id).unwrap();
+    case
+}
+
+#[test]
+fn a_writer_of_another_machine_is_fenced_after_half_an_hour_of_silence_however_often_one_looks() {
+    let mut case = with_garbage();
+    let other = SnapshotId::new(1_795_464_930, [9; 16]);
+    put_record(&*case.backend, &other, 0);
+    let prune = |minutes: u64| {
+        let options = PruneOptions {
+            grace: Duration::ZERO,
+            max_wait: Duration::from_secs(60 * minutes),
+            ..PruneOptions::default()
+        };
+        prune::run(
+            &case.store,
+            &case.sandbox.world(),
+            &options,
+            &mut NoProgress,
+        )
+    };
+    let at_work =
+        |done: Result<_, Error>| matches!(done, Err(Error::Store(StoreError::WriterAtWork { .. })));
+    let gc = || {
+        names(&*case.backend, "gc/")
+            .into_iter()
+            .filter(|n| !n.ends_with(".final"))
+            .count()
+    };
+    assert!(at_work(prune(10)));
+    assert_eq!(gc(), 0, "backups may lean on everything again");
+    // It lives: half an hour begins anew.
+    put_record(&*case.backend, &other, 1);
+    assert!(at_work(prune(10)));
+    case.sandbox.env.advance(Duration::from_secs(15 * 60));
+    let done = prune(10).unwrap();
+    assert_eq!(done.fenced, [other.to_string()]);
+    assert!(done.deleted.packs > 0);
+    assert!(
+        case.store.manifest(&other).unwrap().is_none(),
+        "an abort marker"
+    );
+    case.examine("after the fence");
+}
+
+#[test]
+fn a_writer_of_another_format_is_not_pruned_beside() {
+    let case = with_garbage();
+    let other = SnapshotId::new(1_795_464_930, [9; 16]);
+    let record = WriterRecord {
+        format: FormatMark {
+            version: 0,
+            draft: 99,
+        },
+        snapshot: other.clone(),
+        host: "elsewhere".to_owned(),
+        started: String::new(),
+        beat: 0,
+        process: None,
+    };
+    let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Writer, &record).unwrap();
+    case.backend.put(&name::writer(&other), &bytes).unwrap();
+    let packs = names(&*case.backend, name::PACKS);
+    let refused = case.sandbox.try_prune(&case.store);
+    assert!(
+        matches!(refused, Err(Error::Store(StoreError::Unsupported { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(names(&*case.backend, name::PACKS), packs);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::load::NEVER_RANK;
 use super::{Census, int, kind_of};
 use crate::format::blob::BlobKind;
 use crate::model::id::{BlobId, PackId};
@@ -69,6 +70,9 @@ impl Census {
 
     fn keep_needed(&self, rules: Rules) -> Result<(), SqliteError> {
         self.run("UPDATE blobs SET need = 0 WHERE reached = 1", &[])?;
+        if rules.choose_otherwise() {
+            self.take_a_delta()?;
+        }
         let need_bases = || match rules.hold(Rule::MarkBases) {
             true => self.spread_need(),
             false => Ok(()),
@@ -103,6 +107,27 @@ impl Census {
             }
         };
         self.run(homes, &[])
+    }
+
+    /// Takes a delta of one blob in place of a whole copy: another choice that is as good.
+    fn take_a_delta(&self) -> Result<(), SqliteError> {
+        self.run("DELETE FROM taken", &[])?;
+        self.run(
+            "INSERT INTO taken SELECT c.blob, c.n FROM copies c JOIN blobs b ON b.n = c.blob
+               JOIN bases s ON s.copy = c.n JOIN blobs h ON h.n = s.base
+              WHERE b.reached = 1 AND b.depth = 0 AND h.depth = 0 AND c.rank < ? LIMIT 1",
+            &[int(NEVER_RANK)],
+        )?;
+        self.run(
+            "UPDATE blobs SET copy = t.copy, delta = 1, depth = 1
+               FROM taken t WHERE blobs.n = t.blob",
+            &[],
+        )?;
+        self.run(
+            "INSERT OR IGNORE INTO stands SELECT t.blob, s.base FROM taken t
+               JOIN bases s ON s.copy = t.copy",
+            &[],
+        )
     }
 
     /// All packs with what of them is kept, by name.

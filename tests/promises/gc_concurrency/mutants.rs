@@ -25,7 +25,16 @@ pub struct Mutant {
     pub deltas: bool,
     pub alone: bool,
     pub follows: bool,
-    pub repacks: bool,
+    /// So many of the clean-ups copy partly dead packs.
+    pub repacks: usize,
+    /// An order of steps that shows it, where random ones rarely do: as `random::play_script`. Actors are
+    /// writers, clean-ups, then those who delete.
+    pub script: &'static [(usize, &'static str)],
+    /// The variant that the script is for: 0 as it is, 1 with the manifests gone at the start (or the
+    /// second writer following the first), 2 the same among processes that all live.
+    pub way: usize,
+    /// A clean-up that takes another one of several good copies.
+    pub chooses_otherwise: Option<usize>,
 }
 
 const fn mutant(name: &'static str, scene: &'static str, rule: Rule) -> Mutant {
@@ -38,7 +47,18 @@ const fn mutant(name: &'static str, scene: &'static str, rule: Rule) -> Mutant {
         deltas: false,
         alone: false,
         follows: false,
-        repacks: false,
+        repacks: 0,
+        script: &[],
+        way: 0,
+        chooses_otherwise: None,
+    }
+}
+
+const fn scripted(mutant: Mutant, way: usize, script: &'static [(usize, &'static str)]) -> Mutant {
+    Mutant {
+        script,
+        way,
+        ..mutant
     }
 }
 
@@ -54,16 +74,62 @@ pub const MUTANTS: [Mutant; 28] = [
     mutant("no-writer-record", "base", Rule::WriterRecord),
     mutant("no-second-mark", "base", Rule::SecondMark),
     mutant("commit-overwrites", "base", Rule::CommitCreates),
-    mutant("content-named-packs", "delta", Rule::UniqueNames),
-    mutant("no-wait-no-fence", "base", Rule::WaitOrFence),
-    with(mutant("no-seal", "base", Rule::Seal), 1, 2),
-    mutant("record-removed-early", "base", Rule::RecordLast),
-    with(
-        mutant("abort-removed-early", "base", Rule::AbortStays),
+    scripted(
+        mutant("content-named-packs", "delta", Rule::UniqueNames),
         1,
-        2,
+        &[
+            (0, "creates snapshots/"),
+            (1, "creates gc/"),
+            (1, "lists snapshots/"),
+            (0, "creates snapshots/"),
+            (1, "deletes packs/"),
+            (0, ""),
+            (1, ""),
+        ],
     ),
-    mutant("writers-listed-early", "base", Rule::WritersAfterRecord),
+    mutant("no-wait-no-fence", "base", Rule::WaitOrFence),
+    scripted(
+        with(mutant("no-seal", "base", Rule::Seal), 1, 2),
+        1,
+        &[
+            (1, "deletes packs/"),
+            (2, "lists forgotten/"),
+            (0, ""),
+            (1, ""),
+        ],
+    ),
+    scripted(
+        mutant("record-removed-early", "base", Rule::RecordLast),
+        1,
+        &[(1, "deletes packs/"), (0, ""), (1, "")],
+    ),
+    scripted(
+        with(
+            mutant("abort-removed-early", "base", Rule::AbortStays),
+            1,
+            2,
+        ),
+        1,
+        // Before it seals.
+        &[
+            (1, "creates gc/"),
+            (1, "creates gc/"),
+            (2, "lists forgotten/"),
+            (0, ""),
+            (1, ""),
+        ],
+    ),
+    scripted(
+        mutant("writers-listed-early", "base", Rule::WritersAfterRecord),
+        1,
+        &[
+            (1, "creates gc/"),
+            (0, "creates snapshots/"),
+            (1, "deletes packs/"),
+            (0, ""),
+            (1, ""),
+        ],
+    ),
     mutant("usable-ignores-bases", "base", Rule::UsableWithBases),
     mutant("keep-without-fixpoint", "twin", Rule::KeepFixpoint),
     Mutant {
@@ -83,12 +149,56 @@ pub const MUTANTS: [Mutant; 28] = [
     ),
     mutant("broken-not-kept", "heal", Rule::KeepBroken),
     mutant("rescue-by-presence", "base", Rule::RescueByHomes),
-    with(
-        mutant("foreign-packs-ignored", "base", Rule::ForeignPacks),
-        1,
-        2,
-    ),
-    with(mutant("no-back-off", "twin", Rule::BackOff), 1, 2),
+    Mutant {
+        repacks: 1,
+        ..scripted(
+            with(
+                mutant("foreign-packs-ignored", "base", Rule::ForeignPacks),
+                1,
+                2,
+            ),
+            0,
+            &[
+                (0, "creates snapshots/"),
+                (3, ""),
+                // Its roots are listed.
+                (2, "lists pins/"),
+                (2, "lists pins/"),
+                (2, "lists gc/"),
+                (1, "reads writers/"),
+                (0, ""),
+                (1, "lists gc/"),
+                (2, "creates gc/"),
+                (2, "lists gc/"),
+                (1, ""),
+            ],
+        )
+    },
+    Mutant {
+        chooses_otherwise: Some(2),
+        ..scripted(
+            with(mutant("no-back-off", "twin", Rule::BackOff), 1, 2),
+            0,
+            &[
+                (0, "creates snapshots/"),
+                (2, "lists forgotten/"),
+                (3, ""),
+                (1, "creates gc/"),
+                (4, ""),
+                (2, "creates gc/"),
+                (0, ""),
+                // Both have their records, then look a second time.
+                (1, "lists snapshots/"),
+                (1, "lists gc/"),
+                (2, "lists snapshots/"),
+                (2, "lists gc/"),
+                (1, "creates gc/"),
+                (2, "creates gc/"),
+                (1, ""),
+                (2, ""),
+            ],
+        )
+    },
     Mutant {
         deltas: true,
         ..mutant("base-by-presence", "delta", Rule::UsableBase)
@@ -103,14 +213,31 @@ pub const MUTANTS: [Mutant; 28] = [
     },
     Mutant {
         follows: true,
-        ..with(
-            mutant("skip-while-condemned", "base", Rule::SkipUncondemned),
-            2,
+        ..scripted(
+            with(
+                mutant("skip-while-condemned", "base", Rule::SkipUncondemned),
+                2,
+                1,
+            ),
             1,
+            &[
+                (0, "creates snapshots/"),
+                (3, ""),
+                (4, ""),
+                (2, "creates gc/"),
+                (2, "reads writers/"),
+                (0, ""),
+                (2, "lists snapshots/"),
+                (1, "creates snapshots/"),
+                (5, ""),
+                (2, "deletes packs/"),
+                (1, ""),
+                (2, ""),
+            ],
         )
     },
     Mutant {
-        repacks: true,
+        repacks: 1,
         ..mutant("repack-unpublished", "base", Rule::RepackPublished)
     },
 ];

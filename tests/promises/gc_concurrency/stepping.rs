@@ -59,6 +59,18 @@ impl Call<'_> {
         }
     }
 
+    /// What it does, for people and scripts.
+    fn words(&self) -> String {
+        let (op, name) = match self {
+            Call::PutNew(name, _) => ("creates", name),
+            Call::Put(name, _) => ("replaces", name),
+            Call::Get(name) | Call::Range(name, ..) => ("reads", name),
+            Call::List(name) => ("lists", name),
+            Call::Delete(name) => ("deletes", name),
+        };
+        format!("{op} {name}")
+    }
+
     fn run(&self, objects: &mut Objects) -> Answer {
         use BackendErrorKind::{Exists, NotFound, Other};
         match *self {
@@ -107,7 +119,7 @@ pub struct Replay {
 
 /// Where an actor says that it would take a step, and waits to be let; without an answer it is dead.
 pub struct Gate {
-    pub ready: Sender<()>,
+    pub ready: Sender<String>,
     pub go: Receiver<()>,
 }
 
@@ -196,7 +208,7 @@ impl StepBackend {
 
     /// `None`: the actor is stopped.
     fn call(&self, call: &Call<'_>) -> Option<Answer> {
-        if call.is_step() && !self.may_go() {
+        if call.is_step() && !self.may_go(call) {
             self.inner().past.halted = true;
         }
         let mut inner = self.inner();
@@ -228,12 +240,12 @@ impl StepBackend {
     }
 
     /// Waits to be let, where there is a gate.
-    fn may_go(&self) -> bool {
+    fn may_go(&self, call: &Call<'_>) -> bool {
         let gate = self.gate.lock().unwrap();
         let Some(gate) = &*gate else {
             return true;
         };
-        gate.ready.send(()).is_ok() && gate.go.recv().is_ok()
+        gate.ready.send(call.words()).is_ok() && gate.go.recv().is_ok()
     }
 
     fn done(&self, op: &'static str, name: &str, call: &Call<'_>) -> Result<(), BackendError> {
@@ -264,21 +276,14 @@ pub fn digest(answers: &[Answer]) -> [u8; 32] {
 }
 
 fn describe(call: &Call<'_>, answer: &Answer) -> String {
-    let short = |name: &str| name.chars().take(34).collect::<String>();
+    let short = |name: &str| name.chars().take(44).collect::<String>();
     let said = match answer {
         Answer::Done(Ok(())) => String::new(),
         Answer::Done(Err(kind)) | Answer::Bytes(Err(kind)) => format!(": {kind:?}"),
         Answer::Bytes(Ok(bytes)) => format!(": {} bytes", bytes.len()),
         Answer::Names(names) => format!(": {} names", names.len()),
     };
-    let (op, name) = match call {
-        Call::PutNew(name, _) => ("creates", name),
-        Call::Put(name, _) => ("replaces", name),
-        Call::Get(name) | Call::Range(name, ..) => ("reads", name),
-        Call::List(name) => ("lists", name),
-        Call::Delete(name) => ("deletes", name),
-    };
-    format!("{op} {}{said}", short(name))
+    format!("{}{said}", short(&call.words()))
 }
 
 fn error(kind: BackendErrorKind, op: &'static str, name: &str) -> BackendError {
