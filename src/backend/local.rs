@@ -236,17 +236,9 @@ impl LocalBackend {
 
     fn write(&self, name: &str, bytes: &[u8], how: Publish) -> Result<(), BackendError> {
         let path = self.path_of("write", name)?;
-        let temp = self
-            .make_folders(&path)
-            .and_then(|()| self.write_temp(bytes))
-            .map_err(|error| of_object("write", name, error))?;
-        let published = match how {
-            Publish::New => self.vfs.publish_no_replace(&temp, &path),
-            Publish::Replace => self.vfs.replace(&temp, &path),
-        };
-        if let Err(error) = published {
-            self.drop_temp(&temp);
-            self.settle(name, &path, bytes, how, error)?;
+        if !self.publish(name, &path, bytes, how, true)? {
+            // Somebody has taken the file for one of the dead: another one, once.
+            self.publish(name, &path, bytes, how, false)?;
         }
         // Also for an object that was there with equal bytes: whoever put it may have been killed
         // before its barrier.
@@ -259,6 +251,34 @@ impl LocalBackend {
                 bytes: bytes.len().try_into().unwrap_or(u64::MAX),
             });
         Ok(())
+    }
+
+    /// Writes a temporary file and gives it its name. `false`, if `may_repeat`: it was gone before that.
+    fn publish(
+        &self,
+        name: &str,
+        path: &Path,
+        bytes: &[u8],
+        how: Publish,
+        may_repeat: bool,
+    ) -> Result<bool, BackendError> {
+        let temp = self
+            .make_folders(path)
+            .and_then(|()| self.write_temp(bytes))
+            .map_err(|error| of_object("write", name, error))?;
+        let published = match how {
+            Publish::New => self.vfs.publish_no_replace(&temp, path),
+            Publish::Replace => self.vfs.replace(&temp, path),
+        };
+        if let Err(error) = published {
+            let gone = error.kind == VfsErrorKind::NotFound;
+            if may_repeat && gone && matches!(self.vfs.entry(&temp), Ok(None)) {
+                return Ok(false);
+            }
+            self.drop_temp(&temp);
+            self.settle(name, path, bytes, how, error)?;
+        }
+        Ok(true)
     }
 
     /// Decides, by reading back, what a publishing that failed has done.
@@ -422,6 +442,32 @@ impl Backend for LocalBackend {
             .or_default();
         folder.retain(|object| object.name != name);
         Ok(())
+    }
+
+    fn unfinished(&self) -> Result<Vec<String>, BackendError> {
+        let entries = match self.vfs.list_folder(&self.root.join(TEMP_FOLDER)) {
+            Err(error) if error.kind == VfsErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.map_err(|error| of_object("list", TEMP_FOLDER, error))?,
+        };
+        let own = entries.iter().filter(|entry| {
+            let name = entry.path.to_str().unwrap_or("");
+            let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+            entry.kind == EntryKind::File && name.len() == 32 && name.bytes().all(hex)
+        });
+        Ok(own
+            .map(|entry| entry.path.to_string_lossy().into_owned())
+            .collect())
+    }
+
+    fn remove_unfinished(&self, name: &str) -> Result<(), BackendError> {
+        checked_name("delete", name)?;
+        let temp = self.root.join(TEMP_FOLDER).join(name);
+        match self.enter_folders(&temp).and_then(|()| self.vfs.unlink(&temp)) {
+            Err(error) if error.kind != VfsErrorKind::NotFound => {
+                Err(of_object("delete", name, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn foreign(&self) -> Result<Vec<String>, BackendError> {

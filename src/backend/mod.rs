@@ -1,7 +1,7 @@
 //! SEAM: a place that keeps objects by name. The store above knows nothing of files.
 //!
 //! Names are relative paths of ASCII letters, digits, `.`, `-`, `_` and `/`. The sentences B1 to
-//! B8 are the contract; `testkit::backend_suite` tests each for every implementation.
+//! B9 are the contract; `testkit::backend_suite` tests each for every implementation.
 
 pub mod local;
 pub mod memory;
@@ -194,6 +194,18 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// B8: entries that are no objects (a symbolic link, a device, a name outside the alphabet),
     /// as their paths relative to the store: named to the user, never read.
     fn foreign(&self) -> Result<Vec<String>, BackendError>;
+
+    /// What is being written and is no object yet, or was left so by a process that died; names that
+    /// mean something to [`Backend::remove_unfinished`] only.
+    fn unfinished(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes one of them away; gone already is no error. B9: a process that is still writing it loses
+    /// nothing: it writes the object again.
+    fn remove_unfinished(&self, _name: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

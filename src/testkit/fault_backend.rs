@@ -90,4 +90,12 @@ impl Backend for FaultBackend {
     fn foreign(&self) -> Result<Vec<String>, BackendError> {
         self.run("list", "", |backend| backend.foreign())
     }
+
+    fn unfinished(&self) -> Result<Vec<String>, BackendError> {
+        self.run("list", "", |backend| backend.unfinished())
+    }
+
+    fn remove_unfinished(&self, name: &str) -> Result<(), BackendError> {
+        self.run("delete", name, |backend| backend.remove_unfinished(name))
+    }
 }

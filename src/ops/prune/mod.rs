@@ -121,6 +121,7 @@ pub fn run(
     let begun = world.env.monotonic();
     let mut outcome = empty(store, options)?;
     let mut clean_up = store.clean_up();
+    let unfinished = clean_up.unfinished()?;
     if !options.dry_run {
         // G0
         outcome.resolved = clean_up.resolve()?;
@@ -159,6 +160,7 @@ pub fn run(
         }
         let clean_up = store.clean_up();
         wait::remove_records(&clean_up)?;
+        clean_up.remove_unfinished(&unfinished)?;
         clean_up.expire()?;
         store.keep_ballast();
         outcome.store_bytes.1 = store.bytes()?;

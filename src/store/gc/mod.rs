@@ -353,6 +353,29 @@ impl CleanUp<'_> {
         Ok(deleted)
     }
 
+    /// What is being written now, or was left by processes that died while they wrote.
+    pub fn unfinished(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.store.backend.unfinished()?)
+    }
+
+    /// Takes away what a process that died has left unfinished: of what was so at the beginning of this
+    /// run what still is, if no writer is at work. Returns how many files. One that somebody is writing all
+    /// the same costs him a second try.
+    pub fn remove_unfinished(&self, before: &[String]) -> Result<u64, StoreError> {
+        let now = self.unfinished()?;
+        let mut removed = 0;
+        for name in now.iter().filter(|name| before.contains(*name)) {
+            for id in self.writers()? {
+                if matches!(self.writer_state(&id)?, WriterState::AtWork(_)) {
+                    return Ok(removed);
+                }
+            }
+            self.store.backend.remove_unfinished(name)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
     /// What other clean-ups have condemned, and what is dead or damaged. An object under `gc/` that
     /// cannot be read stops a clean-up, as it stops a writer.
     fn excluded(&self) -> Result<Excluded, StoreError> {
