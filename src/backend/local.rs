@@ -462,7 +462,10 @@ impl Backend for LocalBackend {
     fn remove_unfinished(&self, name: &str) -> Result<(), BackendError> {
         checked_name("delete", name)?;
         let temp = self.root.join(TEMP_FOLDER).join(name);
-        match self.enter_folders(&temp).and_then(|()| self.vfs.unlink(&temp)) {
+        match self
+            .enter_folders(&temp)
+            .and_then(|()| self.vfs.unlink(&temp))
+        {
             Err(error) if error.kind != VfsErrorKind::NotFound => {
                 Err(of_object("delete", name, error))
             }

@@ -61,6 +61,14 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
     Advice { message, next }
 }
 
+/// Where temporary files are. SQLite looks elsewhere than we do, if nobody says where.
+fn temporary_files() -> String {
+    match std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()) {
+        Some(folder) => quote::word(&folder),
+        None => "/tmp and /var/tmp".to_owned(),
+    }
+}
+
 fn source(error: &SourceError) -> Option<String> {
     let next = match error {
         SourceError::Busy { waited, .. } => {
@@ -100,7 +108,12 @@ fn source(error: &SourceError) -> Option<String> {
         SourceError::NotAllCarried { .. } => {
             "Leave out --strict to take the snapshot as far as it goes."
         }
-        SourceError::NoSpace { .. } => "Free some space there, or set TMPDIR to another folder.",
+        SourceError::NoSpace { .. } => {
+            return Some(format!(
+                "Free some space in {}, or set TMPDIR to another folder.",
+                temporary_files()
+            ));
+        }
         _ => return None,
     };
     Some(next.to_owned())
@@ -275,11 +288,17 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "The store belongs to another user: ask for permission, or name another place."
                 .to_owned(),
         ),
+        StoreError::Backend(_) if error.is_no_space() => Some(format!(
+            "The disk of the store is full; what is in the store is whole. Free some space there, or delete what is \
+             not needed: {program} forget, then {program} prune. They need 64 KiB themselves; a store of 1 MiB and more keeps that back, \
+             for a few snapshots at a time.",
+            program = look.program
+        )),
         StoreError::Backend(_) => None,
-        StoreError::Census(_) | StoreError::Scratch(_) => Some(
-            "Free some space in the folder for temporary files, or set TMPDIR to another."
-                .to_owned(),
-        ),
+        StoreError::Census(_) | StoreError::Scratch(_) => Some(format!(
+            "Free some space in {}, or set TMPDIR to another folder.",
+            temporary_files()
+        )),
         StoreError::Cache(_) => Some(
             "The cache holds nothing that the store lacks: delete it, or name another folder with \
              --cache-dir or LARDER_CACHE_DIR."

@@ -3,13 +3,15 @@
 
 use super::Store;
 use super::error::StoreError;
-use crate::backend::BackendErrorKind;
 use crate::format::name;
 
 /// A store of fewer bytes keeps none: it would be a burden.
 const STORE_BYTES_MIN: u64 = 1 << 20;
 /// Ballast of a small store: eight records of one block each.
 const SMALL_BYTES: u64 = 32 << 10;
+/// Of a ballast so much is left to the clean-up: a mark that a snapshot is forgotten frees nothing, and
+/// the records of the clean-up that does must have room then.
+const CLEAN_UP_BYTES: u64 = 20 << 10;
 /// From here on a store keeps [`LARGE_BYTES`].
 const LARGE_STORE_BYTES: u64 = 100 << 20;
 /// Ballast of a large store: room for the names of 12,000 packs, twice.
@@ -31,12 +33,32 @@ impl Store {
         work: impl Fn() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         match work() {
-            Err(error) if error.backend_kind() == Some(BackendErrorKind::NoSpace) => {
+            Err(error) if error.is_no_space() => {
                 match self.backend.delete(name::BALLAST) {
                     Ok(()) => work(),
                     // There is none: the first error says what is wrong.
                     Err(_) => Err(error),
                 }
+            }
+            done => done,
+        }
+    }
+
+    /// The same for what frees nothing by itself: a part of the ballast stays.
+    pub(super) fn with_some_room<T>(
+        &self,
+        work: impl Fn() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match work() {
+            Err(error) if error.is_no_space() => {
+                let there = self.backend.list("")?;
+                let ballast = there.iter().find(|object| object.name == name::BALLAST);
+                if ballast.is_none_or(|ballast| ballast.bytes <= CLEAN_UP_BYTES) {
+                    return Err(error);
+                }
+                self.backend.delete(name::BALLAST)?;
+                self.put_ballast(CLEAN_UP_BYTES);
+                work()
             }
             done => done,
         }
@@ -55,16 +77,20 @@ impl Store {
         if there.unwrap_or(0) >= wanted {
             return;
         }
-        // Random ones: there is no file system that makes them smaller.
-        let mut bytes = vec![0; usize::try_from(wanted).unwrap_or(0)];
-        self.env.fill_random(&mut bytes);
         if there.is_some() && self.backend.delete(name::BALLAST).is_err() {
             return;
         }
+        self.put_ballast(wanted);
+    }
+
+    fn put_ballast(&self, bytes: u64) {
+        // Random ones: there is no file system that makes them smaller.
+        let mut random = vec![0; usize::try_from(bytes).unwrap_or(0)];
+        self.env.fill_random(&mut random);
         // A process beside this one may have put its own; either will do.
         let _ = self
             .backend
-            .put_new(name::BALLAST, &bytes)
+            .put_new(name::BALLAST, &random)
             .and_then(|()| self.backend.barrier());
     }
 }

@@ -128,7 +128,7 @@ impl Store {
         let object = name::forgotten(id, nth);
         let (backend, kind) = (&*self.backend, ObjectKind::Forget);
         let before =
-            self.with_room(|| register::decide(backend, self.hash, kind, &object, &mark))?;
+            self.with_some_room(|| register::decide(backend, self.hash, kind, &object, &mark))?;
         match before {
             None => Ok(true),
             // Somebody forgot it meanwhile: unless that was taken back since, it is forgotten.

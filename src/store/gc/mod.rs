@@ -168,7 +168,10 @@ impl CleanUp<'_> {
         }
         let (backend, hash) = (&*self.store.backend, self.store.hash);
         let object = name::gc_final(id);
-        let said = register::decide(backend, hash, ObjectKind::GcFinal, &object, &abort)?;
+        let kind = ObjectKind::GcFinal;
+        let said = self
+            .store
+            .with_room(|| register::decide(backend, hash, kind, &object, &abort))?;
         Ok(said.unwrap_or(abort))
     }
 

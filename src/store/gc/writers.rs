@@ -131,10 +131,11 @@ impl CleanUp<'_> {
         };
         let object = name::snapshot(id);
         let bytes = register::encode(self.store.hash, ObjectKind::Abort, &marker, &object)?;
-        match self.store.backend.put_new(&object, &bytes) {
-            Err(error) if error.kind == BackendErrorKind::Exists => {}
-            done => done?,
-        }
+        self.store
+            .with_room(|| match self.store.backend.put_new(&object, &bytes) {
+                Err(error) if error.kind == BackendErrorKind::Exists => Ok(()),
+                done => Ok(done?),
+            })?;
         self.barrier()
     }
 
