@@ -285,7 +285,7 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
         ),
         StoreError::Backend(_) if error.is_denied() => Some(
-            "The store belongs to another user: ask for permission, or name another place."
+            "The store belongs to another user, or its disk is read-only: ask for permission, or name another place."
                 .to_owned(),
         ),
         StoreError::Backend(_) if error.is_no_space() => Some(format!(

@@ -10,6 +10,8 @@ mod bad_input;
 mod copy;
 mod diff;
 mod exit_codes;
+#[cfg(target_os = "linux")]
+mod failing_places;
 mod forget;
 mod help_golden;
 mod imports;
@@ -31,6 +33,8 @@ mod restore_words;
 mod samples;
 mod show;
 mod stats;
+#[cfg(target_os = "linux")]
+mod stopped_runs;
 #[cfg(unix)]
 mod terminal;
 mod undo;
