@@ -3,19 +3,26 @@
 
 use super::Store;
 use super::error::StoreError;
+use crate::backend::BackendErrorKind;
 use crate::format::name;
 
 /// A store of fewer bytes keeps none: it would be a burden.
 const STORE_BYTES_MIN: u64 = 1 << 20;
 /// Ballast of a small store: eight records of one block each.
 const SMALL_BYTES: u64 = 32 << 10;
-/// Of a ballast so much is left to the clean-up: a mark that a snapshot is forgotten frees nothing, and
-/// the records of the clean-up that does must have room then.
-const CLEAN_UP_BYTES: u64 = 20 << 10;
 /// From here on a store keeps [`LARGE_BYTES`].
 const LARGE_STORE_BYTES: u64 = 100 << 20;
 /// Ballast of a large store: room for the names of 12,000 packs, twice.
 const LARGE_BYTES: u64 = 1 << 20;
+
+/// What of a ballast is left to the clean-up, five eighths: a mark that a snapshot is forgotten frees
+/// nothing, and the records of the clean-up that does must have room then.
+fn left_to_clean_up(ballast_bytes: u64) -> u64 {
+    match ballast_bytes {
+        0..=SMALL_BYTES => SMALL_BYTES / 8 * 5,
+        _ => LARGE_BYTES / 8 * 5,
+    }
+}
 
 /// What a store of so many bytes should keep.
 fn wanted(store_bytes: u64) -> u64 {
@@ -53,11 +60,13 @@ impl Store {
             Err(error) if error.is_no_space() => {
                 let there = self.backend.list("")?;
                 let ballast = there.iter().find(|object| object.name == name::BALLAST);
-                if ballast.is_none_or(|ballast| ballast.bytes <= CLEAN_UP_BYTES) {
+                let bytes = ballast.map_or(0, |ballast| ballast.bytes);
+                let left = left_to_clean_up(bytes);
+                if bytes <= left {
                     return Err(error);
                 }
                 self.backend.delete(name::BALLAST)?;
-                self.put_ballast(CLEAN_UP_BYTES);
+                self.put_ballast(left);
                 work()
             }
             done => done,
@@ -80,17 +89,23 @@ impl Store {
         if there.is_some() && self.backend.delete(name::BALLAST).is_err() {
             return;
         }
-        self.put_ballast(wanted);
+        // Where there is no room for all of it: less, down to the three records of a small clean-up.
+        for bytes in [wanted, left_to_clean_up(wanted), SMALL_BYTES / 8 * 3] {
+            if self.put_ballast(bytes) {
+                return;
+            }
+        }
     }
 
-    fn put_ballast(&self, bytes: u64) {
+    /// Whether there is a ballast now.
+    fn put_ballast(&self, bytes: u64) -> bool {
         // Random ones: there is no file system that makes them smaller.
         let mut random = vec![0; usize::try_from(bytes).unwrap_or(0)];
         self.env.fill_random(&mut random);
-        // A process beside this one may have put its own; either will do.
-        let _ = self
-            .backend
-            .put_new(name::BALLAST, &random)
-            .and_then(|()| self.backend.barrier());
+        match self.backend.put_new(name::BALLAST, &random) {
+            Ok(()) => self.backend.barrier().is_ok(),
+            // A process beside this one has put its own; either will do.
+            Err(error) => error.kind == BackendErrorKind::Exists,
+        }
     }
 }

@@ -37,6 +37,8 @@ fn run(place: &Workplace, program: &str, words: &[&str]) -> Option<Run> {
         .env_remove("LARDER_STORE")
         .env_remove("LARDER_DATABASE")
         .env("LARDER_CACHE_DIR", place.path("cache"))
+        // That of who tests may be closed to others.
+        .env("TMPDIR", place.path(""))
         .env("TZ", "Europe/Berlin");
     let output = command.output().ok()?;
     Some(Run {
@@ -44,6 +46,15 @@ fn run(place: &Workplace, program: &str, words: &[&str]) -> Option<Run> {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
+}
+
+/// A snapshot named `first`, and a forgotten one: there is something to prune.
+fn with_work() -> Workplace {
+    let place = Workplace::backed_up();
+    place.sql("app.db", "UPDATE purchases SET packages = 7");
+    place.ok(&["backup", "app.db", "--name", "gone"]);
+    place.ok(&["forget", "gone"]);
+    place
 }
 
 fn larder() -> String {
@@ -54,7 +65,7 @@ fn larder() -> String {
 
 #[test]
 fn a_store_on_read_only_media_can_be_read_and_says_why_it_cannot_be_written() {
-    let place = Workplace::backed_up();
+    let place = with_work();
     for (words, code) in READING
         .iter()
         .map(|words| (words, 0))
@@ -119,7 +130,7 @@ fn as_another(place: &Workplace, words: &[&str]) -> Option<Run> {
 
 #[test]
 fn a_store_of_somebody_else_can_be_read_and_says_so_where_it_cannot() {
-    let place = Workplace::backed_up();
+    let place = with_work();
     open(&place.path(""));
     let store = place.path("backups");
     close(&store);

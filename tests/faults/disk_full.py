@@ -104,6 +104,25 @@ def grow_until_full(larder, disk, database, rng, counts):
     raise Broken("the disk never got full")
 
 
+def clean_up(larder, disk, words, counts):
+    """Runs what makes space, on a disk that has none. Without a ballast it may ask for some."""
+    ballast = (larder.store / "ballast").exists()
+    code, _, err = larder.run(*words)
+    if code == 0:
+        return
+    if ballast:
+        raise Broken("%s, with a ballast: exit code %d\n%s" % (words, code, err))
+    refused(code, err, words)
+    if "64 KiB" not in err:
+        raise Broken("%s: it is not said how much is needed\n%s" % (words, err))
+    counts["clean-ups that asked for space"] += 1
+    size = sum(p.stat().st_size for p in larder.store.rglob("*") if p.is_file())
+    if size > BALLAST_FROM + (64 << 10):
+        counts["of these in stores that should have a ballast"] += 1
+    disk.make_room(NEEDS)
+    larder.ok(*words)
+
+
 def free_itself(larder, disk, acknowledged, rng, counts):
     """0 bytes free: forget and prune make room."""
     disk.fill()
@@ -115,26 +134,23 @@ def free_itself(larder, disk, acknowledged, rng, counts):
     going = list(acknowledged)[:max(1, len(acknowledged) // 2)]
     steps = (("forget", going[0], "--quiet"), ("prune", "--grace", "0", "--quiet"))
     for words in steps:
-        code, _, err = larder.run(*words)
-        if code == 0:
-            continue
-        if ballast:
-            raise Broken("%s, with a ballast: exit code %d\n%s" % (words, code, err))
-        refused(code, err, words)
-        if "64 KiB" not in err:
-            raise Broken("%s: it is not said how much is needed\n%s" % (words, err))
-        counts["clean-ups that asked for space"] += 1
-        disk.make_room(NEEDS)
-        larder.ok(*words)
+        clean_up(larder, disk, words, counts)
     acknowledged.pop(going[0])
     if disk.free() == 0:
         raise Broken("forgotten and pruned, and nothing is free")
-    # The rest of what goes now has room.
-    if going[1:]:
-        larder.ok("forget", *going[1:], "--quiet")
-        larder.ok("prune", "--grace", "0", "--quiet")
-        for name in going[1:]:
-            acknowledged.pop(name)
+    # The rest, as far as each forget has room: between two of them a prune makes more.
+    left = going[1:]
+    while left:
+        code, _, err = larder.run("forget", *left, "--quiet")
+        if code:
+            refused(code, err, "a forget of several snapshots")
+            counts["forgets in parts"] += 1
+        clean_up(larder, disk, ("prune", "--grace", "0", "--quiet"), counts)
+        before, left = left, sorted(set(left) & larder.names())
+        if left == before:
+            raise Broken("forget and prune do not get on: %s" % left)
+    for name in going[1:]:
+        acknowledged.pop(name)
     workbench.check_converged(larder)
     counts["restores"] += workbench.check_whole(larder, acknowledged)
     counts["freed with a ballast" if ballast else "freed without a ballast"] += 1
