@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use larder::backend::local::LocalBackend;
 use larder::backend::{Backend, BackendErrorKind};
@@ -11,6 +12,8 @@ use larder::testkit::faults::Fault;
 use larder::testkit::memory_vfs::MemoryVfs;
 use larder::testkit::seeded_env::SeededEnv;
 use larder::vfs::{EntryKind, Vfs, VfsErrorKind};
+
+use crate::small_disk::SmallDisk;
 
 const ROOT: &str = "/home/store";
 const OBJECTS: [(&str, &[u8]); 4] = [
@@ -169,6 +172,43 @@ fn a_power_cut_at_any_operation_leaves_whole_objects_only() {
         // And the next process can go on from there.
         assert!(!put_all(&after).failed, "cut at {nth}");
     }
+}
+
+/// B9: a prune may take a temporary file for one of the dead, and be wrong.
+#[test]
+fn a_file_that_is_taken_away_before_it_has_its_name_is_written_again() {
+    let disk = SmallDisk::new(1 << 20);
+    let store = store_on(Arc::new(disk.clone()), 1);
+    for (name, bytes) in OBJECTS {
+        disk.snatch.store(true, Ordering::SeqCst);
+        store.put_new(name, bytes).unwrap();
+        assert_eq!(store.get(name, 99).unwrap(), bytes, "{name}");
+    }
+    disk.snatch.store(true, Ordering::SeqCst);
+    store.put("writers/w", b"again").unwrap();
+    store.barrier().unwrap();
+    assert!(store.unfinished().unwrap().is_empty());
+    assert_eq!(store.get("writers/w", 99).unwrap(), b"again");
+}
+
+#[test]
+fn what_is_unfinished_is_told_and_taken_away_and_strangers_are_not() {
+    let disk = MemoryVfs::new();
+    disk.create_dir(Path::new("/home")).unwrap();
+    let store = store_on(Arc::new(disk.clone()), 1);
+    assert!(store.unfinished().unwrap().is_empty());
+    store.put_new("config", b"the config").unwrap();
+    let name = "0123456789abcdef0123456789abcdef";
+    for file in [name, "notes.txt"] {
+        let path = Path::new(ROOT).join("tmp").join(file);
+        drop(disk.create_new(&path).unwrap());
+    }
+    assert_eq!(store.unfinished().unwrap(), [name]);
+    store.remove_unfinished(name).unwrap();
+    store.remove_unfinished(name).unwrap();
+    assert!(store.unfinished().unwrap().is_empty());
+    assert!(store.remove_unfinished("../config").is_err());
+    assert_eq!(temp_files(&disk), 1);
 }
 
 #[test]
