@@ -160,6 +160,9 @@ def run(program, kind, base, seed, cycles):
     for number in range(cycles):
         try:
             disk.cycle()
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+            break
         except Broken as error:
             failures += 1
             print("FAILED: %s, cycle %d, seed %d: %s" % (kind, number, seed, error), flush=True)
