@@ -20,6 +20,8 @@ use crate::vfs::{self, EntryKind, Vfs, VfsError, VfsErrorKind, folder_of};
 
 /// The folder of files that are being written. Nothing in it is ever an object.
 const TEMP_FOLDER: &str = "tmp";
+/// What snapshots lean on, whoever put it.
+const PACKS: &str = "packs/";
 
 /// A directory store.
 #[derive(Debug)]
@@ -187,6 +189,24 @@ impl LocalBackend {
         state.made.insert(folder.to_owned());
         let parent = folder_of(folder).to_owned();
         state.unsynced.entry(parent).or_default();
+    }
+
+    /// The next barrier makes packs durable that somebody else put: who may have been killed before its
+    /// own barrier, or has not come to it yet, while the caller is about to lean on them.
+    fn note_seen(&self, folder: &Path, objects: &[ObjectInfo]) {
+        let mut state = self.state();
+        for object in objects {
+            let path = self.root.join(&object.name);
+            for above in path.ancestors().skip(1) {
+                state.unsynced.entry(above.to_owned()).or_default();
+                if above == folder {
+                    break;
+                }
+            }
+        }
+        if !objects.is_empty() {
+            state.unsynced.entry(self.root.clone()).or_default();
+        }
     }
 
     /// Makes all folders that writing this object needs.
@@ -427,6 +447,9 @@ impl Backend for LocalBackend {
             })
             .collect();
         objects.sort();
+        if prefix == PACKS {
+            self.note_seen(&folder, &objects);
+        }
         Ok(objects)
     }
 

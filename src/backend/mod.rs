@@ -173,7 +173,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Writes an object, replacing one of that name whole. Only writer records are ever replaced.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError>;
 
-    /// B3: after `Ok`, everything that this value has put is durable: it survives a power cut.
+    /// B3: after `Ok`, everything that this value has put is durable: it survives a power cut. So are the
+    /// packs that it has listed, whoever put them.
     fn barrier(&self) -> Result<(), BackendError>;
 
     /// Reads a whole object. B4: absent: `NotFound`. `bytes_max` bounds what is accepted: a longer

@@ -152,7 +152,7 @@ fn a_store_of_somebody_else_can_be_read_and_says_so_where_it_cannot() {
     }
     // Not even readable: which object it was is said.
     for pack in crate::workplace::files(&store.join("packs"), "") {
-        fs::set_permissions(&pack, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&pack, fs::Permissions::from_mode(0o0)).unwrap();
     }
     let run = as_another(&place, &["restore", "first", "--to", "none.db"]).unwrap();
     assert_eq!(run.code, 1, "{}", run.err);
@@ -247,6 +247,57 @@ fn too_few_open_files_are_an_error_and_nothing_worse() {
     );
 }
 
+/// A backup whose syncs fail as `when` says, and what the system was asked.
+fn backup_with_failing_syncs(place: &Workplace, when: &str, store: &str) -> (Run, String) {
+    let inject = format!("inject=fsync:error=EIO:when={when}");
+    let program = larder();
+    let of_strace = [
+        "-f",
+        "-qq",
+        "-y",
+        "-o",
+        "trace",
+        "-e",
+        "trace=fsync",
+        "-e",
+        &inject,
+    ];
+    let of_larder = [
+        &program, "backup", "app.db", "--store", store, "--name", "it",
+    ];
+    let words = [&of_strace[..], &of_larder[..]].concat();
+    let run = run(place, "strace", &words).unwrap();
+    let trace = fs::read_to_string(place.path("trace")).unwrap();
+    (run, trace)
+}
+
+/// The file that a line of such a trace is about.
+fn synced(line: &str) -> Option<&str> {
+    let (_, behind) = line.split_once("fsync(")?;
+    Some(behind.split_once('<')?.1.split_once('>')?.0)
+}
+
+/// Files whose sync failed; none of them was asked for again.
+fn failed_once(trace: &str) -> usize {
+    let is_failure = |line: &&str| line.contains("INJECTED");
+    let failed: Vec<&str> = trace
+        .lines()
+        .filter(is_failure)
+        .filter_map(synced)
+        .collect();
+    // Files of the cache are SQLite's, and hold nothing that the store lacks.
+    for path in failed.iter().filter(|path| path.contains("/store-")) {
+        let first = trace.lines().position(|line| is_failure(&line));
+        let since = trace.lines().skip(first.unwrap()).filter_map(synced);
+        assert_eq!(
+            since.filter(|asked| asked == path).count(),
+            1,
+            "{path}\n{trace}"
+        );
+    }
+    failed.len()
+}
+
 /// The system says once that a sync failed. What it says of a second sync of the same file is worth
 /// nothing: the whole object is written again, or the backup has failed.
 #[test]
@@ -258,97 +309,30 @@ fn a_sync_that_failed_is_never_asked_again() {
     }
     let mut ended = [0, 0];
     for nth in 1..100 {
-        for when in [format!("{nth}"), format!("{nth}+")] {
-            let store = format!(
-                "store-{nth}{}",
-                if when.ends_with('+') { "-on" } else { "" }
-            );
-            let inject = format!("inject=fsync:error=EIO:when={when}");
-            let program = larder();
-            let run = run(
-                &place,
-                "strace",
-                &[
-                    "-f",
-                    "-qq",
-                    "-y",
-                    "-o",
-                    "trace",
-                    "-e",
-                    "trace=fsync",
-                    "-e",
-                    &inject,
-                    &program,
-                    "backup",
-                    "app.db",
-                    "--store",
-                    &store,
-                    "--name",
-                    "it",
-                ],
-            )
-            .unwrap();
-            let trace = fs::read_to_string(place.path("trace")).unwrap();
+        for (when, name) in [(format!("{nth}"), "once"), (format!("{nth}+"), "on")] {
+            let store = format!("store-{nth}-{name}");
+            let (run, trace) = backup_with_failing_syncs(&place, &when, &store);
             if nth == 1 && !trace.contains("INJECTED") {
                 println!("not run: strace cannot do this here: {}", run.err);
                 return;
             }
-            let file = |line: &str| {
-                Some(
-                    line.split_once("fsync(")?
-                        .1
-                        .split_once('<')?
-                        .1
-                        .split_once('>')?
-                        .0
-                        .to_owned(),
-                )
-            };
-            let failed: Vec<String> = trace
-                .lines()
-                .filter(|line| line.contains("INJECTED"))
-                .filter_map(file)
-                .collect();
-            // Files of the cache are SQLite's, and hold nothing that the store lacks.
-            for path in failed.iter().filter(|path| path.contains("/store-")) {
-                let asked = trace
-                    .lines()
-                    .filter_map(file)
-                    .filter(|asked| asked == path)
-                    .count();
-                let before = trace
-                    .lines()
-                    .take_while(|line| !line.contains("INJECTED"))
-                    .filter_map(file);
-                assert_eq!(
-                    asked - before.filter(|asked| asked == path).count(),
-                    1,
-                    "{path}\n{trace}"
-                );
-            }
+            let failed = failed_once(&trace);
             assert!(matches!(run.code, 0 | 1), "{when}: {}", run.err);
             if run.code == 0 {
-                ended[0] += 1;
-                assert_eq!(
-                    place
-                        .ok(&["list", "--store", &store, "--json"])
-                        .matches("\"id\"")
-                        .count(),
-                    1
-                );
-                place.ok(&["validate", "--store", &store]);
+                let listed = place.ok(&["list", "--store", &store, "--json"]);
+                assert_eq!(listed.matches("\"name\":\"it\"").count(), 1, "{listed}");
             } else {
-                ended[1] += 1;
                 assert!(
                     run.err.contains("Input/output error"),
                     "{when}: {}",
                     run.err
                 );
-                if place.path(&store).join("config").exists() {
-                    place.ok(&["validate", "--store", &store]);
-                }
             }
-            if failed.is_empty() {
+            if place.path(&store).join("config").exists() {
+                place.ok(&["validate", "--store", &store]);
+            }
+            ended[usize::from(run.code != 0)] += 1;
+            if failed == 0 {
                 println!("{} backups were done, {} failed", ended[0] - 1, ended[1]);
                 assert!(ended[0] > 1 && ended[1] > 5, "{ended:?}");
                 return;

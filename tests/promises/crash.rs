@@ -130,6 +130,21 @@ impl Scene {
         !new.is_empty()
     }
 
+    /// The next run leans on what the one that was cut off has left, and only then comes the power cut:
+    /// what it reports is durable, whoever wrote it.
+    fn lean(&self, disk: &MemoryVfs, what: &str) {
+        let disk = disk.copy();
+        let mut store = self
+            .sandbox
+            .open(self.sandbox.folder(Arc::new(disk.clone())));
+        let id = self.sandbox.backup(&mut store, &self.database);
+        let after = disk.after_power_cut();
+        let mut store = self.sandbox.open(self.sandbox.folder(Arc::new(after)));
+        let restored = self.sandbox.try_restore(&mut store, &id);
+        let restored = restored.unwrap_or_else(|e| panic!("{what}, then a backup: {e}"));
+        assert!(restored == self.new, "{what}, then a backup");
+    }
+
     /// The next run finds nothing in its way.
     fn go_on(&self, image: &MemoryVfs, what: &str) {
         let mut store = self
@@ -165,6 +180,7 @@ fn a_backup_cut_at_any_file_operation_keeps_every_snapshot_and_its_word() {
             Err(error) => panic!("{what}: {error}"),
         }
         scene.go_on(&after, &what);
+        scene.lean(&run.disk, &what);
     }
     println!(
         "{} cuts, {complete} of them after the commit",

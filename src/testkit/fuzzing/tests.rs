@@ -20,7 +20,8 @@ fn every_seed_of_a_delta_is_applied() {
 
 #[test]
 fn seeds_of_exports_are_taken() {
-    let bodies: [(&str, fn(&[u8]) -> bool); 3] = [
+    type Takes = fn(&[u8]) -> bool;
+    let bodies: [(&str, Takes); 3] = [
         ("import_document", imports::takes_document),
         ("import_manifest", imports::takes_manifest),
         ("import_zip", imports::takes_zip),
