@@ -89,12 +89,15 @@ impl CleanUp<'_> {
         }))
     }
 
-    /// True if `snapshots/S` exists, be it a manifest or an abort marker.
+    /// True if `snapshots/S` exists, be it a manifest or an abort marker, or if it did: what is marked as
+    /// forgotten was committed once, and a marker in its place would be one for nothing.
     fn is_decided(&self, id: &SnapshotId) -> Result<bool, StoreError> {
         let object = name::snapshot(id);
         match self.store.backend.get(&object, limits::OBJECT_BYTES_MAX) {
             Ok(_) => Ok(true),
-            Err(error) if error.kind == BackendErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind == BackendErrorKind::NotFound => {
+                Ok(self.store.forgotten()?.mark(id).is_some())
+            }
             Err(error) => Err(error.into()),
         }
     }
