@@ -3,6 +3,7 @@
 //! Everything here may panic: a broken promise of a simulated world is a failed test.
 
 pub mod blobs;
+pub mod crash_states;
 pub mod fault_backend;
 pub mod fault_vfs;
 pub mod faults;

@@ -32,9 +32,13 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
+        Self::seeded(seed())
+    }
+
+    pub fn seeded(seed: u64) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
-            env: Arc::new(SeededEnv::new(seed())),
+            env: Arc::new(SeededEnv::new(seed)),
         }
     }
 
