@@ -189,6 +189,10 @@ def main():
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("this needs root: it mounts file systems")
+    if "LARDER_OWN_MOUNTS" not in os.environ:
+        # Out of sight of others: a mount that somebody else's namespace has copied outlives its umount.
+        os.environ["LARDER_OWN_MOUNTS"] = "1"
+        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, *sys.argv])
     program = workbench.program_of(arguments.larder)
     with tempfile.TemporaryDirectory(prefix="larder-power-", dir=arguments.image) as folder:
         base = Path(folder)

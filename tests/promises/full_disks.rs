@@ -1,6 +1,7 @@
 //! A store on a disk that gets full: a backup is there or not, what is there stays, and forget and prune
 //! make room from 0 bytes free. On real disks, and with the program: `.ci/long disk-full`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use larder::error::Error;
@@ -63,7 +64,9 @@ fn a_store_on_a_full_disk_stays_whole_and_makes_room_for_itself() {
         disk.resize(disk.used());
         sandbox.assert_whole(&store, ids.len());
         let last = sandbox.restore(&mut store, &ids[ids.len() - 1]);
-        let has_ballast = store.bytes().unwrap() > (1 << 20) + NEEDS;
+        // It may be smaller, or not be there, if the store was of 1 MiB only when the disk was nearly full.
+        let ballast = disk.disk.entry(Path::new("/home/store/ballast")).unwrap();
+        let has_ballast = ballast.is_some_and(|ballast| ballast.bytes >= 32 << 10);
         let done = store.forget(first).map_err(Error::from);
         let done = done.and_then(|_| sandbox.try_prune(&store));
         match done {
