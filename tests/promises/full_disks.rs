@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use larder::error::Error;
 use larder::ops::open::Store;
+use larder::vfs::Vfs;
 
 use crate::sandbox::{Sandbox, scale, snapshots, usage};
 use crate::small_disk::SmallDisk;
