@@ -12,7 +12,7 @@ use larder::ops::prune::{self, PruneOptions};
 use larder::ops::restore::{self, Mode, NoDecider, RestoreOptions};
 use larder::ops::stats::{self, StatsOptions};
 use larder::ops::undo::{self, UndoOptions};
-use larder::ops::validate::{self, ValidateOptions};
+use larder::ops::validate::{self, Level, ValidateOptions};
 use larder::ops::{list, open, show};
 use larder::progress::NoProgress;
 
@@ -214,7 +214,7 @@ fn validate(place: &Place) -> Result<Done, Error> {
 fn checked(place: &Place, quick: bool) -> Result<Done, Error> {
     let store = place.open()?;
     let options = ValidateOptions {
-        quick,
+        level: if quick { Level::Quick } else { Level::All },
         ..ValidateOptions::default()
     };
     let found = validate::run(&store, &place.world, &options, &mut NoProgress)?;

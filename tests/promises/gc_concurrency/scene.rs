@@ -42,7 +42,7 @@ pub struct Scene {
     pub undo: bool,
 }
 
-pub const SCENES: [Scene; 6] = [
+pub static SCENES: [Scene; 6] = [
     Scene {
         name: "base",
         packs: "pA[K] pB[L<K,N,C]",
