@@ -3,8 +3,11 @@
 //! Each layer stays its own variant: a source error may be passed over by who reads, a store error
 //! never is. Exit codes and advice for people are added in `cli` only.
 
+mod lost;
+
 use std::path::PathBuf;
 
+pub use self::lost::{LostRecords, NotWhole, NotWholePart};
 pub use crate::format::blob::{BlobError, BlobErrorKind};
 pub use crate::source::SourceError;
 pub use crate::store::StoreError;
@@ -35,6 +38,9 @@ pub enum Error {
     /// The snapshot of a database that is to be changed could not be written; the database is as it was.
     #[error("the safety snapshot cannot be taken: {0}")]
     Safety(#[source] StoreError),
+    /// Something of a snapshot that was to be restored is damaged or missing.
+    #[error("{0}")]
+    NotWhole(Box<NotWhole>),
     /// The work was asked to stop, and did before it changed anything that counts.
     #[error("stopped")]
     Cancelled,
@@ -442,6 +448,12 @@ pub enum SelectError {
         keys: Vec<String>,
         /// The snapshot.
         snapshot: String,
+    },
+    /// What is left of a damaged snapshot goes into a new file only.
+    #[error("what is left of a damaged snapshot goes into a new file, and {} exists", database.display())]
+    NewFileOnly {
+        /// The database.
+        database: PathBuf,
     },
     /// The snapshot has records only.
     #[error("snapshot {snapshot} holds no pages: its records alone make the database again")]

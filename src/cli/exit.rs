@@ -140,6 +140,7 @@ pub fn of_error(error: &Error, signal: Option<Signal>) -> Code {
         Error::Import(error) => import_code(error),
         Error::Select(error) => select_code(error),
         Error::Safety(error) => store_code(error),
+        Error::NotWhole(_) => Code::Damaged,
         Error::Cancelled => of_signal(signal),
     }
 }
@@ -272,7 +273,9 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::Virtual { .. }
         | SelectError::NoPages { .. } => Code::Failed,
         // The words do not say which: more of them do.
-        SelectError::SeveralSources { .. } | SelectError::BadKey { .. } => Code::Usage,
+        SelectError::SeveralSources { .. }
+        | SelectError::BadKey { .. }
+        | SelectError::NewFileOnly { .. } => Code::Usage,
         SelectError::NoRecord { .. } => Code::Failed,
     }
 }
@@ -392,6 +395,8 @@ pub fn of_undo(outcome: &UndoOutcome) -> Code {
 pub fn of_restore(outcome: &RestoreOutcome) -> Code {
     if outcome.is_stopped() {
         Code::Conflicts
+    } else if !outcome.lost.is_empty() {
+        Code::Damaged
     } else {
         of_findings(&outcome.findings)
     }

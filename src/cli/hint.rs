@@ -1,6 +1,7 @@
 //! What now: advice for people, per error. The library's errors say what and which; only here do
 //! commands get named.
 
+mod not_whole;
 mod select;
 
 use std::ffi::OsStr;
@@ -56,6 +57,7 @@ pub fn advise(error: &Error, look: &Look) -> Advice {
                 "{next}Nothing was written. --no-safety-snapshot goes without it: then it cannot be undone."
             ))
         }
+        Error::NotWhole(error) => Some(not_whole::not_whole(error, look)),
         Error::Cancelled => Some("Nothing that counts was changed; run it again.".to_owned()),
     };
     Advice { message, next }

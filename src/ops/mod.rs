@@ -9,6 +9,7 @@ pub mod forget;
 mod grow;
 pub mod import;
 pub mod list;
+mod lost;
 pub mod open;
 pub mod parity;
 pub mod pin;

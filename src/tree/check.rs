@@ -16,10 +16,10 @@ use crate::format::leaf::{Leaf, append_value};
 use crate::format::node::{NodeKey, Span, key_canonical};
 use crate::model::id::BlobId;
 use crate::model::row::RowRef;
-use crate::model::value::{Spilled, Value};
+use crate::model::value::{Spilled, Value, ValueRef};
 
 /// Rows that damage affects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Affected {
     /// Number of rows.
     pub rows: u64,
@@ -27,6 +27,11 @@ pub struct Affected {
     pub first_ordinal: u64,
     /// Their first and last rowid, where rows have one.
     pub rowids: Option<(i64, i64)>,
+    /// The key of the row before the first of them, in a tree that is ordered by keys; `None` at its
+    /// beginning, where only a part of the key is known, and of a single row.
+    pub after_key: Option<Vec<Value>>,
+    /// The key of the last of them, likewise.
+    pub last_key: Option<Vec<Value>>,
 }
 
 /// A blob, with all that is said of it where it hangs. Two places that say the same of the same
@@ -102,11 +107,19 @@ impl Check<'_> {
     /// Recursion is bounded: a level is at most 16 and falls by one.
     fn place(&mut self, place: &Place) -> Result<bool, BlobError> {
         let first_ordinal = self.rows;
+        let before = match &self.last {
+            Last::Key(key) if !key.is_empty() => Some(key.clone()),
+            _ => None,
+        };
         let good = match self.known_or_checked(place) {
             Ok(good) => good,
             Err(error) if error.why == BlobErrorKind::Unavailable => return Err(error),
             Err(error) => {
-                self.visitor.damaged(error, affected(place, first_ordinal));
+                let affected = Affected {
+                    after_key: before,
+                    ..affected(place, first_ordinal)
+                };
+                self.visitor.damaged(error, affected);
                 false
             }
         };
@@ -224,14 +237,10 @@ impl Check<'_> {
         if matches!(self.shape.order, Order::Key(_)) {
             self.keys_of(place, leaf)?;
         }
-        let spilled: Vec<Spilled> = leaf.spilled().collect();
-        if spilled.is_empty() == place.has_refs {
+        if leaf.spilled().next().is_none() == place.has_refs {
             return Err(self.wrong(place, "the large values of a leaf"));
         }
-        let mut good = true;
-        for value in &spilled {
-            good &= self.large(place, value)?;
-        }
+        let good = !place.has_refs || self.large_values(place, leaf)?;
         self.visitor.leaf(place, leaf);
         Ok(good)
     }
@@ -274,7 +283,39 @@ impl Check<'_> {
         }
     }
 
-    fn large(&mut self, place: &Place, value: &Spilled) -> Result<bool, BlobError> {
+    /// A large value takes its own row with it only.
+    fn large_values(&mut self, place: &Place, leaf: &Leaf) -> Result<bool, BlobError> {
+        let (mut good, mut values) = (true, Vec::new());
+        for row in 0..leaf.rows() {
+            leaf.row_values(row, &mut values);
+            let rowid = leaf.rowid(row, place.first_rowid);
+            let affected = Affected {
+                rows: 1,
+                first_ordinal: self.rows.saturating_add(row as u64),
+                rowids: rowid.map(|rowid| (rowid, rowid)),
+                after_key: None,
+                last_key: self.key_of_row(&values),
+            };
+            for value in &values {
+                if let ValueRef::Spilled(value) = value {
+                    good &= self.large(value, &affected)?;
+                }
+            }
+        }
+        Ok(good)
+    }
+
+    fn key_of_row(&self, values: &[ValueRef<'_>]) -> Option<Vec<Value>> {
+        let row = RowRef {
+            rowid: None,
+            values,
+        };
+        let key = self.shape.key_values(row);
+        let key: Vec<Value> = key.map(|value| value.to_owned()).collect();
+        Some(key).filter(|key| !key.is_empty())
+    }
+
+    fn large(&mut self, value: &Spilled, affected: &Affected) -> Result<bool, BlobError> {
         let kind = chunk_kind_at(value.level);
         let hash = self.hash;
         let claim = |kind, piece: &Piece| {
@@ -302,7 +343,7 @@ impl Check<'_> {
             }
             Err(error) if error.why == BlobErrorKind::Unavailable => Err(error),
             Err(error) => {
-                self.visitor.damaged(error, affected(place, self.rows));
+                self.visitor.damaged(error, affected.clone());
                 Ok(false)
             }
         }
@@ -314,10 +355,16 @@ fn affected(place: &Place, first_ordinal: u64) -> Affected {
         Some(Span::Rowids { first, last }) => Some((first, last)),
         _ => None,
     };
+    let last_key = match &place.span {
+        Some(Span::Key(key)) => key_of(key),
+        _ => None,
+    };
     Affected {
         rows: place.rows,
         first_ordinal,
         rowids,
+        after_key: None,
+        last_key,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading a tree in order, leaf by leaf. Memory: one leaf and one open node a level.
 
+use super::holes::Holes;
 use super::{Root, TreeShape, first_rowid, kind_at, misfit};
 use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobKind, BlobSource};
@@ -222,6 +223,37 @@ impl<'a> Cursor<'a> {
         };
         let leaf = place.leaf(self.shape, self.source)?;
         Ok(Some(PlacedLeaf { place, leaf }))
+    }
+
+    /// As [`Cursor::for_each`], with each row's ordinal, of a cursor that has not begun yet. What lies in
+    /// `holes` is passed over, unread where it can be.
+    pub fn for_each_outside<E: From<BlobError>>(
+        &mut self,
+        holes: &Holes,
+        mut row: impl FnMut(u64, RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut first = 0_u64;
+        while let Some(place) = self.peek() {
+            let rows = place.rows;
+            if holes.cover(first, rows) {
+                self.skip();
+            } else if place.level > 0 {
+                self.descend()?;
+                continue;
+            } else if let Some(leaf) = self.next_leaf()? {
+                let mut ordinal = first;
+                leaf.for_each(|values| {
+                    let at = ordinal;
+                    ordinal = ordinal.saturating_add(1);
+                    match holes.cover(at, 1) {
+                        true => Ok(()),
+                        false => row(at, values),
+                    }
+                })?;
+            }
+            first = first.saturating_add(rows);
+        }
+        Ok(())
     }
 
     /// Calls `row` for every row that is left, in order.

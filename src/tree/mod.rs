@@ -7,6 +7,7 @@ pub mod build;
 pub mod check;
 pub mod cursor;
 pub mod diff;
+pub mod holes;
 pub mod large;
 mod old_chunks;
 pub mod parent;

@@ -26,6 +26,7 @@ mod prune;
 mod questions;
 mod render;
 mod restore;
+mod restore_damaged;
 mod restore_decisions;
 mod restore_flags;
 mod restore_next;

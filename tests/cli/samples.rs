@@ -221,6 +221,7 @@ pub fn restored() -> RestoreOutcome {
         made: Vec::new(),
         conflicts: Vec::new(),
         missing: Vec::new(),
+        lost: Vec::new(),
         decisions: Vec::new(),
         remapped: Vec::new(),
         references_followed: 0,

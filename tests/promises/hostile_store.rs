@@ -163,7 +163,7 @@ fn left_in(sandbox: &Sandbox) -> Vec<String> {
 fn is_damage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Store(StoreError::Damaged { .. } | StoreError::Blob(_))
+        Error::Store(StoreError::Damaged { .. } | StoreError::Blob(_)) | Error::NotWhole(_)
     )
 }
 
@@ -199,7 +199,10 @@ fn a_schema_text_that_does_more_than_create_its_object_is_refused() {
         let schema = scene.with_sql("a", &text);
         let error = scene.try_schema(&schema, &text).unwrap_err();
         assert!(
-            matches!(error, Error::Target(_) | Error::Store(_)),
+            matches!(
+                error,
+                Error::Target(_) | Error::Store(_) | Error::NotWhole(_)
+            ),
             "{text}: {error}"
         );
         assert!(!outside.exists(), "{text}");
@@ -278,7 +281,10 @@ fn a_schema_that_does_not_describe_its_tables_is_refused() {
         lie(&mut schema);
         let error = scene.try_schema(&schema, what).unwrap_err();
         assert!(
-            matches!(error, Error::Target(_) | Error::Store(_)),
+            matches!(
+                error,
+                Error::Target(_) | Error::Store(_) | Error::NotWhole(_)
+            ),
             "{what}: {error}"
         );
     }
@@ -341,7 +347,7 @@ fn a_manifest_that_lies_is_refused() {
         match scene.try_all(manifest, what) {
             // What is not believed may be said: the records are those of the trees.
             Ok(restored) => assert!(restored == honest, "{what}"),
-            Err(Error::Target(_) | Error::Store(_)) => refused += 1,
+            Err(Error::Target(_) | Error::Store(_) | Error::NotWhole(_)) => refused += 1,
             Err(error) => panic!("{what}: {error}"),
         }
     }

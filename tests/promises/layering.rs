@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "backend", "vfs", "codec",
         ],
     ),
-    ("error", &["source", "target", "store", "format"]),
+    ("error", &["source", "target", "store", "format", "model"]),
     ("source", &["sqlite", "vfs", "model", "progress", "env"]),
     ("target", &["sqlite", "vfs", "model", "progress"]),
     ("tree", &["format", "codec", "model"]),
@@ -77,14 +77,15 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
 ];
 
 /// What all of them stand on: the open store, which snapshot is meant, which are kept, how one is summed
-/// up, and what a manifest says of its trees and what is below a place in them, rows that grow into one,
-/// large values, and records beside rows.
+/// up, and what a manifest says of its trees and what is below a place in them, what of them is lost, rows
+/// that grow into one, large values, and records beside rows.
 const DOORS_WITHIN_OPS: &[&str] = &[
     "open",
     "retention",
     "select",
     "list",
     "stored",
+    "lost",
     "walk",
     "grow",
     "content",

@@ -27,6 +27,7 @@ mod copy_faults;
 mod corruption;
 mod crash;
 mod crash_states;
+mod damaged_snapshots;
 mod damaged_sources;
 mod delta_damage;
 mod delta_losses;

@@ -135,16 +135,17 @@ fn missing_and_changed_blobs_are_named_with_their_rows() {
 }
 
 #[test]
-fn a_missing_chunk_is_named_with_the_rows_of_its_leaf() {
+fn a_missing_chunk_is_named_with_the_row_of_its_value() {
     for at in 0..4 {
         let mut tree = tree(at);
         let chunk = *tree.blobs.ids(BlobKind::Chunk).iter().next().unwrap();
         tree.blobs.remove(BlobKind::Chunk, &chunk);
         let found = damage_in(&tree.blobs, &tree.shape, &tree.root);
         assert_eq!(found.len(), 1);
+        let affected = &found[0].2;
         assert_eq!(
-            (found[0].0, found[0].2.rows),
-            (chunk, tree.node.children[0].rows)
+            (found[0].0, affected.first_ordinal, affected.rows),
+            (chunk, 10, 1)
         );
     }
 }

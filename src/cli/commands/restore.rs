@@ -35,7 +35,6 @@ use crate::cli::render::text;
 use crate::cli::render::text::restore::RestoreView;
 use crate::model::text::TextEncoding;
 use crate::ops;
-use crate::ops::open::PathKind;
 use crate::ops::restore::CheckLevel;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Decider;
@@ -80,7 +79,9 @@ larder.toml may hold what the database does not declare; options add to it and o
   [references]
   \"orders.customer\" = \"customers.id\"
 
-A restore that stops on conflicts or missing records writes nothing and exits with 5.")]
+A restore that stops on conflicts or missing records writes nothing and exits with 5. One of a snapshot
+that is damaged writes nothing and exits with 4; with --allow-damaged a new file gets all that is whole,
+every range of records that it lacks is named, and the exit code is 4 all the same.")]
 pub struct RestoreArgs {
     /// The snapshot: id, its first digits, name, latest, latest~N, STORE/NAME; a store means its latest
     #[arg(value_name = "SNAP")]
@@ -171,6 +172,7 @@ impl RestoreArgs {
                 others: self.missing.on_missing.map(Into::into),
             },
             deleted_only: self.scope.deleted,
+            allow_damaged: doing.allow_damaged,
             force: doing.force,
             fire_triggers: doing.fire_triggers,
             no_safety_snapshot: doing.no_safety_snapshot,
@@ -192,10 +194,7 @@ pub fn run(args: &RestoreArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let Some(target) = args::given(args.to.as_ref()) else {
         return Err(no_target(args, cx));
     };
-    if cx.kind(&target)? == PathKind::Absent {
-        fit::no_snapshot(&target)?;
-        fit::with_new_file(args, &target)?;
-    }
+    fit::with_target(args, &target, cx.kind(&target)?)?;
     let config = config::read(args.matching.config.as_deref())?;
     let terminal = args.missing.interactive.then(terminal).transpose()?;
     let save = Save::of(args)?;

@@ -15,6 +15,9 @@ fn listed(store: &str, look: &Look) -> String {
     )
 }
 
+const NEW_FILE_FIRST: &str = "Nothing was written. Restore to a new file first, as --to rescued.db, and look at it: \
+                              from there records can be taken over.";
+
 /// What now, of words that name nothing, or not one thing.
 pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
     match error {
@@ -49,6 +52,7 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
         }
         SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
         SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
+        SelectError::NewFileOnly { .. } => Some(NEW_FILE_FIRST.to_owned()),
         SelectError::NotARestore { .. } => Some(
             "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
                 .to_owned(),
@@ -148,6 +152,7 @@ pub(super) fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::BadKey { .. }
         | SelectError::NoRecord { .. }
         | SelectError::Virtual { .. }
+        | SelectError::NewFileOnly { .. }
         | SelectError::NoPages { .. } => None,
     }
 }

@@ -28,7 +28,7 @@ pub use self::report::{
 use std::path::Path;
 
 use self::records::Records;
-use crate::error::Error;
+use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
@@ -38,7 +38,8 @@ use crate::target::is_present;
 /// Restores a snapshot: into a new file if nothing is at the target, else into the database there.
 /// `decider` is asked about references without a target that the options say nothing of.
 ///
-/// Errors: `Store`, `Target`, `Source`, `Select`, `Cancelled`; the target is then as it was.
+/// Errors: `Store`, `Target`, `Source`, `Select`, `Cancelled`; `NotWhole` where something that is needed
+/// of the snapshot is damaged or missing. The target is then as it was.
 pub fn run(
     store: &mut Store,
     world: &World,
@@ -101,10 +102,18 @@ fn restore(
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
     let begun = world.env.monotonic();
-    let mut outcome = match is_present(&*world.vfs, &options.target)? {
-        true => existing::run(records, keep, world, options, decider, progress)?,
-        false => new_file::run(records, world, options, progress)?,
+    let exists = is_present(&*world.vfs, &options.target)?;
+    let done = match exists {
+        // What the snapshot cannot give would look as if it had been deleted in between.
+        true if options.allow_damaged => {
+            let database = options.target.clone();
+            return Err(SelectError::NewFileOnly { database }.into());
+        }
+        true => existing::run(records, keep, world, options, decider, progress),
+        false => new_file::run(records, world, options, progress),
     };
+    let mut outcome = done
+        .map_err(|error| new_file::lost::explained(error, records, options, !exists, progress))?;
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)

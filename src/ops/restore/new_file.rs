@@ -1,11 +1,13 @@
 //! Into a new file: the database exactly as it was, checked before it gets its name.
 
+pub(super) mod lost;
 mod pages;
 mod reread;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use self::lost::Lost;
 use super::records::{self, Records};
 use super::{Form, RestoreOptions, RestoreOutcome, TableReport, Tried};
 use crate::env::random_16;
@@ -22,6 +24,7 @@ use crate::target::{
     ensure_can_be_made,
 };
 use crate::tree::TreeShape;
+use crate::tree::holes::Holes;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
@@ -36,10 +39,14 @@ pub(super) fn run(
         summary,
     } = records;
     let schema = read_schema(reader, manifest)?;
-    let from_pages = is_from_pages(manifest, options)?;
+    let (from_pages, lost, note) = match options.allow_damaged {
+        true => lost::find(records, &schema, options, progress)?,
+        false => (is_from_pages(manifest, options)?, Lost::default(), None),
+    };
     let mut outcome = RestoreOutcome {
         new_file: true,
-        tables: manifest.entities.iter().map(report).collect(),
+        tables: manifest.entities.iter().map(|e| report(e, &lost)).collect(),
+        lost: lost.records.clone(),
         ..RestoreOutcome::of(summary, options)
     };
     if from_pages {
@@ -49,6 +56,8 @@ pub(super) fn run(
     } else {
         outcome.findings = left_out(manifest);
     }
+    outcome.findings.extend(note);
+    outcome.findings.extend(lost.findings());
     if options.dry_run {
         ensure_can_be_made(&*world.vfs, &options.target)?;
     } else {
@@ -58,6 +67,7 @@ pub(super) fn run(
             manifest,
             schema: &schema,
             options,
+            lost: &lost,
         };
         let completed = complete(&basis, from_pages, progress)?;
         outcome.findings.extend(completed.publish()?.findings);
@@ -94,7 +104,10 @@ fn checked(basis: &Making<'_>, from_pages: bool) -> Vec<&'static str> {
             "integrity_check",
             "counts",
             "foreign keys",
-            "every record read again",
+            match basis.lost.records.is_empty() {
+                true => "every record read again",
+                false => "every record of whole tables read again",
+            },
         ],
     };
     let has_full_text = !from_pages && !basis.schema.full_text_tables().is_empty();
@@ -134,6 +147,7 @@ pub(super) fn try_out(
         manifest,
         schema: &schema,
         options: &options,
+        lost: &Lost::default(),
     };
     let completed = complete(&basis, from_pages, progress)?;
     let entry = world.vfs.entry(completed.path()).ok().flatten();
@@ -149,10 +163,11 @@ pub(super) fn try_out(
     })
 }
 
-fn report(entity: &Entity) -> TableReport {
+fn report(entity: &Entity, lost: &Lost) -> TableReport {
+    let lost = lost.holes(&entity.entity).rows();
     TableReport {
         table: entity.entity.clone(),
-        inserted: entity.records,
+        inserted: entity.records.saturating_sub(lost),
         ..TableReport::default()
     }
 }
@@ -175,6 +190,8 @@ pub(super) struct Making<'a> {
     pub manifest: &'a Manifest,
     pub schema: &'a Schema,
     pub options: &'a RestoreOptions,
+    /// Records that cannot be read, and are passed over.
+    pub lost: &'a Lost,
 }
 
 /// Pages of a damaged database are not taken unasked: its records make a sound one.
@@ -197,6 +214,7 @@ fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<Completed, E
         manifest,
         schema,
         options,
+        lost,
     } = basis;
     // A virtual table holds nothing itself.
     let carried = |table: &&Table| {
@@ -224,23 +242,23 @@ fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<Completed, E
         };
         let mut writer = database.writer(table)?;
         let shape = TreeShape::of(table, schema.encoding);
-        fill(reader, &shape, entity, &mut writer, progress)?;
+        let holes = lost.holes(&table.name);
+        fill(reader, (&shape, entity, &holes), &mut writer, progress)?;
     }
     if progress.cancelled() {
         return Err(Error::Cancelled);
     }
     progress.phase("Building indexes and checking", 0, Unit::Records);
-    Ok(database.complete(options.check, &expected(manifest, schema))?)
+    Ok(database.complete(options.check, &expected(manifest, schema, lost))?)
 }
 
 fn fill(
     reader: &StoreReader,
-    shape: &TreeShape,
-    entity: &Entity,
+    (shape, entity, holes): (&TreeShape, &Entity, &Holes),
     writer: &mut TableWriter<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    records::for_each(reader, shape, entity, progress, |_, row, content| {
+    records::for_each_outside(reader, shape, entity, holes, progress, |_, row, content| {
         writer.row(row, content)
     })?;
     match writer.generated_differ() {
@@ -257,11 +275,14 @@ fn fill(
     }
 }
 
-/// What the manifest says the database must be like.
-pub(super) fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
+/// What the manifest says the database must be like, without what is lost.
+pub(super) fn expected(manifest: &Manifest, schema: &Schema, lost: &Lost) -> Expected {
+    let rows = |e: &Entity| e.records.saturating_sub(lost.holes(&e.entity).rows());
     let rows = manifest
         .all_tables()
-        .map(|e| (e.entity.clone(), e.records))
+        // Of a table that is not in the schema all is lost.
+        .filter(|e| lost.records.is_empty() || schema.table(&e.entity).is_some())
+        .map(|e| (e.entity.clone(), rows(e)))
         .collect();
     let mut foreign_keys: BTreeMap<String, ForeignKeyCheck> = BTreeMap::new();
     for entity in &manifest.entities {
@@ -292,5 +313,6 @@ pub(super) fn expected(manifest: &Manifest, schema: &Schema) -> Expected {
         complaints: complaints.map_or_else(Vec::new, |i| i.complaints.clone()),
         damaged: manifest.damaged,
         with_damage: false,
+        incomplete: !lost.records.is_empty(),
     }
 }

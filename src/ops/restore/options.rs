@@ -155,6 +155,8 @@ pub struct RestoreOptions {
     pub deleted_only: bool,
     /// Replace, though rows outside the scope lose their parents.
     pub force: bool,
+    /// Make a new file of what is whole of a damaged snapshot; what it lacks is told.
+    pub allow_damaged: bool,
     /// Let the database's triggers fire.
     pub fire_triggers: bool,
     /// Take no snapshot of the database first: the restore cannot be undone.

@@ -13,6 +13,7 @@ use crate::store::{StoreError, StoreReader};
 use crate::target::{SpilledContent, TargetError, in_utf8};
 use crate::tree::TreeShape;
 use crate::tree::cursor::Cursor;
+use crate::tree::holes::Holes;
 
 /// What is restored: a snapshot, and where its records are read.
 pub(super) struct Records<'r> {
@@ -71,14 +72,26 @@ pub(super) fn for_each(
     shape: &TreeShape,
     entity: &Entity,
     progress: &mut dyn Progress,
+    each: impl FnMut(u64, RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
+) -> Result<(), Error> {
+    for_each_outside(reader, shape, entity, &Holes::default(), progress, each)
+}
+
+/// The same, but for the records in `holes`.
+pub(super) fn for_each_outside(
+    reader: &StoreReader,
+    shape: &TreeShape,
+    entity: &Entity,
+    holes: &Holes,
+    progress: &mut dyn Progress,
     mut each: impl FnMut(u64, RowRef<'_>, &mut dyn SpilledContent) -> Result<(), TargetError>,
 ) -> Result<(), Error> {
     let root = root_of(entity);
     let mut content = StoredContent::new(reader);
-    let (mut untold, mut place) = (0, 0);
-    let done = Cursor::new(reader, shape, root.as_ref()).for_each(|row| {
+    let mut untold = 0;
+    let mut cursor = Cursor::new(reader, shape, root.as_ref());
+    let done = cursor.for_each_outside(holes, |place, row| {
         each(place, row, &mut content).map_err(Stop::Target)?;
-        place += 1;
         untold += 1;
         if untold == RECORDS_A_STEP {
             progress.advance(std::mem::take(&mut untold));

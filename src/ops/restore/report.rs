@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::missing::{Decision, Missing};
 use super::options::{Mode, RestoreOptions};
+use crate::error::LostRecords;
 use crate::model::schema::ObjectKind;
 use crate::ops::list::SnapshotSummary;
 use crate::progress::Finding;
@@ -130,6 +131,8 @@ pub struct RestoreOutcome {
     pub conflicts: Vec<Conflict>,
     /// Missing references that nothing was decided about; any: nothing was written (exit code 5).
     pub missing: Vec<Missing>,
+    /// Records that the snapshot should have and that cannot be read: a new file lacks them (exit code 4).
+    pub lost: Vec<LostRecords>,
     /// What was decided about references that are missing.
     pub decisions: Vec<Decision>,
     /// The first records that have another key.
@@ -162,6 +165,7 @@ impl RestoreOutcome {
             made: Vec::new(),
             conflicts: Vec::new(),
             missing: Vec::new(),
+            lost: Vec::new(),
             decisions: Vec::new(),
             remapped: Vec::new(),
             references_followed: 0,

@@ -5,20 +5,20 @@ use std::collections::HashSet;
 use super::audit::{Audit, OfSnapshot, Reading, Rows};
 use super::findings::{Findings, pack_object};
 use super::{AffectedRecords, Audited, EntityCheck, NotAudited, SnapshotCheck};
-use crate::error::Error;
-use crate::format::FormatError;
+use crate::error::{Error, LostRecords};
 use crate::format::blob::{BlobError, BlobErrorKind, BlobKind};
 use crate::format::leaf::Leaf;
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::id::{BlobId, PackId, SnapshotId};
 use crate::model::schema::Schema;
 use crate::ops::list::summary;
+use crate::ops::lost::{lost_records, no_table};
 use crate::ops::stored::{decode_schema, root_of, trees};
 use crate::progress::Progress;
 use crate::store::{StoreError, StoreReader};
+use crate::tree::TreeShape;
 use crate::tree::check::{self, Affected, Claim, Visitor};
 use crate::tree::cursor::Place;
-use crate::tree::{Order, TreeShape};
 
 /// Good blobs that are remembered, so that what snapshots share is read once: about 50 MiB, enough
 /// for 250 GB of tables. Beyond it blobs are read once a snapshot.
@@ -242,15 +242,10 @@ impl<'a> Checker<'a> {
             return Ok(true);
         };
         let Some(shape) = shape else {
-            let error = BlobError {
-                why: BlobErrorKind::Damaged,
-                kind: BlobKind::Schema,
-                id: root.id,
-                cause: Box::new(FormatError::Invalid {
-                    what: "a schema without the table",
-                }),
+            let Some(error) = no_table(entity) else {
+                return Ok(true);
             };
-            let affected = affected_records(entity, false, None, short_id);
+            let affected = affected_records(lost_records(entity, None, None, &error), short_id);
             self.found.blob(&error, None, affected);
             return Ok(false);
         };
@@ -266,39 +261,21 @@ impl<'a> Checker<'a> {
         check::check(self.reader, self.reader.hash(), &shape, &root, &mut visitor)
             .map_err(StoreError::from)?;
         let damage = visitor.damage;
-        let has_ids = shape.order == Order::RowidAlias;
         for (error, affected) in &damage {
             let object = self.object_of(error)?;
-            let records = affected_records(entity, has_ids, Some(affected), short_id);
-            self.found.blob(error, object, records);
+            let lost = lost_records(entity, Some(&shape), Some(affected), error);
+            self.found
+                .blob(error, object, affected_records(lost, short_id));
         }
         Ok(damage.is_empty())
     }
 }
 
-fn affected_records(
-    entity: &Entity,
-    has_ids: bool,
-    affected: Option<&Affected>,
-    short_id: &str,
-) -> AffectedRecords {
-    let records = affected.map_or(entity.records, |affected| affected.rows);
-    let first = affected.map_or(0, |affected| affected.first_ordinal);
-    let range = match affected
-        .and_then(|affected| affected.rowids)
-        .filter(|_| has_ids)
-    {
-        Some((first, last)) => format!("records with id {first} to {last}"),
-        None => format!(
-            "records {} to {}",
-            first.saturating_add(1),
-            first.saturating_add(records)
-        ),
-    };
+fn affected_records(lost: LostRecords, short_id: &str) -> AffectedRecords {
     AffectedRecords {
-        entity: entity.entity.clone(),
-        records,
-        range,
+        range: lost.range(),
+        entity: lost.table,
+        records: lost.records,
         snapshots: vec![short_id.to_owned()],
     }
 }

@@ -9,6 +9,9 @@ use super::flags::ModeWord;
 use crate::cli::failure::Failure;
 use crate::cli::paths;
 use crate::cli::render::escape;
+use crate::error::Error;
+use crate::error::SelectError;
+use crate::ops::open::PathKind;
 use crate::ops::restore::Scope;
 
 /// Refuses flags that contradict each other.
@@ -114,8 +117,26 @@ fn modes(args: &RestoreArgs, scope: &Scope) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses flags that do not go with what is at the target.
+pub(super) fn with_target(
+    args: &RestoreArgs,
+    target: &Path,
+    kind: PathKind,
+) -> Result<(), Failure> {
+    if kind == PathKind::Absent {
+        no_snapshot(target)?;
+        return with_new_file(args, target);
+    }
+    if args.doing.allow_damaged {
+        // The library says the same; here before a store is made for what the database would lose.
+        let database = target.to_owned();
+        return Err(Error::from(SelectError::NewFileOnly { database }).into());
+    }
+    Ok(())
+}
+
 /// Refuses a word for snapshots where a database is to be made: who writes it has changed places.
-pub(super) fn no_snapshot(target: &Path) -> Result<(), Failure> {
+fn no_snapshot(target: &Path) -> Result<(), Failure> {
     let Some(word) = target.to_str() else {
         return Ok(());
     };
@@ -131,7 +152,7 @@ pub(super) fn no_snapshot(target: &Path) -> Result<(), Failure> {
 }
 
 /// Refuses flags that are about a database that exists, where none does.
-pub(super) fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
+fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
     let (scope, matching, doing, missing) =
         (&args.scope, &args.matching, &args.doing, &args.missing);
     let given = [

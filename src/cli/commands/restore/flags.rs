@@ -88,6 +88,9 @@ pub(super) struct DoingFlags {
     /// Replace, though rows of other tables lose the rows that they refer to
     #[arg(long)]
     pub force: bool,
+    /// Make a new file of what is whole of a damaged snapshot, and list what it lacks [default: make none]
+    #[arg(long)]
+    pub allow_damaged: bool,
     /// Let the triggers of the database fire [default: they do not]
     #[arg(long)]
     pub fire_triggers: bool,

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Document, shown, snapshot};
 use crate::cli::decisions;
 use crate::cli::render::text::restore::mode_word;
+use crate::error::LostRecords;
 use crate::model::text::TextEncoding;
 use crate::model::value::Value;
 use crate::ops::restore::Choice;
@@ -37,6 +38,7 @@ pub fn restore(outcome: &RestoreOutcome, encoding: TextEncoding) -> Document {
         "made": outcome.made.iter().map(made).collect::<Vec<_>>(),
         "conflicts": outcome.conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
+        "lost": outcome.lost.iter().map(lost).collect::<Vec<_>>(),
         "decisions": decisions.collect::<Vec<_>>(),
         "remapped": remapped.collect::<Vec<_>>(),
         "references_followed": outcome.references_followed,
@@ -44,6 +46,16 @@ pub fn restore(outcome: &RestoreOutcome, encoding: TextEncoding) -> Document {
         "after_snapshot": after.map(|summary| snapshot(summary, None)),
         "checked": outcome.checked,
         "elapsed_ms": outcome.elapsed_ms,
+    })
+}
+
+fn lost(lost: &LostRecords) -> Document {
+    let (kind, id) = &lost.blob;
+    json!({
+        "table": lost.table, "records": lost.records, "range": lost.range(),
+        "first_record": lost.first_ordinal.saturating_add(1),
+        "first_id": lost.ids.map(|(first, _)| first), "last_id": lost.ids.map(|(_, last)| last),
+        "after_key": lost.after_key, "last_key": lost.last_key, "blob_kind": kind, "blob": id, "cause": lost.cause,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a restore says: its plan, or what it did and how to take it back.
 
 mod conflicts;
+mod lost;
 mod missing;
 mod plan;
 mod skipped;
@@ -82,6 +83,7 @@ pub fn restore(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) ->
     if outcome.is_stopped() {
         out.push_str(&stopped(outcome, view));
     } else if outcome.dry_run {
+        out.push_str(&lost::summary(outcome, view, look));
         out.push_str(&skipped::next(outcome, view, look));
         out.push_str("Nothing was written (dry run).\n");
     } else {
@@ -159,15 +161,12 @@ fn done(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String
     let mut out = String::new();
     let time = figures::seconds(outcome.elapsed_ms);
     let what = if outcome.new_file {
-        format!(
-            "{}, {}",
-            figures::counted(outcome.snapshot.files, "entity file"),
-            figures::counted(outcome.snapshot.records, "record")
-        )
+        lost::what(outcome)
     } else {
         totals(outcome)
     };
     let restored = match outcome.new_file || has_written(outcome) {
+        true if !outcome.lost.is_empty() => "Restored what is whole of",
         true => "Restored",
         false => "Nothing to restore of",
     };
@@ -180,6 +179,7 @@ fn done(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String
     if !outcome.checked.is_empty() {
         let _ = writeln!(out, "Checked: {}.", outcome.checked.join(", "));
     }
+    out.push_str(&lost::summary(outcome, view, look));
     out.push_str(&skipped::next(outcome, view, look));
     out.push_str(&way_back(outcome, view.store, look));
     out

@@ -62,7 +62,7 @@ pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look)
         out.push_str(&damage_lines(damage, look.verbose));
     }
     out.push_str(&advice_on_parity(outcome, view, look));
-    out.push_str(&verdict(outcome));
+    out.push_str(&verdict(outcome, view, look));
     out
 }
 
@@ -233,7 +233,7 @@ fn affects(affected: &AffectedRecords) -> String {
     )
 }
 
-fn verdict(outcome: &ValidateOutcome) -> String {
+fn verdict(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
     let time = figures::seconds(outcome.elapsed_ms);
     let bad: Vec<&SnapshotCheck> = outcome.snapshots.iter().filter(|s| !s.good).collect();
     if outcome.damage.is_empty() && bad.is_empty() {
@@ -248,6 +248,18 @@ fn verdict(outcome: &ValidateOutcome) -> String {
             "  {} can be restored whole, the newest is {}",
             figures::counted(whole, "snapshot"),
             escape::shown(&newest.snapshot.name)
+        );
+    }
+    // Without its schema nothing of it can; then no entity is good.
+    let in_part = |s: &&&SnapshotCheck| s.entities.iter().any(|entity| entity.good);
+    if let Some(newest) = bad.iter().find(in_part) {
+        let name = newest.snapshot.name.as_str();
+        let words = ["restore", name, "--to", "restored.db", "--allow-damaged"];
+        let _ = writeln!(
+            out,
+            "  of {} everything else can be restored: {}",
+            escape::shown(name),
+            look.command(view.store, &words.map(OsStr::new))
         );
     }
     let blobs = outcome.damage.iter().filter(|d| d.blob.is_some()).count();

@@ -18,6 +18,7 @@ pub(in crate::ops::restore) fn build(
         manifest,
         schema,
         options,
+        lost,
     } = basis;
     let mut image = DatabaseImage::create(&world.vfs, &options.target, &manifest.settings)?;
     if let Some(pages) = &manifest.pages {
@@ -33,7 +34,7 @@ pub(in crate::ops::restore) fn build(
     progress.phase("Checking", 0, Unit::Records);
     let expected = Expected {
         with_damage: manifest.damaged,
-        ..expected(manifest, schema)
+        ..expected(manifest, schema, lost)
     };
     Ok(image.complete(options.check, schema, &expected)?)
 }

@@ -4,6 +4,7 @@ use super::Making;
 use crate::codec::hash::StoreHash;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobKind, BlobSink};
+use crate::format::manifest::Entity;
 use crate::model::id::BlobId;
 use crate::model::row::RowRef;
 use crate::ops::grow::TreeSink;
@@ -36,7 +37,10 @@ pub(in crate::ops::restore) fn roots(
     let capture = Capture::of_complete(completed.path(), &basis.world.vfs)?;
     let hash = basis.reader.hash();
     let mut lines = Vec::new();
-    for entity in manifest.all_tables() {
+    // A table that lacks records cannot have the snapshot's root: its records are counted.
+    let lacking = basis.lost.tables();
+    let is_whole = |entity: &&Entity| !lacking.contains(entity.entity.as_str());
+    for entity in manifest.all_tables().filter(is_whole) {
         let Some(table) = capture.schema().table(&entity.entity) else {
             lines.push(format!("table {} is missing", entity.entity));
             continue;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::RestoreView;
+use super::lost;
 use super::snapshot_words;
 use super::sum;
 use crate::cli::render::Look;
@@ -27,9 +28,8 @@ pub(super) fn heading(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &L
     let target = escape::path(&outcome.target);
     if outcome.new_file {
         return format!(
-            "Plan: make {target} from {snapshot}: {}, {}\n",
-            figures::counted(outcome.snapshot.files, "entity file"),
-            figures::counted(outcome.snapshot.records, "record")
+            "Plan: make {target} from {snapshot}: {}\n",
+            lost::what(outcome)
         );
     }
     let facts = outcome
