@@ -61,6 +61,7 @@ mod old_stores;
 mod pages;
 mod parity;
 mod pruning;
+mod pruning_beside;
 mod restore_beside_others;
 mod restore_faults;
 mod restore_model;

@@ -15,7 +15,7 @@ pub use crate::ops::retention::GRACE;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreError;
 use crate::store::census::PackUse;
-use crate::store::gc::{CleanUp, PackUses};
+use crate::store::gc::{CleanUp, Deleted, PackUses};
 use choose::{Choice, choose};
 pub use choose::{MERGE_BYTES, MERGE_PACKS};
 
@@ -96,6 +96,8 @@ pub struct PruneOutcome {
     pub new: Packs,
     /// Packs that were deleted.
     pub deleted: Packs,
+    /// Parity and second copies of what was gone already.
+    pub orphans: Deleted,
     /// Bytes of packs that stay though nothing needs them.
     pub unused_bytes: u64,
     /// Sum of the lengths of the store's objects before, and after.
@@ -161,6 +163,7 @@ pub fn run(
         let clean_up = store.clean_up();
         wait::remove_records(&clean_up)?;
         clean_up.remove_unfinished(&unfinished)?;
+        outcome.orphans = clean_up.delete_orphans()?;
         clean_up.expire()?;
         store.keep_ballast();
         outcome.store_bytes.1 = store.bytes()?;
@@ -185,6 +188,7 @@ fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
         repacked: Packs::default(),
         new: Packs::default(),
         deleted: Packs::default(),
+        orphans: Deleted::default(),
         unused_bytes: 0,
         store_bytes: (bytes, bytes),
         damaged: false,

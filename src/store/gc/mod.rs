@@ -21,6 +21,7 @@ use super::commit::AGE_MAX;
 use super::error::StoreError;
 use super::forgotten::Verdict;
 use super::pack_builder::FinishedPack;
+use super::redundancy::{Original, drop_beside};
 use super::rules::Rule;
 use super::usable::Excluded;
 use super::{Store, register, rfc3339};
@@ -60,6 +61,15 @@ impl Store {
             unpublished: Vec::new(),
         }
     }
+}
+
+/// Objects that were deleted, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// A clean-up that another one found.
@@ -105,6 +115,32 @@ impl CleanUp<'_> {
         }
     }
 
+    /// Deletes a pack, and before it what stands beside it. Should only the pack's deletion survive a
+    /// power cut, the next clean-up finds an orphan.
+    fn delete_pack(&self, pack: &PackId) -> Result<(), StoreError> {
+        let object = name::pack(pack);
+        self.delete(&name::parity(pack))?;
+        self.delete(&name::second(&object))?;
+        self.delete(&object)
+    }
+
+    /// Deletes sidecars and second copies of what is gone, durably: a writer that was cut off leaves
+    /// none, but a deletion that was may, and so may who adds parity meanwhile.
+    pub fn delete_orphans(&self) -> Result<Deleted, StoreError> {
+        let mut deleted = Deleted::default();
+        for redundant in self.store.redundants()? {
+            if redundant.is_orphan {
+                self.store.delete_redundant(&redundant)?;
+                deleted.objects += 1;
+                deleted.bytes = deleted.bytes.saturating_add(redundant.bytes);
+            }
+        }
+        if deleted.objects > 0 {
+            self.barrier()?;
+        }
+        Ok(deleted)
+    }
+
     fn barrier(&self) -> Result<(), StoreError> {
         Ok(self.store.backend.barrier()?)
     }
@@ -145,7 +181,7 @@ impl CleanUp<'_> {
             match verdict {
                 GcFinal::Sealed { dead, .. } => {
                     for pack in &dead {
-                        self.delete(&name::pack(pack))?;
+                        self.delete_pack(pack)?;
                     }
                     self.barrier()?;
                 }
@@ -220,6 +256,7 @@ impl CleanUp<'_> {
                 return Ok(false);
             }
         }
+        drop_beside(&*self.store.backend, &Original::Snapshot(id.clone()))?;
         self.delete(&name::snapshot(id))?;
         Ok(true)
     }
@@ -298,7 +335,7 @@ impl CleanUp<'_> {
         let Some(pack) = self.sealed.pop_first() else {
             return Ok(None);
         };
-        self.delete(&name::pack(&pack))?;
+        self.delete_pack(&pack)?;
         Ok(Some(pack))
     }
 
@@ -347,8 +384,8 @@ impl CleanUp<'_> {
         let mut deleted = 0;
         for object in self.store.backend.list(name::PACKS)? {
             let dead = name::parse_pack(&object.name).filter(|id| excluded.dead.contains(id));
-            if dead.is_some() {
-                self.delete(&object.name)?;
+            if let Some(pack) = dead {
+                self.delete_pack(&pack)?;
                 deleted += 1;
             }
         }

@@ -12,6 +12,7 @@ use crate::store::census::KeptCopy;
 use crate::store::error::StoreError;
 use crate::store::pack_builder::PackBuilder;
 use crate::store::rules::Rule;
+use crate::store::{parity, redundancy};
 
 /// Copies asked for at once.
 const COPIES_AT_ONCE: u64 = 1000;
@@ -21,7 +22,7 @@ const COPIES_AT_ONCE: u64 = 1000;
 pub struct Repacked {
     /// New packs.
     pub packs: u64,
-    /// Their bytes.
+    /// Their bytes, without parity.
     pub bytes: u64,
     /// True if it was asked to stop before all was copied: then the old packs must stay.
     pub stopped: bool,
@@ -83,9 +84,10 @@ impl CleanUp<'_> {
         done.packs += 1;
         done.bytes += pack.bytes.len() as u64;
         if self.store.rules.hold(Rule::RepackPublished) {
-            self.store
-                .backend
-                .put_new(&name::pack(&pack.id), &pack.bytes)?;
+            let backend = &*self.store.backend;
+            backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
+            let redundancy = redundancy::read_or_default(backend, self.store.hash)?;
+            parity::put_beside_pack(backend, &redundancy, &pack.id, &pack.bytes)?;
         } else {
             self.unpublished.push(pack);
         }

@@ -50,6 +50,9 @@ enum Call<'a> {
 impl Call<'_> {
     /// True if its order with other actors' calls matters.
     fn is_step(&self) -> bool {
+        if self.is_beside() {
+            return false;
+        }
         match self {
             Self::PutNew(..) | Self::Put(..) | Self::Delete(_) => true,
             Self::List(prefix) => !prefix.is_empty(),
@@ -69,6 +72,19 @@ impl Call<'_> {
             Call::Delete(name) => ("deletes", name),
         };
         format!("{op} {name}")
+    }
+
+    /// About what stands beside other objects, of which these scenes have none.
+    fn is_beside(&self) -> bool {
+        let (Self::PutNew(object, _)
+        | Self::Put(object, _)
+        | Self::Get(object)
+        | Self::Range(object, ..)
+        | Self::List(object)
+        | Self::Delete(object)) = self;
+        [name::PARITY, name::SECOND, name::REDUNDANCY]
+            .iter()
+            .any(|beside| object.starts_with(beside))
     }
 
     fn run(&self, objects: &mut Objects) -> Answer {

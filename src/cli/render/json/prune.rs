@@ -32,6 +32,7 @@ pub fn prune(outcome: &PruneOutcome, store: &Path) -> Document {
             "deleted": packs(outcome.deleted),
             "unused_bytes": outcome.unused_bytes,
         },
+        "orphans": {"count": outcome.orphans.objects, "bytes": outcome.orphans.bytes},
         "store_bytes_before": outcome.store_bytes.0,
         "store_bytes": outcome.store_bytes.1,
         "elapsed_ms": outcome.elapsed_ms,

@@ -136,6 +136,14 @@ fn packs(outcome: &PruneOutcome) -> String {
             shown(outcome.new)
         );
     }
+    if outcome.orphans.objects > 0 {
+        let _ = writeln!(
+            out,
+            "             {} of {} that stood beside what was gone already: deleted",
+            figures::counted(outcome.orphans.objects, "sidecar"),
+            figures::bytes(outcome.orphans.bytes)
+        );
+    }
     if outcome.unused_bytes > 0 {
         let _ = writeln!(
             out,
