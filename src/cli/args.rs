@@ -19,6 +19,7 @@ use crate::cli::commands::parity::ParityArgs;
 use crate::cli::commands::pin::PinArgs;
 use crate::cli::commands::pin::UnpinArgs;
 use crate::cli::commands::prune::PruneArgs;
+use crate::cli::commands::repair::RepairArgs;
 use crate::cli::commands::restore::RestoreArgs;
 use crate::cli::commands::show::ShowArgs;
 use crate::cli::commands::stats::StatsArgs;
@@ -151,6 +152,8 @@ pub enum Command {
     Parity(ParityArgs),
     /// Delete what no snapshot needs
     Prune(PruneArgs),
+    /// Heal what is damaged, from copies, parity, other stores and the databases themselves
+    Repair(RepairArgs),
     /// Copy snapshots into another store, what that one lacks
     Copy(CopyArgs),
     /// Forget snapshots, by name or by rules; it can be taken back for a day

@@ -21,6 +21,7 @@ use crate::ops::list::ListOutcome;
 use crate::ops::parity::ParityStatus;
 use crate::ops::parity::RedundancyDamage;
 use crate::ops::prune::PruneOutcome;
+use crate::ops::repair::RepairOutcome;
 use crate::ops::restore::RestoreOutcome;
 use crate::ops::stats::StatsOutcome;
 use crate::ops::undo::UndoOutcome;
@@ -341,6 +342,14 @@ pub fn of_prune(outcome: &PruneOutcome) -> Code {
     match outcome.damaged {
         true => Code::Damaged,
         false => of_findings(&outcome.findings),
+    }
+}
+
+/// The code of a repair, or of its plan.
+pub fn of_repair(outcome: &RepairOutcome) -> Code {
+    match outcome.is_lost() {
+        true => Code::Damaged,
+        false => Code::Ok,
     }
 }
 

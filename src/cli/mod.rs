@@ -109,6 +109,7 @@ fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
         Command::Stats(args) => commands::stats::run(&args, cx),
         Command::Parity(args) => commands::parity::run(&args, cx),
         Command::Prune(args) => commands::prune::run(&args, cx),
+        Command::Repair(args) => commands::repair::run(&args, cx),
         Command::Copy(args) => commands::copy::run(&args, cx),
         Command::Forget(args) => commands::forget::run(&args, cx),
         Command::Pin(args) => commands::pin::run(&args, cx),

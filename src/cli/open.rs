@@ -75,7 +75,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn options(&self, store: &Path, compression: i32) -> StoreOptions {
+    /// How a store is opened.
+    pub fn options(&self, store: &Path, compression: i32) -> StoreOptions {
         StoreOptions {
             location: store.to_owned(),
             cache_dir: cache_folder(&self.global),

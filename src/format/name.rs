@@ -42,7 +42,7 @@ pub fn is_known(name: &str) -> bool {
         || parse_gc(name).is_some()
         || parse_forgotten(name).is_some()
         || under(PINS).is_some_and(snapshot)
-        || under(DAMAGED).is_some_and(|id| id.parse::<PackId>().is_ok())
+        || parse_damaged(name).is_some()
         || parse_parity(name).is_some()
         || parse_second(name).is_some()
         // Reserved: key slots.
@@ -58,6 +58,16 @@ pub fn snapshot(id: &SnapshotId) -> String {
 pub fn pack(id: &PackId) -> String {
     let id = id.to_string();
     format!("{PACKS}{}/{id}", &id[..2])
+}
+
+/// Where the mark of a damaged pack is.
+pub fn damaged(id: &PackId) -> String {
+    format!("{DAMAGED}{id}")
+}
+
+/// The damaged pack whose mark has this name; `None` if it is no such mark's name.
+pub fn parse_damaged(name: &str) -> Option<PackId> {
+    name.strip_prefix(DAMAGED)?.parse().ok()
 }
 
 /// Where a pack's parity is.

@@ -1,6 +1,7 @@
 //! One promise a file: options in, outcome out, nothing printed. Joins source, tree, store and target.
 
 pub mod backup;
+mod clean;
 mod content;
 pub mod copy;
 pub mod diff;
@@ -14,6 +15,7 @@ pub mod open;
 pub mod parity;
 pub mod pin;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 mod safety;

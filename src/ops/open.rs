@@ -122,6 +122,12 @@ pub fn open(options: &StoreOptions, world: &World) -> Result<Store, Error> {
     Ok(Store::open(backend, world.env.clone(), usage)?)
 }
 
+/// Opens a store to repair it: its config may be lost.
+pub fn open_for_repair(options: &StoreOptions, world: &World) -> Result<Store, Error> {
+    let (backend, usage) = backend_of(options, world)?;
+    Ok(Store::open_for_repair(backend, world.env.clone(), usage)?)
+}
+
 /// Makes a store in an absent or empty folder, and opens it.
 pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
     let location = options.location.display().to_string();

@@ -135,6 +135,13 @@ impl Index {
                 self.packs.remove(&id);
                 return Ok(());
             }
+            // Of a pack that is known to be damaged that is no news, and no reason to stop.
+            Err(error)
+                if error.backend_kind() == Some(BackendErrorKind::Other)
+                    && self.excluded.damaged.contains(&id) =>
+            {
+                Err(FormatError::Truncated { what: "a pack" })
+            }
             read => read?,
         };
         match read {
@@ -221,6 +228,11 @@ impl Index {
     /// True if no copy may be taken from this pack.
     pub fn is_excluded(&self, id: &PackId) -> bool {
         self.excluded.contains(id)
+    }
+
+    /// True if this pack is known to be damaged.
+    pub fn is_damaged(&self, id: &PackId) -> bool {
+        self.excluded.damaged.contains(id)
     }
 
     /// Packs with their lengths.

@@ -13,6 +13,7 @@ mod digests;
 pub mod error;
 mod forgotten;
 pub mod gc;
+pub mod heal;
 mod index;
 mod pack_builder;
 mod parity;
@@ -156,6 +157,39 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let hash = StoreHash::unkeyed();
         let config = read_config(&*backend, hash)?;
+        Ok(Self {
+            backend,
+            env,
+            hash,
+            config,
+            cache_dir: usage.cache_dir,
+            compression: usage.compression,
+            rules: usage.rules,
+        })
+    }
+
+    /// As [`Store::open`]; where neither the config nor its second copy can be read, but a manifest can,
+    /// with a new config, which is not written: [`Store::heal_config`] does that.
+    pub fn open_for_repair(
+        backend: Arc<dyn Backend>,
+        env: Arc<dyn Env>,
+        usage: Usage,
+    ) -> Result<Self, StoreError> {
+        let hash = StoreHash::unkeyed();
+        let config = match read_config(&*backend, hash) {
+            Err(error @ (StoreError::Damaged { .. } | StoreError::NoStore { .. })) => {
+                if !snapshots::any_good(&*backend, hash)? {
+                    return Err(error);
+                }
+                Config {
+                    format: FormatMark::CURRENT,
+                    features: Vec::new(),
+                    store_id: StoreId(random_16(&*env)),
+                    created: rfc3339(env.unix_ms()),
+                }
+            }
+            read => read?,
+        };
         Ok(Self {
             backend,
             env,

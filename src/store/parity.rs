@@ -273,7 +273,11 @@ impl Store {
     }
 
     /// At most so many bytes of a pack as they are; `None` if it is not there.
-    fn pack_as_found(&self, pack: &PackId, bytes_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn pack_as_found(
+        &self,
+        pack: &PackId,
+        bytes_max: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         self.as_found(&name::pack(pack), bytes_max.min(limits::PACK_BYTES_MAX))
     }
 

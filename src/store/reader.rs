@@ -180,7 +180,11 @@ impl StoreReader {
                 return Err(CopyError::Gone(copy.pack));
             }
             // A pack that was cut short ends before the range does.
-            Err(error) if error.kind == BackendErrorKind::Other && self.is_short(copy) => {
+            // And of one that is known to be damaged, anything may fail.
+            Err(error)
+                if error.kind == BackendErrorKind::Other
+                    && (self.index.borrow().is_damaged(&copy.pack) || self.is_short(copy)) =>
+            {
                 return Err(damaged(FormatError::Truncated { what: "a pack" }));
             }
             Err(error) => return Err(CopyError::Store(error.into())),

@@ -52,6 +52,16 @@ pub fn read(
     }
 }
 
+/// True if some manifest can be read: then this is a store, of this format.
+pub fn any_good(backend: &dyn Backend, hash: StoreHash) -> Result<bool, StoreError> {
+    for id in list(backend)?.ids {
+        if matches!(read(backend, hash, &id), Ok(Some(_))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn decode(hash: StoreHash, id: &SnapshotId, bytes: &[u8]) -> Result<Option<Manifest>, StoreError> {
     let wrong = |cause| StoreError::of_object(format!("snapshot {id}"), cause);
     let (kind, payload) = frame::open(hash, bytes).map_err(wrong)?;

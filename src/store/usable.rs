@@ -64,12 +64,7 @@ impl Excluded {
             }
         }
         for object in backend.list(name::DAMAGED)? {
-            excluded.damaged.extend(
-                object
-                    .name
-                    .strip_prefix(name::DAMAGED)
-                    .and_then(|id| id.parse::<PackId>().ok()),
-            );
+            excluded.damaged.extend(name::parse_damaged(&object.name));
         }
         Ok(excluded)
     }

@@ -25,6 +25,7 @@ mod paths;
 mod prune;
 mod questions;
 mod render;
+mod repair;
 mod restore;
 mod restore_damaged;
 mod restore_decisions;

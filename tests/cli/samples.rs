@@ -145,6 +145,7 @@ pub fn valid() -> ValidateOutcome {
         store: "./backups".into(),
         packs: 4,
         packs_good: 4,
+        packs_with_parity: 0,
         pack_bytes: 430_182,
         blobs: 96,
         snapshots: vec![check(newest(), true), check(older(), true)],
@@ -165,6 +166,7 @@ pub fn damaged() -> ValidateOutcome {
     let pack = format!("pack 7c/7c01d9{}", "a".repeat(58));
     ValidateOutcome {
         packs_good: 3,
+        packs_with_parity: 1,
         snapshots: vec![check(newest(), false), check(older(), true)],
         damage: vec![
             Damage {

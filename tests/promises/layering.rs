@@ -63,6 +63,13 @@ const CALLS_WITHIN_OPS: &[(&str, &str, &str)] = &[
     ("undo", "safety", "so can what an undo changes"),
     ("restore", "backup", "which deed a snapshot is of"),
     ("undo", "backup", "which deed a snapshot is of"),
+    ("prune", "clean", "the sealed part of a clean-up"),
+    (
+        "repair",
+        "clean",
+        "healed packs are removed as a prune deletes",
+    ),
+    ("repair", "validate", "what is lost is named as damage is"),
     ("copy", "backup", "names of snapshots"),
     (
         "validate",

@@ -62,6 +62,7 @@ mod pages;
 mod parity;
 mod pruning;
 mod pruning_beside;
+mod repair;
 mod restore_beside_others;
 mod restore_faults;
 mod restore_model;

@@ -14,6 +14,7 @@ pub mod ls;
 pub mod parity;
 pub mod pin;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod show;
 pub mod stats;

@@ -7,6 +7,7 @@ pub mod forget;
 pub mod import;
 pub mod parity;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod validate;

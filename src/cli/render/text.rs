@@ -9,6 +9,7 @@ pub mod import;
 pub mod list;
 pub mod parity;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 pub mod show;
 pub mod stats;

@@ -2,18 +2,16 @@
 //! (store-format.md, "Write order"), and what is worth copying before.
 
 mod choose;
-mod mark;
-mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::id::{PackId, SnapshotId};
+use crate::ops::clean;
 use crate::ops::open::{Store, World};
 pub use crate::ops::retention::GRACE;
 use crate::progress::{Finding, Progress, Unit};
-use crate::store::StoreError;
 use crate::store::census::PackUse;
 use crate::store::gc::{CleanUp, Deleted, PackUses};
 use choose::{Choice, choose};
@@ -137,7 +135,7 @@ pub fn run(
     }
     // G2
     let view = clean_up.view(|| ())?;
-    outcome.snapshots = mark::mark(store, &view, &roots, progress)?;
+    outcome.snapshots = clean::mark(store, &view, &roots, progress)?;
     let uses = view.uses()?;
     let choice = choose(&uses, options.max_unused_percent);
     account(&mut outcome, &uses, &choice);
@@ -150,18 +148,18 @@ pub fn run(
         let packs = uses.dead.iter().chain(&uses.kept).filter(goes);
         let condemned: BTreeMap<PackId, u64> = packs.map(|pack| (pack.id, pack.bytes)).collect();
         if !condemned.is_empty() {
-            clean(
-                store,
-                world,
-                options,
-                clean_up,
-                condemned,
-                &mut outcome,
-                progress,
-            )?;
+            let how = clean::How {
+                max_wait: options.max_wait,
+                without: &BTreeSet::new(),
+            };
+            let cleaned = clean::clean(store, world, &how, clean_up, &condemned, progress)?;
+            outcome.fenced = cleaned.fenced;
+            for bytes in cleaned.deleted {
+                outcome.deleted.add(bytes);
+            }
         }
         let clean_up = store.clean_up();
-        wait::remove_records(&clean_up)?;
+        clean::remove_records(&clean_up)?;
         clean_up.remove_unfinished(&unfinished)?;
         outcome.orphans = clean_up.delete_orphans()?;
         clean_up.expire()?;
@@ -300,66 +298,4 @@ fn repack(
         bytes: done.bytes,
     };
     Ok(true)
-}
-
-/// G3 to G9.
-fn clean(
-    store: &Store,
-    world: &World,
-    options: &PruneOptions,
-    mut clean_up: CleanUp<'_>,
-    condemned: BTreeMap<PackId, u64>,
-    outcome: &mut PruneOutcome,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let early = clean_up.writers_before_record()?;
-    let sealed = clean_up
-        .condemn(condemned.keys().copied().collect())
-        .map_err(Error::from)
-        .and_then(|alone| {
-            if !alone {
-                return Ok(None);
-            }
-            // G4, G5
-            let writers = match early {
-                Some(writers) => writers,
-                None => clean_up.writers()?,
-            };
-            outcome.fenced = wait::wait(&clean_up, world, &writers, options.max_wait, progress)?;
-            // G6: manifests again, then packs.
-            let roots = clean_up.roots()?;
-            let view = clean_up.view(|| ())?;
-            mark::mark(store, &view, &roots, progress)?;
-            if progress.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            Ok(Some(clean_up.without_homes(&view)?))
-        });
-    // G7
-    let sealed = match sealed {
-        Ok(Some(dead)) => clean_up.seal(dead),
-        Ok(None) => Ok(false),
-        Err(error) => {
-            // The first error says what went wrong; a record that stays is resolved by the next prune.
-            let _ = clean_up.abort();
-            return Err(error);
-        }
-    };
-    if !sealed? {
-        clean_up.abort()?;
-        return Err(StoreError::Overtaken.into());
-    }
-    // G8
-    progress.phase("Deleting packs", 0, Unit::Bytes);
-    while let Some(pack) = clean_up.delete_next()? {
-        let bytes = condemned.get(&pack).copied().unwrap_or(0);
-        outcome.deleted.add(bytes);
-        progress.advance(bytes);
-        if progress.cancelled() {
-            // What is sealed is finished by the next prune.
-            return Err(Error::Cancelled);
-        }
-    }
-    // G9
-    Ok(clean_up.end()?)
 }

@@ -9,13 +9,13 @@ use crate::store::UnreadablePack;
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(in crate::ops) struct Findings {
     damage: Vec<Damage>,
     notes: Vec<Finding>,
 }
 
 /// How a pack is called: `pack 7c/7c01…`.
-pub(super) fn pack_object(id: &PackId) -> String {
+pub(in crate::ops) fn pack_object(id: &PackId) -> String {
     let name = name::pack(id);
     format!("pack {}", name.strip_prefix(name::PACKS).unwrap_or(&name))
 }
@@ -70,7 +70,7 @@ impl Findings {
     }
 
     /// A snapshot whose manifest cannot be read.
-    pub(super) fn snapshot(&mut self, object: String, cause: String, id: &SnapshotId) {
+    pub(in crate::ops) fn snapshot(&mut self, object: String, cause: String, id: &SnapshotId) {
         let affects = vec![AffectedRecords {
             entity: String::new(),
             records: 0,
@@ -86,7 +86,7 @@ impl Findings {
     }
 
     /// A blob of a snapshot that is missing or damaged.
-    pub(super) fn blob(
+    pub(in crate::ops) fn blob(
         &mut self,
         error: &BlobError,
         object: Option<String>,
@@ -132,7 +132,7 @@ impl Findings {
     }
 
     /// Damage and notes. A pack of which single blobs are named is not named again by itself.
-    pub(super) fn finish(self) -> (Vec<Damage>, Vec<Finding>) {
+    pub(in crate::ops) fn finish(self) -> (Vec<Damage>, Vec<Finding>) {
         let detailed: Vec<String> = self
             .damage
             .iter()

@@ -15,11 +15,12 @@ use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
-use findings::Findings;
+pub(in crate::ops) use findings::{Findings, pack_object};
 pub use outcome::{
     AffectedRecords, Audited, BrokenConstraint, Damage, EntityCheck, NotAudited, PacksRead,
     SnapshotCheck, ValidateOutcome,
 };
+pub(in crate::ops) use snapshot::affected_records;
 
 /// What is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -111,12 +112,14 @@ pub fn run(
         .iter()
         .filter(|(id, _)| !found.names_pack(id))
         .count();
+    let packs_with_parity = with_parity(store, packs.packs.len() - packs_good, &found)?;
     let elapsed = world.env.monotonic().saturating_sub(begun);
     let (damage, findings) = found.finish();
     Ok(ValidateOutcome {
         store: store.location(),
         packs: packs.packs.len() as u64,
         packs_good: packs_good as u64,
+        packs_with_parity,
         pack_bytes: packs.packs.iter().map(|(_, bytes)| bytes).sum(),
         packs_read,
         blobs,
@@ -127,6 +130,16 @@ pub fn run(
         level: options.level,
         elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Of the damaged packs, if there are any, how many have parity.
+fn with_parity(store: &Store, damaged: usize, found: &Findings) -> Result<u64, Error> {
+    if damaged == 0 {
+        return Ok(0);
+    }
+    let beside = store.parity_of_packs()?.into_iter();
+    let with = beside.filter(|of| of.sidecar_bytes.is_some() && found.names_pack(&of.pack));
+    Ok(with.count() as u64)
 }
 
 /// A manifest; a damaged one becomes damage that affects the whole snapshot.

@@ -142,6 +142,8 @@ pub struct ValidateOutcome {
     pub packs: u64,
     /// Packs without damage.
     pub packs_good: u64,
+    /// Of the damaged ones, those that have parity: more of them may be healed.
+    pub packs_with_parity: u64,
     /// Bytes of the packs.
     pub pack_bytes: u64,
     /// Which of them were read whole.

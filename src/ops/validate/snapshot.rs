@@ -271,7 +271,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn affected_records(lost: LostRecords, short_id: &str) -> AffectedRecords {
+/// What a validation says of records that cannot be read.
+pub(in crate::ops) fn affected_records(lost: LostRecords, short_id: &str) -> AffectedRecords {
     AffectedRecords {
         range: lost.range(),
         entity: lost.table,

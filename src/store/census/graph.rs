@@ -13,6 +13,10 @@ use crate::store::StoreError;
 pub struct Number(i64);
 
 impl Number {
+    pub(super) fn new(number: i64) -> Self {
+        Self(number)
+    }
+
     pub(super) fn value(self) -> ValueRef<'static> {
         ValueRef::Integer(self.0)
     }

@@ -48,7 +48,7 @@ pub struct KeptCopy {
     pub bases: Vec<BlobId>,
 }
 
-fn id_of(row: Row<'_>, column: usize) -> Result<BlobId, SqliteError> {
+pub(super) fn id_of(row: Row<'_>, column: usize) -> Result<BlobId, SqliteError> {
     let mut id = [0; 32];
     let halves = id.split_at_mut(16);
     for (half, at) in [(halves.0, column), (halves.1, column + 1)] {

@@ -8,6 +8,7 @@ mod chains;
 mod figures;
 mod graph;
 mod keep;
+mod lacking;
 mod load;
 mod sums;
 
@@ -16,6 +17,7 @@ pub use figures::{
 };
 pub use graph::{Entered, EntityRow, Number, TableSort};
 pub use keep::{KeptCopy, PackUse};
+pub use lacking::Lacking;
 pub use load::Tier;
 
 use super::error::StoreError;

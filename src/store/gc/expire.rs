@@ -1,5 +1,5 @@
 //! Takes away what the protocol needs no more: seals, aborts, abort markers and marks of forgotten
-//! snapshots, once no process can be alive that they still bind (rule A5).
+//! snapshots and of damaged packs, once no process can be alive that they still bind (rule A5).
 
 use super::CleanUp;
 use crate::backend::BackendErrorKind;
@@ -13,6 +13,10 @@ use crate::store::register;
 /// Verdicts and markers are kept so long at least.
 const KEPT_MS: i64 = 90 * 24 * 3600 * 1000;
 
+/// Marks of damaged packs, with the bytes that were found, are kept so long after the seal that names
+/// the pack: less than the seal.
+const DAMAGED_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
+
 impl CleanUp<'_> {
     /// Deletes verdicts and markers that are older than 90 days by two clocks: this machine's, and the
     /// time of the newest snapshot. One clock that is wrong deletes nothing too early. Returns how many.
@@ -25,11 +29,41 @@ impl CleanUp<'_> {
             let time = time.parse::<jiff::Timestamp>();
             time.is_ok_and(|time| time.as_millisecond() < before)
         };
-        let expired = self.expire_verdicts(&is_old)?
+        let expired = self.expire_damaged(now.saturating_sub(DAMAGED_KEPT_MS))?
+            + self.expire_verdicts(&is_old)?
             + self.expire_markers(&ids, before, &is_old)?
             + self.expire_marks(&ids, &is_old)?;
         if expired > 0 {
             self.barrier()?;
+        }
+        Ok(expired)
+    }
+
+    /// Marks of damaged packs that are gone: sealed before this time (since 1970), and not brought back by
+    /// a power cut. A mark whose pack no seal names stays.
+    fn expire_damaged(&self, before_ms: i64) -> Result<u64, StoreError> {
+        let mut marked = self.store.marked_packs()?;
+        if marked.is_empty() {
+            return Ok(0);
+        }
+        let is_old = |time: &str| {
+            let time = time.parse::<jiff::Timestamp>();
+            time.is_ok_and(|time| time.as_millisecond() < before_ms)
+        };
+        let mut expired = 0;
+        for object in self.store.backend.list(name::GC)? {
+            let Some((id, true)) = name::parse_gc(&object.name) else {
+                continue;
+            };
+            let Some(GcFinal::Sealed { dead, time }) = self.verdict_of(&id)? else {
+                continue;
+            };
+            for pack in dead.iter().filter(|_| is_old(&time)) {
+                if marked.remove(pack) && self.all_gone(std::slice::from_ref(pack))? {
+                    self.delete(&name::damaged(pack))?;
+                    expired += 1;
+                }
+            }
         }
         Ok(expired)
     }

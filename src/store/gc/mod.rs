@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use super::census::Lacking;
 pub use repack::Repacked;
 pub use view::{PackUses, View};
 pub use writers::{SILENCE_MAX, WriterAtWork, WriterState};
@@ -44,6 +45,8 @@ pub struct CleanUp<'s> {
     sealed: BTreeSet<PackId>,
     /// Records of writers as they were first seen in this run.
     seen: RefCell<BTreeMap<SnapshotId, (Vec<u8>, Duration)>>,
+    /// Packs that are known to be damaged, and not marked.
+    distrusted: BTreeSet<PackId>,
     /// Packs that a broken rule has not published yet.
     unpublished: Vec<FinishedPack>,
 }
@@ -58,6 +61,7 @@ impl Store {
             condemned: None,
             sealed: BTreeSet::new(),
             seen: RefCell::default(),
+            distrusted: BTreeSet::new(),
             unpublished: Vec::new(),
         }
     }
@@ -356,6 +360,11 @@ impl CleanUp<'_> {
         Ok(())
     }
 
+    /// Takes packs for damaged that are not marked: for a plan of which nothing is written.
+    pub fn distrust(&mut self, packs: &BTreeSet<PackId>) {
+        self.distrusted = packs.clone();
+    }
+
     /// The writers as they are before there is a record: only where a rule is broken.
     pub fn writers_before_record(&self) -> Result<Option<Vec<SnapshotId>>, StoreError> {
         match self.store.rules.hold(Rule::WritersAfterRecord) {
@@ -420,7 +429,8 @@ impl CleanUp<'_> {
     /// cannot be read stops a clean-up, as it stops a writer.
     fn excluded(&self) -> Result<Excluded, StoreError> {
         let (backend, hash) = (&*self.store.backend, self.store.hash);
-        let excluded = Excluded::read_but(backend, hash, Some(&self.id))?;
+        let mut excluded = Excluded::read_but(backend, hash, Some(&self.id))?;
+        excluded.damaged.extend(&self.distrusted);
         match excluded.unreadable.first() {
             Some((object, cause)) => Err(StoreError::of_object(object.clone(), cause.clone())),
             None => Ok(excluded),

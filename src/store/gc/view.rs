@@ -8,7 +8,7 @@ use crate::format::FormatError;
 use crate::format::blob::{BlobError, BlobKind, BlobSource};
 use crate::format::footer::Footer;
 use crate::model::id::{BlobId, PackId};
-use crate::store::census::{Census, PackUse, Tier};
+use crate::store::census::{Census, Lacking, PackUse, Tier};
 use crate::store::error::StoreError;
 use crate::store::index::{Index, UnreadablePack};
 use crate::store::reader::StoreReader;
@@ -106,6 +106,32 @@ impl View {
             return Ok(!self.census.is_base(entered.number)?);
         }
         Ok(first)
+    }
+
+    /// Needed blobs that have no usable copy, in an order that stays; at most `max`, those after `last`.
+    /// `unlisted`: only those of which no pack that may be leaned on has any copy.
+    pub fn lacking(
+        &self,
+        last: Option<&Lacking>,
+        max: u64,
+        unlisted: bool,
+    ) -> Result<Vec<Lacking>, StoreError> {
+        self.census.lacking(last, max, unlisted)
+    }
+
+    /// Finds out what can be had again, now that what it stands on can.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        self.census.chains()
+    }
+
+    /// True if the blob is needed and has no usable copy.
+    pub fn lacks(&self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
+        self.census.lacks(kind, id)
+    }
+
+    /// From now on the blob can be had.
+    pub fn set_had(&self, blob: &Lacking) -> Result<(), StoreError> {
+        self.census.set_had(blob)
     }
 
     /// Once all that snapshots need has been told: what is kept, and what is not.

@@ -30,6 +30,7 @@ pub fn validate(outcome: &ValidateOutcome, store: &Path) -> Document {
         "quick": outcome.level == Level::Quick,
         "packs": outcome.packs,
         "packs_good": outcome.packs_good,
+        "packs_with_parity": outcome.packs_with_parity,
         "pack_bytes": outcome.pack_bytes,
         "read": {
             "packs": outcome.packs_read.packs,
@@ -83,7 +84,8 @@ fn audit(audited: &Audited) -> Document {
     })
 }
 
-fn damage(damage: &Damage) -> Document {
+/// Damage, and what hangs on it.
+pub(super) fn damage(damage: &Damage) -> Document {
     let affects = damage.affects.iter().map(|affected| {
         serde_json::json!({
             "entity": Some(&affected.entity).filter(|name| !name.is_empty()),

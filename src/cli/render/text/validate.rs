@@ -62,6 +62,7 @@ pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look)
         out.push_str(&damage_lines(damage, look.verbose));
     }
     out.push_str(&advice_on_parity(outcome, view, look));
+    out.push_str(&advice_on_repair(outcome, view, look));
     out.push_str(&verdict(outcome, view, look));
     out
 }
@@ -79,6 +80,32 @@ fn advice_on_parity(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &L
     let words = [OsStr::new("parity"), OsStr::new("add")];
     let command = look.command(view.store, &words);
     format!("  what keeps data whole is damaged, data is not; make it again with: {command}\n")
+}
+
+/// What heals damage, if anything does.
+fn advice_on_repair(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look) -> String {
+    let heals = |damage: &Damage| {
+        let starts = ["pack ", "snapshot ", "gc/", "config", "forgotten/"];
+        damage.blob.is_some() || starts.iter().any(|start| damage.object.starts_with(start))
+    };
+    if !outcome.damage.iter().any(heals) {
+        return String::new();
+    }
+    let command = look.command(view.store, &[OsStr::new("repair")]);
+    let damaged = outcome.packs.saturating_sub(outcome.packs_good);
+    let parity = match (damaged, outcome.packs_with_parity) {
+        (0, _) => String::new(),
+        (_, 0) => {
+            " (no damaged pack has parity: copies, other stores and databases are tried)".to_owned()
+        }
+        (1, _) => " (the damaged pack has parity)".to_owned(),
+        (damaged, with) => format!(
+            " ({} of {} have parity)",
+            figures::count(with),
+            figures::counted(damaged, "damaged pack")
+        ),
+    };
+    format!("  to heal it: {command}{parity}\n")
 }
 
 /// Damage alone, for `--quiet`.
@@ -185,7 +212,7 @@ fn references(outcome: &ValidateOutcome) -> String {
     format!("  references as recorded at backup time: {what}\n")
 }
 
-fn damage_lines(damage: &Damage, whole_ids: bool) -> String {
+pub(super) fn damage_lines(damage: &Damage, whole_ids: bool) -> String {
     let short = |text: &str| {
         if whole_ids {
             escape::shown(text).into_owned()

@@ -68,7 +68,7 @@ pub(super) fn wait(
 
 /// Takes away the records of writers that are over or dead: of the dead ones no pack is condemned
 /// without the record having been seen, so they are fenced first.
-pub(super) fn remove_records(clean_up: &CleanUp<'_>) -> Result<(), StoreError> {
+pub(in crate::ops) fn remove_records(clean_up: &CleanUp<'_>) -> Result<(), StoreError> {
     for id in clean_up.writers()? {
         match clean_up.writer_state(&id)? {
             WriterState::Over => clean_up.remove_record(&id)?,

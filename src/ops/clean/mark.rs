@@ -15,7 +15,7 @@ use crate::store::gc::View;
 ///
 /// Errors: `Damaged` or `Blob` where it cannot be told what a snapshot needs: then nothing may be
 /// deleted.
-pub(super) fn mark(
+pub(in crate::ops) fn mark(
     store: &Store,
     view: &View,
     ids: &[SnapshotId],
