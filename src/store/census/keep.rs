@@ -97,8 +97,9 @@ impl Census {
         }
         let homes = match rules.hold(Rule::KeepFixpoint) {
             true => {
+                // One that a repair has found elsewhere has no copy here.
                 "INSERT OR IGNORE INTO kept SELECT copy FROM blobs
-                  WHERE need IS NOT NULL AND depth IS NOT NULL"
+                  WHERE need IS NOT NULL AND depth IS NOT NULL AND copy IS NOT NULL"
             }
             false => {
                 // Any one copy, and of several a delta.
