@@ -584,7 +584,8 @@ fn a_plan_writes_nothing_and_says_what_is_then_done() {
     let planned = case.try_repair(&store, &[], &options).unwrap();
     assert!(objects(&*backend) == before);
     let done = case.repair(&store);
-    assert_eq!((planned.healed, planned.lost), (done.healed, done.lost));
+    assert_eq!(planned.healed, done.healed);
+    assert_eq!(planned.lost, done.lost);
     let removed = |outcome: &RepairOutcome| outcome.damaged[0].removed;
     assert!(removed(&planned) && removed(&done));
     assert_eq!(planned.removed, done.removed);
