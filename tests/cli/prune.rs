@@ -128,8 +128,8 @@ fn a_backup_that_died_is_not_waited_for_and_one_that_lives_is() {
 #[test]
 fn mistakes_are_told_with_what_to_do() {
     let place = place();
-    let unit = place.code(2, &["prune", "--grace", "3w"]);
-    assert!(unit.err.contains("use s, m, h or d"), "{}", unit.err);
+    let unit = place.code(2, &["prune", "--grace", "3y"]);
+    assert!(unit.err.contains("use s, m, h, d or w"), "{}", unit.err);
     let none = place.code(10, &["prune", "--store", "nowhere"]);
     assert!(none.err.contains("no store at nowhere"), "{}", none.err);
 }

@@ -113,7 +113,9 @@ impl Stage {
                 actor.cache = caches.first().map(|dir| PathBuf::from(dir.path()));
             }
         }
-        if variant.follows_first && writers > 1 {
+        // What a snapshot holds is known of it alone.
+        let same = scene.wants.chars().next() == scene.wants.chars().nth(1);
+        if variant.follows_first && writers > 1 && same {
             let dir = follow_first(&mut actors, &blobs, &start);
             actors[1].cache = Some(PathBuf::from(dir.path()));
             caches.push(dir);

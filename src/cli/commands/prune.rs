@@ -45,19 +45,22 @@ pub struct PruneArgs {
     place: Option<std::ffi::OsString>,
 }
 
-/// A time: a number of seconds, or with `s`, `m`, `h`, `d` behind it.
+/// A time: 0, or a number with `s`, `m`, `h`, `d` or `w` behind it.
 pub fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let seconds = match &text[digits.len()..] {
+        // A number alone would be read as what its reader thinks of.
+        "" if digits != "0" => return Err("say of what: 90m, 24h, 7d".to_owned()),
         "" | "s" => 1,
         "m" | "min" => 60,
         "h" => 3600,
         "d" => 24 * 3600,
-        unit => return Err(format!("{unit:?} is no unit of time: use s, m, h or d")),
+        "w" => 7 * 24 * 3600,
+        unit => return Err(format!("{unit:?} is no unit of time: use s, m, h, d or w")),
     };
     let number: u64 = digits
         .parse()
-        .map_err(|_| "give a number with s, m, h or d behind it, as in 24h".to_owned())?;
+        .map_err(|_| "give a number with s, m, h, d or w behind it, as in 24h".to_owned())?;
     number
         .checked_mul(seconds)
         .map(Duration::from_secs)
@@ -101,12 +104,14 @@ mod tests {
         assert_eq!(seconds("90m"), Ok(5400));
         assert_eq!(seconds("24h"), Ok(86400));
         assert_eq!(seconds("7d"), Ok(604_800));
+        assert_eq!(seconds("2w"), Ok(1_209_600));
         for wrong in [
             "",
             "h",
             "-1h",
             "1.5h",
-            "3w",
+            "24",
+            "3y",
             "99999999999999999999",
             "9999999999999999d",
         ] {

@@ -14,7 +14,7 @@ use crate::progress::{Progress, Unit};
 use crate::store::StoreError;
 use crate::store::gc::CleanUp;
 pub(super) use mark::mark;
-pub(super) use wait::remove_records;
+pub(super) use wait::{remove_records, wait_for_all};
 
 /// How to clean up.
 #[derive(Debug, Clone, Copy)]

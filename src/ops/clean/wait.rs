@@ -66,6 +66,16 @@ pub(super) fn wait(
     Ok(fenced)
 }
 
+/// As [`wait`], for all writers whose records are there.
+pub(in crate::ops) fn wait_for_all(
+    clean_up: &CleanUp<'_>,
+    world: &World,
+    max_wait: Duration,
+    progress: &mut dyn Progress,
+) -> Result<Vec<String>, Error> {
+    wait(clean_up, world, &clean_up.writers()?, max_wait, progress)
+}
+
 /// Takes away the records of writers that are over or dead: of the dead ones no pack is condemned
 /// without the record having been seen, so they are fenced first.
 pub(in crate::ops) fn remove_records(clean_up: &CleanUp<'_>) -> Result<(), StoreError> {

@@ -92,6 +92,8 @@ pub struct PruneOutcome {
     pub repacked: Packs,
     /// The new ones.
     pub new: Packs,
+    /// Bytes of packs that nothing needs and that go, by what the footers say.
+    pub frees: u64,
     /// Packs that were deleted.
     pub deleted: Packs,
     /// Parity and second copies of what was gone already.
@@ -120,6 +122,33 @@ pub fn run(
 ) -> Result<PruneOutcome, Error> {
     let begun = world.env.monotonic();
     let mut outcome = empty(store, options)?;
+    if let Err(error) = steps(store, world, options, &mut outcome, progress) {
+        // Whatever stopped it, this has been decided.
+        let gone = outcome.deleted_snapshots.len();
+        if gone > 0 && !options.dry_run {
+            let ids = outcome.deleted_snapshots.join(", ");
+            progress.found(&Finding::note(
+                outcome.store,
+                format!(
+                    "{gone} forgotten snapshots cannot be taken back any more ({ids}); \
+                     the next prune frees their space"
+                ),
+            ));
+        }
+        return Err(error);
+    }
+    let elapsed = world.env.monotonic().saturating_sub(begun);
+    outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    Ok(outcome)
+}
+
+fn steps(
+    store: &Store,
+    world: &World,
+    options: &PruneOptions,
+    outcome: &mut PruneOutcome,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
     let mut clean_up = store.clean_up();
     let unfinished = clean_up.unfinished()?;
     if !options.dry_run {
@@ -127,7 +156,7 @@ pub fn run(
         outcome.resolved = clean_up.resolve()?;
         clean_up.delete_dead()?;
     }
-    let going = forgotten(store, world, options, &clean_up, &mut outcome)?;
+    let going = forgotten(store, world, options, &clean_up, outcome, progress)?;
     // G1: manifests before packs.
     let mut roots = clean_up.roots()?;
     if options.dry_run {
@@ -138,9 +167,9 @@ pub fn run(
     outcome.snapshots = clean::mark(store, &view, &roots, progress)?;
     let uses = view.uses()?;
     let choice = choose(&uses, options.max_unused_percent);
-    account(&mut outcome, &uses, &choice);
+    account(outcome, &uses, &choice);
     if !options.dry_run {
-        let with_copied = repack(&mut clean_up, &view, &choice, &mut outcome, progress)?;
+        let with_copied = repack(&mut clean_up, &view, &choice, outcome, progress)?;
         drop(view);
         let goes = |pack: &&PackUse| {
             choice.dead.contains(&pack.id) || with_copied && choice.repacked.contains(&pack.id)
@@ -153,7 +182,7 @@ pub fn run(
                 without: &BTreeSet::new(),
             };
             let cleaned = clean::clean(store, world, &how, clean_up, &condemned, progress)?;
-            outcome.fenced = cleaned.fenced;
+            outcome.fenced.extend(cleaned.fenced);
             for bytes in cleaned.deleted {
                 outcome.deleted.add(bytes);
             }
@@ -166,9 +195,7 @@ pub fn run(
         store.keep_ballast();
         outcome.store_bytes.1 = store.bytes()?;
     }
-    let elapsed = world.env.monotonic().saturating_sub(begun);
-    outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    Ok(outcome)
+    Ok(())
 }
 
 fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
@@ -185,6 +212,7 @@ fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
         dead: Packs::default(),
         repacked: Packs::default(),
         new: Packs::default(),
+        frees: 0,
         deleted: Packs::default(),
         orphans: Deleted::default(),
         unused_bytes: 0,
@@ -202,10 +230,15 @@ fn forgotten(
     options: &PruneOptions,
     clean_up: &CleanUp<'_>,
     outcome: &mut PruneOutcome,
+    progress: &mut dyn Progress,
 ) -> Result<Vec<SnapshotId>, Error> {
     let grace = i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX);
     let before_ms = world.env.unix_ms().saturating_sub(grace);
     let going = clean_up.expired(before_ms)?;
+    if !going.is_empty() && !options.dry_run {
+        // Not for safety: what could not go on now should not take away what can still be had back.
+        outcome.fenced = clean::wait_for_all(clean_up, world, options.max_wait, progress)?;
+    }
     for id in &going {
         if options.dry_run || clean_up.delete_forgotten(id)? {
             outcome.deleted_snapshots.push(id.to_string());
@@ -236,10 +269,12 @@ fn account(outcome: &mut PruneOutcome, uses: &PackUses, choice: &Choice) {
     }
     for pack in &uses.dead {
         outcome.dead.add(pack.bytes);
+        outcome.frees += pack.bytes;
     }
     for pack in &uses.kept {
         if choice.repacked.contains(&pack.id) {
             outcome.repacked.add(pack.bytes);
+            outcome.frees += choose::unused(pack);
         } else {
             outcome.unused_bytes += choose::unused(pack);
         }

@@ -277,6 +277,10 @@ impl CleanUp<'_> {
 
     /// G3: condemns packs, durably. `false`: another clean-up is at work, and this one must end.
     pub fn condemn(&mut self, packs: BTreeSet<PackId>) -> Result<bool, StoreError> {
+        // Of two that come at once one goes on, if the other has its record already.
+        if self.store.rules.hold(Rule::BackOff) && !self.others()?.is_empty() {
+            return Ok(false);
+        }
         let record = GcRecord {
             condemned: packs.iter().copied().collect(),
             host: self.store.env.host(),

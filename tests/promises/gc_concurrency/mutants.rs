@@ -161,14 +161,11 @@ pub const MUTANTS: [Mutant; 28] = [
             &[
                 (0, "creates snapshots/"),
                 (3, ""),
-                // Its roots are listed.
-                (2, "lists pins/"),
-                (2, "lists pins/"),
-                (2, "lists gc/"),
+                // It has seen no other record.
+                (2, "creates gc/"),
                 (1, "reads writers/"),
                 (0, ""),
                 (1, "lists gc/"),
-                (2, "creates gc/"),
                 (2, "lists gc/"),
                 (1, ""),
             ],

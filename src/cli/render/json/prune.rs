@@ -31,6 +31,7 @@ pub fn prune(outcome: &PruneOutcome, store: &Path) -> Document {
             "new": packs(outcome.new),
             "deleted": packs(outcome.deleted),
             "unused_bytes": outcome.unused_bytes,
+            "frees_bytes": outcome.frees,
         },
         "orphans": {"count": outcome.orphans.objects, "bytes": outcome.orphans.bytes},
         "store_bytes_before": outcome.store_bytes.0,

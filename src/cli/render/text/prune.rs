@@ -32,11 +32,10 @@ pub fn prune(outcome: &PruneOutcome, store: &Path, look: &Look) -> String {
     let place = escape::path(store);
     let (before, after) = outcome.store_bytes;
     if outcome.dry_run {
-        let freed = outcome.dead.bytes + outcome.repacked.bytes;
         let _ = writeln!(
             out,
-            "Nothing was deleted (dry run): up to {} of {} would be freed.",
-            figures::bytes(freed),
+            "Nothing was deleted (dry run): about {} of {} would be freed.",
+            figures::bytes(outcome.frees),
             figures::bytes(before)
         );
     } else {

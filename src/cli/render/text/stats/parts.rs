@@ -162,7 +162,7 @@ pub(super) fn uses(outcome: &StatsOutcome) -> String {
         );
     }
     if uses.garbage.blobs + uses.duplicates.blobs > 0 {
-        out.push_str("garbage and further copies stay: this version cannot prune a store yet\n");
+        out.push_str("garbage and further copies are for a prune to free; what a snapshot forgotten less than a day ago needs stays\n");
     }
     out
 }
