@@ -146,6 +146,11 @@ pub fn parse_writer(name: &str) -> Option<SnapshotId> {
     name.strip_prefix(WRITERS)?.parse().ok()
 }
 
+/// The pinned snapshot of this name; `None` if it is not a pin's.
+pub fn parse_pin(name: &str) -> Option<SnapshotId> {
+    name.strip_prefix(PINS)?.parse().ok()
+}
+
 fn split_final(name: &str) -> (&str, bool) {
     match name.strip_suffix(GC_FINAL_ENDING) {
         Some(name) => (name, true),

@@ -9,8 +9,8 @@ use super::{Store, register, rfc3339};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::format::frame::ObjectKind;
-use crate::format::name;
 use crate::format::protocol::{ForgetFinal, ForgetMark, Pin};
+use crate::format::{FormatError, name};
 use crate::model::id::SnapshotId;
 
 /// The newest mark of a snapshot.
@@ -61,11 +61,10 @@ impl Forgotten {
         let mut marks = BTreeMap::new();
         for (id, (nth, is_final)) in newest {
             let object = name::forgotten_final(&id, nth);
-            let verdict: Option<ForgetFinal> = match is_final {
-                true => register::read(backend, hash, ObjectKind::ForgetFinal, &object)?,
+            let verdict = match is_final {
+                true => verdict_of(backend, hash, &object)?,
                 false => None,
             };
-            let verdict = verdict.as_ref().map(Verdict::from);
             marks.insert(id, Mark { nth, verdict });
         }
         Ok(Self { marks })
@@ -88,6 +87,19 @@ impl Forgotten {
     }
 }
 
+/// What a verdict says; `None` if it is gone. A damaged one takes nothing away: its snapshot counts as not
+/// forgotten, and can be forgotten again by another mark.
+fn verdict_of(
+    backend: &dyn Backend,
+    hash: StoreHash,
+    object: &str,
+) -> Result<Option<Verdict>, StoreError> {
+    match register::read(backend, hash, ObjectKind::ForgetFinal, object) {
+        Err(StoreError::Damaged { .. }) => Ok(Some(Verdict::Undone)),
+        said => Ok(said?.as_ref().map(|said: &ForgetFinal| Verdict::from(said))),
+    }
+}
+
 impl Store {
     /// Which snapshots are forgotten.
     pub fn forgotten(&self) -> Result<Forgotten, StoreError> {
@@ -100,6 +112,11 @@ impl Store {
         let object = name::forgotten(id, mark.nth);
         let read: Option<ForgetMark> =
             register::read(&*self.backend, self.hash, ObjectKind::Forget, &object)?;
+        if read.as_ref().is_some_and(|read| read.snapshot != *id) {
+            // Another one's mark would tell another time.
+            let what = "the snapshot of a mark";
+            return Err(StoreError::of_object(object, FormatError::Invalid { what }));
+        }
         let time = read.and_then(|mark| mark.time.parse::<jiff::Timestamp>().ok());
         Ok(time.map(jiff::Timestamp::as_millisecond))
     }

@@ -19,6 +19,7 @@ mod pack_builder;
 mod parity;
 mod read_log;
 mod reader;
+mod records;
 mod redundancy;
 mod register;
 pub mod rules;

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::error::StoreError;
-use super::{Store, register};
+use super::{Store, register, snapshots};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
@@ -87,11 +87,14 @@ pub fn second(backend: &dyn Backend, object: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
-/// True for bytes that can only be this object's.
+/// True for bytes that can only be this object's: a manifest that was written in another one's place is not.
 fn is_proven(hash: StoreHash, object: &str, bytes: &[u8]) -> bool {
-    match name::parse_pack(object) {
-        Some(pack) => pack_id(bytes) == pack,
-        None => frame::open(hash, bytes).is_ok(),
+    if let Some(pack) = name::parse_pack(object) {
+        return pack_id(bytes) == pack;
+    }
+    match name::parse_snapshot(object) {
+        Some(id) => snapshots::is_of(hash, &id, bytes),
+        None => frame::open(hash, bytes).is_ok_and(|(kind, _)| kind == ObjectKind::Config),
     }
 }
 
@@ -230,15 +233,25 @@ impl Store {
         Ok(true)
     }
 
-    /// Compares an object with its second copy; `None` if either is not there.
+    /// Compares an object with its second copy; `None` if either is not there. A config that is not there was
+    /// lost, for nobody deletes one.
     pub fn compare_second(&self, object: &str) -> Result<Option<SecondCopy>, StoreError> {
         let mut both = Vec::new();
-        for name in [object.to_owned(), name::second(object)] {
-            match self.backend.get(&name, limits::OBJECT_BYTES_MAX) {
+        for one in [object.to_owned(), name::second(object)] {
+            match self.backend.get(&one, limits::OBJECT_BYTES_MAX) {
                 Ok(bytes) => both.push(Some(bytes)),
-                Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
-                // Too long for what it is, or unreadable.
-                Err(error) if error.kind == BackendErrorKind::Other => both.push(None),
+                Err(error) if error.kind == BackendErrorKind::NotFound && one != name::CONFIG => {
+                    return Ok(None);
+                }
+                // Too long for what it is, unreadable, or a config that was lost.
+                Err(error)
+                    if matches!(
+                        error.kind,
+                        BackendErrorKind::Other | BackendErrorKind::NotFound
+                    ) =>
+                {
+                    both.push(None);
+                }
                 Err(error) => return Err(error.into()),
             }
         }

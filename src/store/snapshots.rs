@@ -6,7 +6,8 @@ use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
-use crate::format::{limits, name};
+use crate::format::protocol::AbortMarker;
+use crate::format::{FormatError, limits, name};
 use crate::model::id::SnapshotId;
 
 /// The names under `snapshots/`.
@@ -66,16 +67,30 @@ fn decode(hash: StoreHash, id: &SnapshotId, bytes: &[u8]) -> Result<Option<Manif
     let wrong = |cause| StoreError::of_object(format!("snapshot {id}"), cause);
     let (kind, payload) = frame::open(hash, bytes).map_err(wrong)?;
     match kind {
-        ObjectKind::Abort => Ok(None),
+        ObjectKind::Abort => {
+            let marker: AbortMarker = frame::content(payload, "an abort marker").map_err(wrong)?;
+            // One that was meant for another name must not make a snapshot look as if it never was.
+            match marker.snapshot == *id {
+                true => Ok(None),
+                false => Err(wrong(FormatError::Invalid {
+                    what: "the name of an abort marker",
+                })),
+            }
+        }
         ObjectKind::Manifest => {
             let manifest: Manifest = frame::content(payload, "a manifest").map_err(wrong)?;
             manifest.check(id).map_err(wrong)?;
             Ok(Some(manifest))
         }
-        _ => Err(wrong(crate::format::FormatError::Invalid {
+        _ => Err(wrong(FormatError::Invalid {
             what: "the kind of a snapshot",
         })),
     }
+}
+
+/// True for a manifest or an abort marker that is whole and of this snapshot.
+pub fn is_of(hash: StoreHash, id: &SnapshotId, bytes: &[u8]) -> bool {
+    decode(hash, id, bytes).is_ok()
 }
 
 /// BLAKE3 of a snapshot's object, in hex; `None` if it was deleted meanwhile.

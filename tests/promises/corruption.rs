@@ -1,413 +1,420 @@
-//! One object of a store altered in every way: a byte changed, cut short, deleted, exchanged. It
-//! is found and named; a restore fails or is exact, and nothing panics.
+//! Every byte counts: whatever is changed in any object of a store, cut off, deleted or exchanged, `validate`
+//! names that object, every snapshot it calls good restores exactly, nothing panics, no command loses
+//! more, and parity gives the same bytes back.
 //!
-//! `cargo test` tries a sample; at LARDER_TEST_SCALE=100 (`.ci/long corruption`) it is every byte
-//! of every object, and every length.
+//! `cargo test` tries a sample; at LARDER_TEST_SCALE=100 (`.ci/long corruption`) it is every byte of every
+//! object of two stores, one of them with redundancy. In every case the altered object is looked at by the code
+//! that reads it; the whole judgement (`judge`) is made of the first case of each look and, but for a prune,
+//! of one case in a hundred besides.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod every_kind;
+mod frozen;
+mod harm;
+mod judge;
+mod kinds;
+mod sight;
 
-use larder::backend::{Backend, BackendError, BackendErrorKind, ObjectInfo};
-use larder::error::{Error, StoreError};
-use larder::format::blob::BlobKind;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use larder::backend::Backend;
+use larder::backend::memory::MemoryBackend;
+use larder::env::{Env, SystemEnv};
 use larder::format::name;
-use larder::model::id::SnapshotId;
+use larder::store::Rebuilt;
 
-use crate::sandbox::{Sandbox, scale};
-use crate::shelf::{deltas_in, leaf_ends};
+use crate::sandbox::{scale, seed};
+use crate::tree_rows::Random;
 use crate::workshop::sql;
+use every_kind::{Bench, EveryKind};
+use frozen::{Altered, Objects};
+use harm::Change;
+use judge::{Case, Expected, Judged};
+use kinds::{HARMLESS, Harm, Kind, called, harmless};
+use sight::Known;
 
-type Objects = BTreeMap<String, Vec<u8>>;
-
-/// Objects that never change, but for those that `altered` puts in their place (`None`: deleted).
-#[derive(Debug, Clone)]
-pub struct Frozen {
-    objects: Arc<Objects>,
-    altered: BTreeMap<String, Option<Vec<u8>>>,
+/// Everything is tried.
+fn is_full() -> bool {
+    scale() >= 100
 }
 
-impl Frozen {
-    pub fn new(objects: Arc<Objects>) -> Self {
-        Self {
-            objects,
-            altered: BTreeMap::new(),
+/// Does work items on two threads.
+fn on_two_threads(count: usize, work: impl Fn(&dyn Fn() -> Option<usize>) + Sync) {
+    let next = AtomicUsize::new(0);
+    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < count);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| work(&take));
+        }
+    });
+}
+
+#[derive(Default)]
+struct Tally {
+    by_change: BTreeMap<&'static str, usize>,
+    by_kind: BTreeMap<Kind, usize>,
+    judged: Judged,
+    /// Entries of what is harmless.
+    harmless: BTreeSet<usize>,
+}
+
+impl Tally {
+    fn cases(&self) -> usize {
+        self.by_change.values().sum()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.judged += other.judged;
+        self.harmless.extend(other.harmless);
+        for (name, count) in other.by_change {
+            *self.by_change.entry(name).or_default() += count;
+        }
+        for (kind, count) in other.by_kind {
+            *self.by_kind.entry(kind).or_default() += count;
         }
     }
-
-    fn find(&self, name: &str) -> Option<&Vec<u8>> {
-        match self.altered.get(name) {
-            Some(altered) => altered.as_ref(),
-            None => self.objects.get(name),
-        }
-    }
-
-    fn existing(&self, name: &str) -> Result<&Vec<u8>, BackendError> {
-        let absent = || BackendError::new(BackendErrorKind::NotFound, "read", name, "absent");
-        self.find(name).ok_or_else(absent)
-    }
-
-    fn refuse(op: &'static str, name: &str) -> BackendError {
-        BackendError::new(BackendErrorKind::Denied, op, name, "read-only")
-    }
 }
 
-impl Backend for Frozen {
-    fn location(&self) -> String {
-        "frozen".to_owned()
-    }
-    fn put_new(&self, name: &str, _: &[u8]) -> Result<(), BackendError> {
-        Err(Self::refuse("write", name))
-    }
-    fn put(&self, name: &str, _: &[u8]) -> Result<(), BackendError> {
-        Err(Self::refuse("write", name))
-    }
-    fn barrier(&self) -> Result<(), BackendError> {
-        Err(Self::refuse("sync", ""))
-    }
-    fn get(&self, name: &str, bytes_max: u64) -> Result<Vec<u8>, BackendError> {
-        let bytes = self.existing(name)?;
-        assert!(bytes.len() as u64 <= bytes_max);
-        Ok(bytes.clone())
-    }
-    fn get_range(&self, name: &str, offset: u64, bytes: u64) -> Result<Vec<u8>, BackendError> {
-        let end = offset.saturating_add(bytes);
-        let range = usize::try_from(offset).unwrap()..usize::try_from(end).unwrap();
-        let short = || BackendError::new(BackendErrorKind::Other, "read", name, "too short");
-        let held = self.existing(name)?;
-        held.get(range).map(<[u8]>::to_vec).ok_or_else(short)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BackendError> {
-        let names = self.objects.keys().filter(|name| name.starts_with(prefix));
-        let info = |name: &String| {
-            Some(ObjectInfo {
-                name: name.clone(),
-                bytes: self.find(name)?.len() as u64,
-            })
-        };
-        Ok(names.filter_map(info).collect())
-    }
-    fn delete(&self, name: &str) -> Result<(), BackendError> {
-        Err(Self::refuse("delete", name))
-    }
-    fn foreign(&self) -> Result<Vec<String>, BackendError> {
-        Ok(Vec::new())
-    }
+/// No length that an altered byte says takes memory: the most that this process ever had, in MiB.
+fn assert_memory_bounded() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let mib = kib.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() / 1024);
+    // Other tests run in the process too.
+    assert!(mib < 1024, "{mib} MiB");
+    mib
 }
 
-/// Nodes over leaves, keys, values of one and of several chunks, several packs that snapshots share,
-/// deltas of all kinds. `END`: a row with which a leaf ends; without it, two leaves are one.
-const STATES: [&str; 3] = [
-    "CREATE TABLE a(id INTEGER PRIMARY KEY, x TEXT, n REAL);
-     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
-       INSERT INTO a SELECT i, printf('%04d', i * 7919 % 10007) || printf('%.900c', 'x'), i / 8.0 FROM n;
-     CREATE TABLE b(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
-     INSERT INTO b VALUES('x', 1), ('y', x'00ff'), ('z', NULL);
-     CREATE TABLE large(v); INSERT INTO large VALUES(zeroblob(2200000)), (printf('%.20000c', 'y'));
-     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
-       INSERT INTO large SELECT group_concat(printf('%.90c%d', 'x', i * 2654435761 % 1000003), '') FROM n;",
-    "UPDATE a SET n = -1 WHERE id = 150; DELETE FROM b WHERE k = 'x'; CREATE INDEX i ON a(x);",
-    "CREATE TABLE c(z UNIQUE); INSERT INTO c VALUES('new'), (x'01'); DELETE FROM a WHERE id = END;
-     UPDATE large SET v = substr(v, 1, 9000) || 'other' || substr(v, 9001) WHERE rowid = 3;",
-];
-
-/// A store, and what its snapshots restore to.
-struct Scene {
-    sandbox: Sandbox,
-    objects: Arc<Objects>,
-    snapshots: Vec<(SnapshotId, Vec<u8>)>,
-}
-
-fn scene() -> Scene {
-    let sandbox = Sandbox::new();
-    let database = sandbox.path("a.db");
-    let backend = Arc::new(larder::backend::memory::MemoryBackend::new());
-    let mut store = sandbox.create(backend.clone());
-    let mut snapshots = Vec::new();
-    let mut end = 0;
-    for state in STATES {
-        sql(&database, &state.replace("END", &end.to_string()));
-        let id = sandbox.backup(&mut store, &database);
-        end = leaf_ends(&store, &id, "a")[0];
-        let restored = sandbox.restore(&mut store, &id);
-        snapshots.push((id, restored));
+/// What must be said of one altered object, and which snapshots nothing protects any more.
+fn expected(of: &EveryKind, object: &str, change: &Change) -> (Expected, Option<usize>) {
+    let kind = Kind::of(object, &of.objects[object]);
+    let harm = change.harm();
+    let named = |object: &str| BTreeSet::from([called(object)]);
+    if (kind, harm, of.redundant) == (Kind::Config, Harm::Exchanged, true) {
+        // Beside a copy it is another one.
+        return (Expected::Named(named("second/config")), None);
     }
-    let deltas = deltas_in(&*backend);
-    for kind in [
-        BlobKind::Leaf,
-        BlobKind::Node,
-        BlobKind::Chunk,
-        BlobKind::Schema,
-    ] {
-        let found = deltas.iter().any(|delta| delta.kind == kind);
-        assert!(found, "no delta of a {}", kind.name());
+    if (kind, harm) == (Kind::Pack, Harm::Deleted) {
+        return (Expected::Missed, None);
     }
-    assert!(deltas.iter().any(|delta| delta.bases.len() > 1));
-    assert!(deltas.iter().any(|delta| delta.depth > 1));
-    let objects: Objects = backend
-        .list("")
-        .unwrap()
-        .into_iter()
-        .map(|o| (o.name.clone(), backend.get(&o.name, o.bytes).unwrap()))
-        .collect();
-    let scene = Scene {
-        sandbox,
-        objects: Arc::new(objects),
-        snapshots,
-    };
-    let store = scene
-        .sandbox
-        .open(Arc::new(Frozen::new(scene.objects.clone())));
-    scene.sandbox.assert_whole(&store, STATES.len());
-    scene
-}
-
-/// What must be said of an altered object.
-enum Named {
-    /// The object, by validation or by whatever fails.
-    Object,
-    /// Nothing names what is gone, but what it held is missed.
-    Missed,
-    /// A snapshot that is gone is no longer there: that is all.
-    Gone,
-}
-
-/// How messages call an object.
-fn called(object: &str) -> String {
-    let pack = object.strip_prefix(name::PACKS).map(str::to_owned);
-    let snapshot = object.strip_prefix(name::SNAPSHOTS).map(str::to_owned);
-    pack.or(snapshot).unwrap_or_else(|| object.to_owned())
-}
-
-impl Scene {
-    fn altered(&self, changes: &[(&String, Option<Vec<u8>>)]) -> Frozen {
-        let changes = changes
+    if harmless(kind, harm).is_some() {
+        let entry = HARMLESS
             .iter()
-            .map(|(name, to)| ((*name).clone(), to.clone()));
-        Frozen {
-            objects: self.objects.clone(),
-            altered: changes.collect(),
+            .position(|(k, h, _)| (*k, *h) == (kind, harm));
+        return (Expected::Unseen, entry);
+    }
+    let mut named = named(object);
+    if let Change::Swapped(with) = change {
+        named.insert(called(with));
+    }
+    (Expected::Named(named), None)
+}
+
+fn altered(of: &EveryKind, other: &Objects, object: &str, change: &Change) -> Altered {
+    let now = change.apply(&of.objects[object], &of.objects, other);
+    let mut altered = Altered::from([(object.to_owned(), now)]);
+    if let Change::Swapped(with) = change {
+        altered.insert(with.clone(), Some(of.objects[object].clone()));
+    }
+    altered
+}
+
+/// Snapshots that a prune may take once this is so, by what the protocol says.
+fn unprotected(
+    of: &EveryKind,
+    object: &str,
+    change: &Change,
+) -> Vec<larder::model::id::SnapshotId> {
+    match (Kind::of(object, &of.objects[object]), change.harm()) {
+        (Kind::Manifest, Harm::Deleted) => vec![name::parse_snapshot(object).unwrap()],
+        (Kind::ForgottenFinal, Harm::Deleted | Harm::Exchanged) => vec![of.taken_back.clone()],
+        (Kind::Pin, Harm::Deleted) => vec![of.pinned.clone()],
+        _ => Vec::new(),
+    }
+}
+
+/// All cases, or some of each object.
+fn cases<'a>(of: &'a EveryKind, other: &Objects) -> Vec<(&'a String, Change)> {
+    let mut cases = Vec::new();
+    for (object, bytes) in &*of.objects {
+        let mut all = harm::all(object, bytes, &of.objects, other);
+        if !is_full() {
+            // By chance, so that no sort of change is passed over for its place.
+            let mut random = Random(seed() ^ bytes.len() as u64);
+            let wanted = 8 * scale();
+            let (bytes, rest): (Vec<_>, Vec<_>) = all
+                .into_iter()
+                .partition(|change| matches!(change, Change::Set(..) | Change::Cut(_)));
+            let mut some: Vec<Change> = Vec::new();
+            for (of, wanted) in [(bytes, wanted), (rest, wanted.div_ceil(3))] {
+                let some_of = (0..wanted.min(of.len())).map(|_| random.below(of.len() as u64));
+                some.extend(some_of.map(|at| of[usize::try_from(at).unwrap()].clone()));
+            }
+            all = some;
+        }
+        cases.extend(all.into_iter().map(|change| (object, change)));
+    }
+    cases
+}
+
+/// A store, all that is done to it, and what was found.
+struct Sweep {
+    of: EveryKind,
+    other: std::sync::Arc<Objects>,
+    known: BTreeMap<String, Known>,
+    /// How altered objects looked.
+    seen: Mutex<HashSet<(String, u8, String)>>,
+    tally: Mutex<Tally>,
+}
+
+impl Sweep {
+    fn new(redundant: bool) -> Self {
+        let of = EveryKind::new(redundant, 0);
+        let objects = of.objects.iter();
+        let packs = objects.filter(|(name, _)| name.starts_with(name::PACKS));
+        let known = packs.map(|(name, bytes)| (name.clone(), Known::new(bytes)));
+        Self {
+            known: known.collect(),
+            of,
+            other: EveryKind::new(redundant, 1).objects,
+            seen: Mutex::default(),
+            tally: Mutex::default(),
         }
     }
 
-    /// Validates, and restores the snapshots if so wished.
-    fn examine(
-        &self,
-        frozen: &Frozen,
-        objects: &[&String],
-        named: &Named,
-        restore: bool,
-        what: &str,
-    ) {
-        let calls: Vec<String> = objects.iter().map(|object| called(object)).collect();
-        let says = |text: &str| calls.iter().any(|call| text.contains(call.as_str()));
-        let backend: Arc<dyn Backend> = Arc::new(frozen.clone());
-        let mut store = match self.sandbox.try_open(backend) {
-            Ok(store) => store,
-            Err(error) => {
-                assert!(says(&error.to_string()), "{what}: {error}");
-                assert_eq!(objects[0], "config", "{what}: {error}");
-                return;
+    fn run(&self) {
+        let begun = SystemEnv.monotonic();
+        let cases = cases(&self.of, &self.other);
+        on_two_threads(cases.len(), |take| {
+            let bench = Bench::new(&self.of);
+            let mut own = Tally::default();
+            while let Some(number) = take() {
+                let (object, change) = &cases[number];
+                self.case(&bench, number, cases.len(), object, change, &mut own);
             }
-        };
-        match (self.sandbox.try_validate(&store), named) {
-            (Ok(outcome), Named::Object) => {
-                let named = |call: &String| outcome.damage.iter().any(|d| d.object.contains(call));
-                assert!(calls.iter().all(named), "{what}: {:?}", outcome.damage);
-                let other = outcome
-                    .damage
-                    .iter()
-                    .find(|d| !says(&d.object) && d.object != "no pack");
-                assert!(other.is_none(), "{what}: {other:?}");
+            self.tally.lock().unwrap().add(own);
+        });
+        let tally = self.tally.lock().unwrap();
+        println!(
+            "seed {}, {} objects of {} bytes, redundancy {}: {} cases, {} s, {} MiB\n{:?}\n{:?}\n{:?}",
+            seed(),
+            self.of.objects.len(),
+            self.of.bytes(),
+            self.of.redundant,
+            tally.cases(),
+            (SystemEnv.monotonic() - begun).as_secs(),
+            assert_memory_bounded(),
+            tally.judged,
+            tally.by_change,
+            tally.by_kind,
+        );
+        assert!(tally.judged.packs_deleted > 0 && tally.judged.refused > 0);
+        if is_full() {
+            for (entry, (kind, harm, _)) in HARMLESS.iter().enumerate() {
+                let redundancy = matches!(kind, Kind::Parity | Kind::Second);
+                // Of these there is one, or the other store has the same.
+                let only = matches!(kind, Kind::Ballast | Kind::DamagedMark | Kind::Config);
+                let tried = tally.harmless.contains(&entry);
+                let must_be = !only && (self.of.redundant || !redundancy);
+                assert!(tried || !must_be, "{kind:?} {harm:?} was never tried");
             }
-            (Ok(outcome), Named::Missed) => assert_ne!(outcome.damage, [], "{what}"),
-            (Ok(outcome), Named::Gone) => assert_eq!(outcome.damage, [], "{what}"),
-            // The byte that tells the version is in no digest.
-            (Err(Error::Store(error @ StoreError::Unsupported { .. })), Named::Object) => {
-                assert!(says(&error.to_string()), "{what}: {error}");
-            }
-            (Err(error), _) => panic!("{what}: {error}"),
         }
-        if restore {
-            for (id, content) in &self.snapshots {
-                match self.sandbox.try_restore(&mut store, id) {
-                    Ok(restored) => assert!(restored == *content, "{what}: {id} is wrong"),
-                    Err(Error::Store(_) | Error::NotWhole(_) | Error::Select(_)) => {}
-                    Err(error) => panic!("{what}: {id}: {error}"),
+    }
+
+    fn case(
+        &self,
+        bench: &Bench,
+        number: usize,
+        cases: usize,
+        object: &str,
+        change: &Change,
+        tally: &mut Tally,
+    ) {
+        let of = &self.of;
+        let altered = altered(of, &self.other, object, change);
+        let what = match change {
+            Change::Longer(tail) => format!("{object}: {} bytes more", tail.len()),
+            change => format!("{object} of {}: {change:?}", of.objects[object].len()),
+        };
+        bench.frozen.alter(altered.clone());
+        let now = altered[object].as_deref();
+        let look = sight::look(
+            of,
+            self.known.get(object),
+            bench,
+            object,
+            change,
+            now,
+            &what,
+        );
+        let (expected, entry) = expected(of, object, change);
+        let look = (object.to_owned(), change.harm() as u8, look);
+        let first = self.seen.lock().unwrap().insert(look);
+        let drawn = Random(seed() ^ number as u64).below(cases as u64);
+        let chance = |wanted: usize| drawn < wanted as u64;
+        let judged = match is_full() {
+            true => first || chance(cases / 100),
+            // Most looks of a sample are first ones.
+            false => first && chance(90 * scale()),
+        };
+        if judged {
+            let case = Case {
+                of,
+                altered: &altered,
+                expected,
+                unprotected: unprotected(of, object, change),
+                exchanged: change.harm() == Harm::Exchanged,
+                what: &what,
+                number,
+                all: first && is_full(),
+                commands: first || number.is_multiple_of(5),
+            };
+            tally.judged += case.examine(bench);
+        }
+        tally.harmless.extend(entry);
+        *tally.by_change.entry(change.name()).or_default() += 1;
+        let kind = Kind::of(object, &of.objects[object]);
+        *tally.by_kind.entry(kind).or_default() += 1;
+    }
+}
+
+#[test]
+fn whatever_happens_to_one_object_is_found_and_named_and_costs_no_more() {
+    Sweep::new(false).run();
+}
+
+#[test]
+fn whatever_happens_to_one_object_of_a_store_with_redundancy_is_found_and_healed() {
+    Sweep::new(true).run();
+}
+
+/// Damage of bytes, of one or of a run of them.
+fn random_change(random: &mut Random, bytes: &mut Vec<u8>) -> String {
+    let below =
+        |random: &mut Random, end: usize| usize::try_from(random.below(end as u64)).unwrap();
+    if bytes.is_empty() {
+        bytes.push(1);
+        return "a byte where none was left".to_owned();
+    }
+    let at = below(random, bytes.len());
+    let end = (at + 1 + below(random, 600)).min(bytes.len());
+    match random.below(6) {
+        0 => bytes[at] ^= 1 << random.below(8),
+        1 => bytes[at..end].fill(0),
+        2 => bytes[at..end].fill(0xFF),
+        3 => bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0xA5),
+        4 => bytes.truncate(at),
+        _ => bytes.extend_from_within(at..end),
+    }
+    format!("{at}..{end}")
+}
+
+#[test]
+fn whatever_happens_to_several_objects_at_once_is_found_and_costs_no_more() {
+    let begun = SystemEnv.monotonic();
+    let stores = [EveryKind::new(false, 0), EveryKind::new(true, 0)];
+    let count = if is_full() { 10_000 } else { 30 * scale() };
+    let damages = AtomicUsize::new(0);
+    let judged = Mutex::new(Judged::default());
+    on_two_threads(count, |take| {
+        let benches = [Bench::new(&stores[0]), Bench::new(&stores[1])];
+        while let Some(number) = take() {
+            let (of, bench) = (&stores[number % 2], &benches[number % 2]);
+            let mut random = Random(seed() + number as u64);
+            let names: Vec<&String> = of.objects.keys().collect();
+            let mut altered = Altered::new();
+            let mut what = format!("seed {}, case {number}:", seed());
+            let times = 2 + random.below(19);
+            for _ in 0..times {
+                let object = names[usize::try_from(random.below(names.len() as u64)).unwrap()];
+                let kind = Kind::of(object, &of.objects[object]);
+                let goes = random.below(12) == 0
+                    && matches!(kind, Kind::Pack | Kind::Parity | Kind::Second);
+                let there = altered.entry(object.clone());
+                let now = there.or_insert_with(|| Some(of.objects[object].clone()));
+                match now {
+                    Some(bytes) if !goes => {
+                        what += &format!(" {object} {},", random_change(&mut random, bytes))
+                    }
+                    _ => {
+                        *now = None;
+                        what += &format!(" {object} deleted,");
+                    }
                 }
             }
+            altered.retain(|name, now| now.as_ref() != Some(&of.objects[name]));
+            bench.frozen.alter(altered.clone());
+            let case = Case {
+                of,
+                altered: &altered,
+                expected: Expected::Among(altered.keys().map(|name| called(name)).collect()),
+                unprotected: Vec::new(),
+                exchanged: false,
+                what: &what,
+                number,
+                all: false,
+                commands: true,
+            };
+            let found = case.examine(bench);
+            *judged.lock().unwrap() += found;
+            rebuilt(of, bench, &altered, &what);
+            damages.fetch_add(usize::try_from(times).unwrap(), Ordering::Relaxed);
         }
-    }
-
-    /// Places in an object: all of them, or a sample that has its ends.
-    fn places(&self, bytes: usize, cases: usize) -> Vec<usize> {
-        let step = if scale() >= 100 {
-            1
-        } else {
-            bytes.div_ceil(cases * scale()).max(1)
-        };
-        let mut places: Vec<usize> = (0..bytes).step_by(step).collect();
-        places.extend(
-            [8, 9, 14, 15, 16, 31, 47, 48]
-                .into_iter()
-                .filter(|at| *at < bytes),
-        );
-        places.extend((1..=bytes.min(49)).step_by(6).map(|back| bytes - back));
-        places.sort_unstable();
-        places.dedup();
-        places
-    }
+    });
+    println!(
+        "seed {}: {count} cases of 2 to 20 damages, {} in all, {} s\n{:?}",
+        seed(),
+        damages.into_inner(),
+        (SystemEnv.monotonic() - begun).as_secs(),
+        judged.into_inner().unwrap()
+    );
 }
 
-#[test]
-fn every_changed_byte_is_found_and_named() {
-    let scene = scene();
-    let mut tried = 0;
-    for (object, bytes) in &*scene.objects {
-        for at in scene.places(bytes.len(), 30) {
-            let change = [0x01, 0x80, 0xff][tried % 3];
-            let mut altered = bytes.clone();
-            altered[at] ^= change;
-            let frozen = scene.altered(&[(object, Some(altered))]);
-            let what = format!("{object}: byte {at} of {} xor {change:02x}", bytes.len());
-            let restore = tried % 5 == 0;
-            scene.examine(&frozen, &[object], &Named::Object, restore, &what);
-            tried += 1;
-        }
-    }
-    println!("{tried} bytes changed");
-}
-
-#[test]
-fn every_object_cut_short_is_found_and_named() {
-    let scene = scene();
-    let mut tried = 0;
-    for (object, bytes) in &*scene.objects {
-        for length in scene.places(bytes.len(), 12) {
-            let frozen = scene.altered(&[(object, Some(bytes[..length].to_vec()))]);
-            let what = format!("{object}: {length} of {} bytes", bytes.len());
-            let restore = tried % 3 == 0;
-            scene.examine(&frozen, &[object], &Named::Object, restore, &what);
-            tried += 1;
-        }
-    }
-    println!("{tried} objects cut short");
-}
-
-#[test]
-fn every_object_with_bytes_behind_it_is_found_and_named() {
-    let scene = scene();
-    for (object, bytes) in &*scene.objects {
-        for tail in [vec![0], vec![0; 4096], bytes.clone()] {
-            let frozen = scene.altered(&[(object, Some([bytes.clone(), tail].concat()))]);
-            scene.examine(
-                &frozen,
-                &[object],
-                &Named::Object,
-                true,
-                &format!("{object}: longer"),
-            );
-        }
-    }
-}
-
-#[test]
-fn every_deleted_object_is_missed() {
-    let scene = scene();
-    for object in scene.objects.keys() {
-        let frozen = scene.altered(&[(object, None)]);
-        if object == "config" {
-            let error = scene.sandbox.try_open(Arc::new(frozen)).unwrap_err();
-            assert!(matches!(error, StoreError::NoStore { .. }), "{error}");
-            continue;
-        }
-        let named = match object.starts_with(name::SNAPSHOTS) {
-            true => Named::Gone,
-            false => Named::Missed,
-        };
-        scene.examine(
-            &frozen,
-            &[object],
-            &named,
-            true,
-            &format!("{object}: deleted"),
-        );
-    }
-}
-
-#[test]
-fn exchanged_objects_are_found_and_named_both() {
-    let scene = scene();
-    for prefix in [name::PACKS, name::SNAPSHOTS] {
-        let of_kind: Vec<&String> = scene
-            .objects
-            .keys()
-            .filter(|n| n.starts_with(prefix))
-            .collect();
-        assert!(of_kind.len() > 2);
-        for (n, a) in of_kind.iter().enumerate() {
-            for b in &of_kind[n + 1..] {
-                let swapped = [
-                    (*a, scene.objects.get(*b).cloned()),
-                    (*b, scene.objects.get(*a).cloned()),
-                ];
-                let frozen = scene.altered(&swapped);
-                let what = format!("{a} and {b}: exchanged");
-                scene.examine(&frozen, &[a, b], &Named::Object, true, &what);
-                let frozen = scene.altered(&swapped[..1]);
-                let what = format!("{a}: another's content");
-                scene.examine(&frozen, &[a], &Named::Object, true, &what);
+/// What redundancy gives of the packs that were altered is what they were, or nothing.
+fn rebuilt(of: &EveryKind, bench: &Bench, altered: &Altered, what: &str) {
+    for pack in altered.keys().filter_map(|name| name::parse_pack(name)) {
+        match bench.store.rebuild(&pack).unwrap() {
+            Rebuilt::FromParity { bytes, .. } | Rebuilt::FromSecond(bytes) => {
+                assert!(
+                    bytes == of.objects[&name::pack(&pack)],
+                    "{what}: {pack} rebuilt wrong"
+                );
             }
+            Rebuilt::Lost { bad, spare } => assert!(bad > spare, "{what}: {pack}"),
+            Rebuilt::NoParity(_) => {}
+            other => panic!("{what}: {pack}: {other:?}"),
         }
-    }
-}
-
-/// The config of another store is a store's config all right: nothing in it tells.
-#[test]
-fn an_object_of_another_kind_under_a_name_is_found_and_named() {
-    let scene = scene();
-    let first = |prefix| {
-        scene
-            .objects
-            .keys()
-            .find(|n| n.starts_with(prefix))
-            .unwrap()
-    };
-    let (config, pack, snapshot) = (first("config"), first(name::PACKS), first(name::SNAPSHOTS));
-    for (place, content) in [
-        (config, pack),
-        (config, snapshot),
-        (pack, config),
-        (pack, snapshot),
-        (snapshot, config),
-        (snapshot, pack),
-    ] {
-        let frozen = scene.altered(&[(place, scene.objects.get(content).cloned())]);
-        let what = format!("{place}: the content of {content}");
-        scene.examine(&frozen, &[place], &Named::Object, true, &what);
     }
 }
 
 /// What changed is only reported: a parent that cannot be read must not stop the next backup.
 #[test]
 fn damage_in_the_parent_does_not_stop_a_backup() {
-    let scene = scene();
-    let database = scene.sandbox.path("a.db");
+    let of = EveryKind::new(false, 0);
+    let bench = Bench::new(&of);
+    let database = bench.sandbox.path("a.db");
     sql(&database, "ALTER TABLE b ADD COLUMN w; UPDATE a SET n = 0");
-    for (object, bytes) in &*scene.objects {
+    for (object, bytes) in &*of.objects {
         if !object.starts_with(name::PACKS) {
             continue;
         }
-        let backend = larder::backend::memory::MemoryBackend::new();
-        for (other, bytes) in &*scene.objects {
-            if other != object {
-                backend.put_new(other, bytes).unwrap();
-            }
-        }
+        let backend = MemoryBackend::over(bench.frozen.clone());
         // Its footer is whole, its frames are not.
         let mut altered = bytes.clone();
         altered[32..48].fill(0xa5);
-        backend.put_new(object, &altered).unwrap();
-        let mut store = scene.sandbox.open(Arc::new(backend));
-        scene.sandbox.backup(&mut store, &database);
+        backend.put(object, &altered).unwrap();
+        let mut store = bench.sandbox.open(std::sync::Arc::new(backend));
+        bench.sandbox.backup(&mut store, &database);
+    }
+}
+
+#[test]
+fn what_is_harmless_by_definition_is_in_the_documentation_with_its_reasons() {
+    let docs = include_str!("../../docs/testing.md");
+    for (kind, harm, why) in HARMLESS {
+        let row = format!("| {} | {} | {why} |", kind.title(), harm.title());
+        assert!(docs.contains(&row), "{row}");
     }
 }

@@ -72,11 +72,19 @@ pub fn run(
     let (reader, packs) = store.fresh_reader()?;
     let mut found = Findings::default();
     found.unreadable_packs(&packs.unreadable);
-    for (object, cause) in &packs.unreadable_records {
+    for (object, cause) in packs
+        .unreadable_records
+        .iter()
+        .chain(&store.damaged_records()?)
+    {
         found.object(object.clone(), cause.to_string());
     }
     let (reads, packs_read) =
         packs::read(store, world, &packs, options.level, &mut found, progress)?;
+    // Forgotten ones are not read, but a prune has to know what they need.
+    for id in &names.forgotten {
+        readable(store, id, &mut found)?;
+    }
     if options.level == Level::All {
         redundancy::check(store, &mut found, progress)?;
     }
