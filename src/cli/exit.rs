@@ -230,7 +230,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::CleanUpAtWork { .. }
         | StoreError::WriterAtWork { .. }
         | StoreError::Overtaken => Code::Busy,
-        StoreError::Damaged { .. } => Code::Damaged,
+        StoreError::Damaged { .. } | StoreError::StillNeeded { .. } => Code::Damaged,
         StoreError::Blob(error) => blob_code(error),
         StoreError::Exists { .. }
         | StoreError::Same { .. }

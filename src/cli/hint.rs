@@ -278,9 +278,13 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Pruned { .. } => {
             Some("It cannot be had back; what newer snapshots hold is as it was.".to_owned())
         }
+        StoreError::StillNeeded { .. } => Some(format!(
+            "Heal it first: {}",
+            look.command(&look.store, &["repair".as_ref()])
+        )),
         StoreError::Damaged { .. } | StoreError::Blob(_) => Some(format!(
-            "What is affected, and what is not, says: {} validate",
-            look.program
+            "What is affected, and what is not, says: {}",
+            look.command(&look.store, &["validate".as_ref()])
         )),
         StoreError::TooOld { .. } => Some("Run the backup again.".to_owned()),
         StoreError::Encoding { .. } => Some(

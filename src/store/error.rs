@@ -72,6 +72,12 @@ pub enum StoreError {
         /// When it began, RFC 3339.
         started: String,
     },
+    /// Something that must not be removed yet.
+    #[error("{object} is damaged, and can be made again of what was to be removed; nothing was")]
+    StillNeeded {
+        /// The damaged object.
+        object: String,
+    },
     /// A prune beside which another one began.
     #[error("another prune began meanwhile; this one has deleted nothing")]
     Overtaken,

@@ -345,6 +345,29 @@ impl Store {
         Ok(foreign)
     }
 
+    /// Fails if something is under `snapshots/` that is no snapshot: a link, a folder, another name. What a
+    /// snapshot that was moved there needs is not known.
+    pub fn ensure_only_snapshots(&self) -> Result<(), StoreError> {
+        let strange = |name: &String| name.starts_with("snapshots/") || name == "snapshots";
+        match self.foreign()?.into_iter().find(strange) {
+            None => Ok(()),
+            Some(name) => Err(StoreError::Damaged {
+                object: name,
+                cause: FormatError::Invalid {
+                    what: "an object among the snapshots",
+                },
+            }),
+        }
+    }
+
+    /// True if a pack is there.
+    pub fn has_pack(&self, id: &PackId) -> Result<bool, StoreError> {
+        let object = name::pack(id);
+        let folder = object.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let listed = self.backend.list(&format!("{folder}/"))?;
+        Ok(listed.iter().any(|listed| listed.name == object))
+    }
+
     /// Reads a pack whole and compares it with its name. `None`: good; else what is wrong.
     pub fn pack_damage(&self, id: &PackId, bytes: u64) -> Result<Option<String>, StoreError> {
         check::pack_damage(&*self.backend, id, bytes)

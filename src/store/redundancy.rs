@@ -233,6 +233,33 @@ impl Store {
         Ok(true)
     }
 
+    /// Fails with `StillNeeded` if what this stands beside is damaged: it may be the last that is good.
+    pub fn ensure_not_needed(&self, redundant: &Redundant) -> Result<(), StoreError> {
+        if redundant.is_orphan {
+            return Ok(());
+        }
+        let object = match &redundant.of {
+            Original::Config => name::CONFIG.to_owned(),
+            Original::Snapshot(id) => name::snapshot(id),
+            Original::Pack(id) => name::pack(id),
+        };
+        let damaged = match &redundant.of {
+            Original::Pack(id) => {
+                let listed = self.backend.list(name::PACKS)?;
+                let bytes = listed.iter().find(|listed| listed.name == object);
+                let bytes = bytes.map_or(0, |listed| listed.bytes);
+                self.pack_damage(id, bytes)?.is_some()
+            }
+            Original::Config | Original::Snapshot(_) => {
+                self.compare_second(&object)? == Some(SecondCopy::FirstDamaged)
+            }
+        };
+        match damaged {
+            true => Err(StoreError::StillNeeded { object }),
+            false => Ok(()),
+        }
+    }
+
     /// Compares an object with its second copy; `None` if either is not there. A config that is not there was
     /// lost, for nobody deletes one.
     pub fn compare_second(&self, object: &str) -> Result<Option<SecondCopy>, StoreError> {

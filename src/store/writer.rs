@@ -241,6 +241,12 @@ impl StoreWriter {
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
         let committed = self.publish().and_then(|()| {
             let age = self.env.monotonic().saturating_sub(self.started);
+            // A record that somebody has taken away protects nothing any more.
+            if self.rules.hold(Rule::WriterRecord) && !self.mark.is_there()? {
+                return Err(StoreError::Fenced {
+                    snapshot: manifest.id.clone(),
+                });
+            }
             let stored = commit::commit(&*self.backend, self.hash, manifest, age, self.rules)?;
             // Each blob was found usable or stored. If this is not remembered, the next backup
             // looks each one up.

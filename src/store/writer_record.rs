@@ -99,6 +99,19 @@ impl WriterMark {
         Ok(())
     }
 
+    /// True while the record is there, as it was put last or not.
+    pub fn is_there(&self) -> Result<bool, StoreError> {
+        let object = name::writer(&self.record.snapshot);
+        match self
+            .backend
+            .get(&object, crate::format::limits::OBJECT_BYTES_MAX)
+        {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == BackendErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// W7: takes the record away. One that a prune removed already is no error.
     pub fn remove(self) -> Result<(), StoreError> {
         match self.backend.delete(&name::writer(&self.record.snapshot)) {

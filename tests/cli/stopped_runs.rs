@@ -144,10 +144,12 @@ fn a_prune_that_a_signal_stops_has_no_open_record_and_holds_nobody_up() {
     let gc = place.path("backups/gc");
     for (signal, code) in SIGNALS {
         let mut prune = start(&place, &["prune", "--grace", "0"]);
-        until(&mut prune, "record", |_| open(&names(&gc)));
+        until(&mut prune, "signals", catches_signals);
         send(&prune, signal);
         ended(prune, code);
         assert!(!open(&names(&gc)), "{:?}", names(&gc));
+        // Nothing was taken away either.
+        assert!(place.ok(&["list", "--forgotten"]).contains("first"));
     }
     send(&backup, "-CONT");
     ended(backup, 0);

@@ -176,8 +176,23 @@ pub fn choose(store: &Store, redundancy: Redundancy) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes all redundancy away. Later backups add none.
+/// Takes all redundancy away. Later backups add none. Errors: `StillNeeded` if something is damaged that
+/// can be made again of it.
 pub fn remove(store: &Store, progress: &mut dyn Progress) -> Result<ParityRemoved, Error> {
+    // Before anything changes: what can only be made again of this stays.
+    let all = store.redundants()?;
+    progress.phase(
+        "Looking at what it stands beside",
+        all.len() as u64,
+        Unit::Blobs,
+    );
+    for redundant in &all {
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        store.ensure_not_needed(redundant)?;
+        progress.advance(1);
+    }
     let percent = match store.redundancy() {
         Ok(said) => said.percent,
         Err(_) => PARITY_PERCENT,

@@ -13,7 +13,7 @@ use crate::ops::open::{Store, World};
 pub use crate::ops::retention::GRACE;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::census::PackUse;
-use crate::store::gc::{CleanUp, Deleted, PackUses};
+use crate::store::gc::{CleanUp, Deleted, PackUses, View};
 use choose::{Choice, choose};
 pub use choose::{MERGE_BYTES, MERGE_PACKS};
 
@@ -156,6 +156,7 @@ fn steps(
         outcome.resolved = clean_up.resolve()?;
         clean_up.delete_dead()?;
     }
+    ensure_all_is_known(store, &clean_up, world, options)?;
     let going = forgotten(store, world, options, &clean_up, outcome, progress)?;
     // G1: manifests before packs.
     let mut roots = clean_up.roots()?;
@@ -163,9 +164,7 @@ fn steps(
         roots.retain(|id| !going.contains(id));
     }
     // G2
-    let view = clean_up.view(|| ())?;
-    outcome.snapshots = clean::mark(store, &view, &roots, progress)?;
-    let uses = view.uses()?;
+    let (view, uses) = look(store, &mut clean_up, &roots, outcome, progress)?;
     let choice = choose(&uses, options.max_unused_percent);
     account(outcome, &uses, &choice);
     if !options.dry_run {
@@ -223,6 +222,73 @@ fn empty(store: &Store, options: &PruneOptions) -> Result<PruneOutcome, Error> {
     })
 }
 
+/// Before anything is deleted: every manifest that stays can be read, and nothing is in the place of
+/// one that is none.
+fn ensure_all_is_known(
+    store: &Store,
+    clean_up: &CleanUp<'_>,
+    world: &World,
+    options: &PruneOptions,
+) -> Result<(), Error> {
+    store.ensure_only_snapshots()?;
+    let going = clean_up.expired(before_ms(world, options))?;
+    for id in clean_up.roots()? {
+        if !going.contains(&id) {
+            store.manifest(&id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Snapshots that were forgotten before this may go.
+fn before_ms(world: &World, options: &PruneOptions) -> i64 {
+    let grace = i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX);
+    world.env.unix_ms().saturating_sub(grace)
+}
+
+/// Marks, and reads whole what is chosen where there was a choice: a copy must not go for the sake of one
+/// that is damaged.
+fn look(
+    store: &Store,
+    clean_up: &mut CleanUp<'_>,
+    roots: &[SnapshotId],
+    outcome: &mut PruneOutcome,
+    progress: &mut dyn Progress,
+) -> Result<(View, PackUses), Error> {
+    let mut good = BTreeSet::new();
+    loop {
+        let view = clean_up.view(|| ())?;
+        outcome.snapshots = clean::mark(store, &view, roots, progress)?;
+        let uses = view.uses()?;
+        let mut all_good = true;
+        for (pack, bytes) in view.chosen_among_several()? {
+            if progress.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if good.contains(&pack) {
+                continue;
+            }
+            match store.pack_damage(&pack, bytes)? {
+                None => {
+                    good.insert(pack);
+                }
+                Some(cause) => {
+                    clean_up.distrust(&BTreeSet::from([pack]));
+                    all_good = false;
+                    outcome.damaged = true;
+                    outcome.findings.push(Finding::warning(
+                        format!("pack {pack}"),
+                        format!("is damaged ({cause}); other copies of what it holds are kept"),
+                    ));
+                }
+            }
+        }
+        if all_good {
+            return Ok((view, uses));
+        }
+    }
+}
+
 /// F2: deletes the forgotten manifests whose time is up, and tells which ones stay.
 fn forgotten(
     store: &Store,
@@ -233,8 +299,7 @@ fn forgotten(
     progress: &mut dyn Progress,
 ) -> Result<Vec<SnapshotId>, Error> {
     let grace = i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX);
-    let before_ms = world.env.unix_ms().saturating_sub(grace);
-    let going = clean_up.expired(before_ms)?;
+    let going = clean_up.expired(before_ms(world, options))?;
     if !going.is_empty() && !options.dry_run {
         // Not for safety: what could not go on now should not take away what can still be had back.
         outcome.fenced = clean::wait_for_all(clean_up, world, options.max_wait, progress)?;
@@ -279,7 +344,7 @@ fn account(outcome: &mut PruneOutcome, uses: &PackUses, choice: &Choice) {
             outcome.unused_bytes += choose::unused(pack);
         }
     }
-    outcome.damaged = uses.broken > 0 || !uses.unreadable.is_empty();
+    outcome.damaged |= uses.broken > 0 || !uses.unreadable.is_empty();
     for pack in &uses.unreadable {
         outcome.findings.push(Finding::warning(
             format!("pack {}", pack.id),

@@ -54,6 +54,8 @@ pub(super) fn read(
             return Err(Error::Cancelled);
         }
         match store.pack_damage(id, *bytes)? {
+            // A prune deleted it meanwhile: whatever needs it is told where it is needed.
+            Some(_) if !store.has_pack(id)? => log.forget(id)?,
             Some(cause) => {
                 found.object(pack_object(id), cause);
                 log.forget(id)?;

@@ -193,6 +193,27 @@ impl Census {
         Ok(homes)
     }
 
+    /// Packs with a kept copy of a blob that other packs have copies of as well: these may go because of
+    /// it. With their lengths.
+    pub(in crate::store) fn chosen_among_several(&self) -> Result<Vec<(PackId, u64)>, StoreError> {
+        let mut packs = Vec::new();
+        let each = self.db.for_each(
+            "SELECT DISTINCT p.id, p.bytes FROM kept k JOIN copies c ON c.n = k.copy
+               JOIN packs p ON p.n = c.pack JOIN blobs b ON b.n = c.blob
+              WHERE b.depth IS NOT NULL AND EXISTS
+                    (SELECT 1 FROM copies o WHERE o.blob = c.blob AND o.pack <> c.pack)",
+            &[],
+            |row| {
+                let id = row.bytes(0)?.unwrap_or_default();
+                let id = PackId(id.try_into().unwrap_or([0; 32]));
+                packs.push((id, row.integer(1)?.cast_unsigned()));
+                Ok(())
+            },
+        );
+        each.map_err(StoreError::Census)?;
+        Ok(packs)
+    }
+
     /// Needed blobs that can be had from no copy.
     pub(in crate::store) fn broken(&self) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM blobs WHERE need IS NOT NULL AND depth IS NULL";

@@ -231,7 +231,7 @@ impl CleanUp<'_> {
                     && self
                         .store
                         .forgotten_at(&id, mark)?
-                        .is_none_or(|time| time <= before_ms);
+                        .is_some_and(|time| time <= before_ms);
             if goes {
                 expired.push(id);
             }
@@ -364,9 +364,10 @@ impl CleanUp<'_> {
         Ok(())
     }
 
-    /// Takes packs for damaged that are not marked: for a plan of which nothing is written.
+    /// From now on these packs count as damaged too, though they are not marked: of what others have a
+    /// copy of, nothing in them is kept.
     pub fn distrust(&mut self, packs: &BTreeSet<PackId>) {
-        self.distrusted = packs.clone();
+        self.distrusted.extend(packs);
     }
 
     /// The writers as they are before there is a record: only where a rule is broken.

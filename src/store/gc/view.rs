@@ -171,6 +171,12 @@ impl View {
             .collect())
     }
 
+    /// After [`View::uses`]: packs of which a copy was taken though others have one too. What is taken
+    /// must be good before the others go: these are read whole. With their lengths.
+    pub fn chosen_among_several(&self) -> Result<Vec<(PackId, u64)>, StoreError> {
+        self.census.chosen_among_several()
+    }
+
     /// Packs whose footers cannot be read, and why.
     pub fn unreadable(&self) -> impl Iterator<Item = (&PackId, &FormatError)> {
         self.unreadable.iter().map(|pack| (&pack.id, &pack.cause))
