@@ -237,6 +237,23 @@ fn import(error: &ImportError, look: &Look) -> Option<String> {
     Some(next.to_owned())
 }
 
+/// Where backups and prunes met.
+fn beside_others(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Fenced { .. } => "The store is as it was; run the backup again.",
+        StoreError::CleanUpAtWork { .. } | StoreError::Overtaken => {
+            "Wait until it has ended; backups need not wait."
+        }
+        StoreError::WriterAtWork { .. } => {
+            "What snapshots need is as it was. Run it again when the backup has ended, or wait longer with --max-wait."
+        }
+        StoreError::Pruned { .. } => {
+            "It cannot be had back; what newer snapshots hold is as it was."
+        }
+        _ => "Run it again.",
+    }
+}
+
 fn store(error: &StoreError, look: &Look) -> Option<String> {
     match error {
         StoreError::NoStore { found, .. } if *found == A_FILE => {
@@ -265,19 +282,12 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Unsupported { .. } => {
             Some("Use the version of larder that wrote it, or a newer one.".to_owned())
         }
-        StoreError::Fenced { .. } => {
-            Some("The store is as it was; run the backup again.".to_owned())
-        }
-        StoreError::CleanUpAtWork { .. } | StoreError::Overtaken => {
-            Some("Wait until it has ended; backups need not wait.".to_owned())
-        }
-        StoreError::WriterAtWork { .. } => Some(
-            "Nothing was deleted. Run it again when the backup has ended, or wait longer with --max-wait."
-                .to_owned(),
-        ),
-        StoreError::Pruned { .. } => {
-            Some("It cannot be had back; what newer snapshots hold is as it was.".to_owned())
-        }
+        StoreError::Fenced { .. }
+        | StoreError::CleanUpAtWork { .. }
+        | StoreError::Overtaken
+        | StoreError::WriterAtWork { .. }
+        | StoreError::Pruned { .. }
+        | StoreError::TooOld { .. } => Some(beside_others(error).to_owned()),
         StoreError::StillNeeded { .. } => Some(format!(
             "Heal it first: {}",
             look.command(&look.store, &["repair".as_ref()])
@@ -286,7 +296,6 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "What is affected, and what is not, says: {}",
             look.command(&look.store, &["validate".as_ref()])
         )),
-        StoreError::TooOld { .. } => Some("Run the backup again.".to_owned()),
         StoreError::Encoding { .. } => Some(
             "The machine's memory may be faulty; test it, then run the backup again.".to_owned(),
         ),

@@ -249,6 +249,11 @@ fn fail(
             {
                 None
             }
+            Err(Error::Select(larder::error::SelectError::Forgotten { .. }))
+                if command.name == "forget" =>
+            {
+                None
+            }
             again => Some(again.unwrap_or_else(|e| panic!("{what}: once more: {e}"))),
         };
         if let Some(again) = again {

@@ -83,6 +83,11 @@ impl Stage {
         let judge = Judge::new(blobs.clone(), &start);
         let mut objects: Objects = start.objects.iter().cloned().collect();
         let mut caches = Vec::new();
+        // Where something is damaged from the start, nobody knows that all is there.
+        let variant = Variant {
+            follows: variant.follows && scene.rotten.is_none(),
+            ..variant
+        };
         if variant.follows {
             caches.push(complete_cache(scene, &blobs, &start));
         }

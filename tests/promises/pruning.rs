@@ -281,7 +281,7 @@ fn a_writer_of_another_machine_is_fenced_after_half_an_hour_of_silence_however_o
     case.sandbox.env.advance(Duration::from_secs(15 * 60));
     let done = prune(10).unwrap();
     assert_eq!(done.fenced, [other.to_string()]);
-    assert!(done.deleted.packs > 0);
+    assert_eq!(done.deleted_snapshots.len(), 1);
     assert!(
         case.store.manifest(&other).unwrap().is_none(),
         "an abort marker"

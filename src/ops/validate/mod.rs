@@ -8,6 +8,7 @@ mod packs;
 mod redundancy;
 mod snapshot;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::error::Error;
@@ -59,6 +60,23 @@ pub struct ValidateOptions {
     pub drill: Option<PathBuf>,
 }
 
+/// What no snapshot that is shown is made of. Forgotten ones are not read, but a prune has to know what they
+/// need; not of those that stand again under another id.
+fn look_beside(
+    store: &Store,
+    forgotten: &[SnapshotId],
+    stand_again: &HashSet<SnapshotId>,
+    found: &mut Findings,
+) -> Result<(), Error> {
+    for id in forgotten.iter().filter(|id| !stand_again.contains(*id)) {
+        readable(store, id, found)?;
+    }
+    for name in store.foreign()? {
+        found.note(name, "is no object of this store; it was not read");
+    }
+    Ok(())
+}
+
 /// Validates snapshots. Damage is in the outcome; an error means that it could not be looked for.
 pub fn run(
     store: &Store,
@@ -81,10 +99,6 @@ pub fn run(
     }
     let (reads, packs_read) =
         packs::read(store, world, &packs, options.level, &mut found, progress)?;
-    // Forgotten ones are not read, but a prune has to know what they need.
-    for id in &names.forgotten {
-        readable(store, id, &mut found)?;
-    }
     if options.level == Level::All {
         redundancy::check(store, &mut found, progress)?;
     }
@@ -92,11 +106,13 @@ pub fn run(
     let mut checker = snapshot::Checker::new(&reader, reads, &mut found, progress)?;
     let mut checks = Vec::new();
     let mut manifests = Vec::new();
+    let mut stand_again = HashSet::new();
     if options.snapshots.is_empty() {
         for id in names.ids.iter().rev() {
             if let Some(manifest) = readable(store, id, checker.found)? {
                 checks.push(checker.snapshot(&manifest, &names.ids)?);
                 manifests.push(id.clone());
+                stand_again.extend(manifest.original);
             }
         }
     } else {
@@ -112,9 +128,7 @@ pub fn run(
         )?),
         None => None,
     };
-    for name in store.foreign()? {
-        found.note(name, "is no object of this store; it was not read");
-    }
+    look_beside(store, &names.forgotten, &stand_again, &mut found)?;
     let packs_good = packs
         .packs
         .iter()

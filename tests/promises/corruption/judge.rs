@@ -96,12 +96,13 @@ fn good(outcome: &ValidateOutcome) -> BTreeSet<String> {
 fn is_damage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Store(
-            StoreError::Damaged { .. }
-                | StoreError::Blob(_)
-                | StoreError::NoStore { .. }
-                | StoreError::Unsupported { .. }
-        )
+        Error::NotWhole(_)
+            | Error::Store(
+                StoreError::Damaged { .. }
+                    | StoreError::Blob(_)
+                    | StoreError::NoStore { .. }
+                    | StoreError::Unsupported { .. }
+            )
     )
 }
 
@@ -335,7 +336,7 @@ impl Case<'_> {
         let what = self.what;
         let world = bench.sandbox.world();
         let typed = |error: Error| match error {
-            Error::Store(_) => {}
+            Error::Store(_) | Error::NotWhole(_) => {}
             error => panic!("{what}: {error}"),
         };
         list::run(store).map_or_else(typed, |_| ());

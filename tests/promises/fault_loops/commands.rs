@@ -98,8 +98,11 @@ pub const COMMANDS: &[Command] = &[
     command("forget --undo", Start::Full, Kind::Marks, |place| {
         let store = place.open()?;
         let forgotten = store.snapshot_names()?.forgotten;
-        let last = forgotten.last().expect("one is forgotten");
-        marked(store.unforget(last)?)
+        // None: it was done before the command failed.
+        match forgotten.last() {
+            Some(last) => marked(store.unforget(last)?),
+            None => marked(false),
+        }
     }),
     command("pin", Start::Full, Kind::Marks, |place| {
         let store = place.open()?;
@@ -109,8 +112,10 @@ pub const COMMANDS: &[Command] = &[
     command("unpin", Start::Full, Kind::Marks, |place| {
         let store = place.open()?;
         let pins = store.pins()?;
-        let id = pins.iter().next().expect("one is pinned");
-        marked(store.unpin(id)?)
+        match pins.first() {
+            Some(id) => marked(store.unpin(id)?),
+            None => marked(false),
+        }
     }),
     command("prune --dry-run", Start::Full, Kind::Reads, |place| {
         pruned(place, true)
