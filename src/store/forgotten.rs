@@ -134,7 +134,13 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let nth = match forgotten.mark(id) {
             None => 1,
-            Some(mark) if mark.verdict == Some(Verdict::Undone) => mark.nth.saturating_add(1),
+            Some(mark) if mark.verdict == Some(Verdict::Undone) => {
+                // Nobody forgets so often: such a mark was made to do harm.
+                let object = || name::forgotten(id, mark.nth);
+                let what = "the number of a mark";
+                let wrong = || StoreError::of_object(object(), FormatError::Invalid { what });
+                mark.nth.checked_add(1).ok_or_else(wrong)?
+            }
             Some(_) => return Ok(false),
         };
         let mark = ForgetMark {

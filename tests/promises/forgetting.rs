@@ -382,3 +382,25 @@ fn a_name_that_a_newer_snapshot_has_meanwhile_is_told_of() {
         back.findings
     );
 }
+
+/// A mark of a number behind which there is none: refused, and not looked for without end.
+#[test]
+fn a_mark_of_the_last_number_is_damage() {
+    let Case {
+        backend,
+        store,
+        ids,
+        ..
+    } = case();
+    let put = |object: &str, bytes: &[u8]| backend.put_new(object, bytes).unwrap();
+    let time = "2026-11-23T20:15:31.000Z".to_owned();
+    let undone = ForgetFinal::Undone { time };
+    let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::ForgetFinal, &undone).unwrap();
+    put(&name::forgotten_final(&ids[0], u32::MAX), &bytes);
+    let refused = store.forget(&ids[0]);
+    assert!(
+        matches!(refused, Err(StoreError::Damaged { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(visible(&store), ids);
+}
