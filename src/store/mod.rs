@@ -113,6 +113,24 @@ fn read_config(backend: &dyn Backend, hash: StoreHash) -> Result<Config, StoreEr
 }
 
 impl Store {
+    fn of(
+        backend: Arc<dyn Backend>,
+        env: Arc<dyn Env>,
+        hash: StoreHash,
+        config: Config,
+        usage: Usage,
+    ) -> Self {
+        Self {
+            backend,
+            env,
+            hash,
+            config,
+            cache_dir: usage.cache_dir,
+            compression: usage.compression,
+            rules: usage.rules,
+        }
+    }
+
     /// Makes a store where none is. Errors: `Exists`, `Backend`.
     pub fn create(
         backend: Arc<dyn Backend>,
@@ -139,15 +157,7 @@ impl Store {
             done => done?,
         }
         backend.barrier()?;
-        Ok(Self {
-            backend,
-            env,
-            hash,
-            config,
-            cache_dir: usage.cache_dir,
-            compression: usage.compression,
-            rules: usage.rules,
-        })
+        Ok(Self::of(backend, env, hash, config, usage))
     }
 
     /// Opens a store. Errors: `NoStore`, `Unsupported` for another format, `Damaged`, `Backend`.
@@ -158,15 +168,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let hash = StoreHash::unkeyed();
         let config = read_config(&*backend, hash)?;
-        Ok(Self {
-            backend,
-            env,
-            hash,
-            config,
-            cache_dir: usage.cache_dir,
-            compression: usage.compression,
-            rules: usage.rules,
-        })
+        Ok(Self::of(backend, env, hash, config, usage))
     }
 
     /// As [`Store::open`]; where neither the config nor its second copy can be read, but a manifest can,
@@ -191,15 +193,7 @@ impl Store {
             }
             read => read?,
         };
-        Ok(Self {
-            backend,
-            env,
-            hash,
-            config,
-            cache_dir: usage.cache_dir,
-            compression: usage.compression,
-            rules: usage.rules,
-        })
+        Ok(Self::of(backend, env, hash, config, usage))
     }
 
     /// Where it is, for messages.

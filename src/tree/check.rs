@@ -48,6 +48,15 @@ pub struct Claim {
     pub digest: SplitDigest,
 }
 
+impl Claim {
+    /// Half of its digest: enough to know the claim again.
+    pub fn half(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.digest[..16]);
+        half
+    }
+}
+
 /// Decides what is read, and receives what is wrong.
 pub trait Visitor {
     /// True if this claim is known to hold for the blob and all below it: it is passed over.

@@ -109,7 +109,7 @@ fn seal_list(
     // G6: manifests again, then packs.
     let mut roots = clean_up.roots()?;
     roots.retain(|id| !how.without.contains(id));
-    let view = clean_up.view(|| ())?;
+    let view = clean_up.view()?;
     mark(store, &view, &roots, progress)?;
     if progress.cancelled() {
         return Err(Error::Cancelled);

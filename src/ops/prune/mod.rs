@@ -257,7 +257,7 @@ fn look(
 ) -> Result<(View, PackUses), Error> {
     let mut good = BTreeSet::new();
     loop {
-        let view = clean_up.view(|| ())?;
+        let view = clean_up.view()?;
         outcome.snapshots = clean::mark(store, &view, roots, progress)?;
         let uses = view.uses()?;
         let mut all_good = true;

@@ -123,15 +123,9 @@ struct Visit<'a> {
     damage: Vec<(BlobError, Affected)>,
 }
 
-fn half(claim: &Claim) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&claim.digest[..16]);
-    half
-}
-
 impl Visitor for Visit<'_> {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError> {
-        if self.good.contains(&half(claim)) {
+        if self.good.contains(&claim.half()) {
             return Ok(true);
         }
         let leads_on = claim.has_refs || !matches!(claim.kind, BlobKind::Leaf | BlobKind::Chunk);
@@ -151,7 +145,7 @@ impl Visitor for Visit<'_> {
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
         self.progress.advance(1);
         if self.good.len() < REMEMBERED_MAX {
-            self.good.insert(half(claim));
+            self.good.insert(claim.half());
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ fn job(
     clean_up.distrust(&found.ids());
     // G1: manifests before packs.
     let mut roots = Roots::read(store, stores, clean_up.roots()?)?;
-    let view = clean_up.view(|| ())?;
+    let view = clean_up.view()?;
     let salvage = store.salvage(&found.ids(), &found.rebuildable)?;
     let mut search = Search::new(salvage, stores)?;
     let work = Work {

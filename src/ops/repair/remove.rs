@@ -66,7 +66,7 @@ fn try_packs(
     let mut roots: Vec<SnapshotId> = clean_up.roots()?;
     roots.retain(|id| !how.without.contains(id));
     // G2
-    let view = clean_up.view(|| ())?;
+    let view = clean_up.view()?;
     clean::mark(store, &view, &roots, progress)?;
     let uses = view.uses()?;
     drop(view);

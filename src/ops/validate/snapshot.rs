@@ -293,13 +293,6 @@ struct Collect<'a> {
     damage: Vec<(BlobError, Affected)>,
 }
 
-/// Half a digest is enough to know a claim again.
-fn half(claim: &Claim) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&claim.digest[..16]);
-    half
-}
-
 impl Visitor for Collect<'_> {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError> {
         let Claim {
@@ -309,7 +302,7 @@ impl Visitor for Collect<'_> {
         if self.rows.is_some() && of_rows {
             return Ok(false);
         }
-        if self.good.contains(&half(claim)) {
+        if self.good.contains(&claim.half()) {
             return Ok(true);
         }
         // Leaves and chunks must be there at least.
@@ -328,7 +321,7 @@ impl Visitor for Collect<'_> {
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
         self.progress.advance(1);
         if self.good.len() < REMEMBERED_MAX {
-            self.good.insert(half(claim));
+            self.good.insert(claim.half());
         }
         Ok(())
     }

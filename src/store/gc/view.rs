@@ -41,8 +41,8 @@ pub struct PackUses {
 
 impl CleanUp<'_> {
     /// G2, and after [`CleanUp::condemn`] G6: lists the packs and reads their footers. Manifests are
-    /// listed before this is called. `footers`: is told of each pack.
-    pub fn view(&self, mut footers: impl FnMut()) -> Result<View, StoreError> {
+    /// listed before this is called.
+    pub fn view(&self) -> Result<View, StoreError> {
         let excluded = self.excluded()?;
         let rules = self.store.rules;
         let tier = {
@@ -75,7 +75,6 @@ impl CleanUp<'_> {
             if let Some(tier) = tier(&id) {
                 reader.count_pack_as(&census, &id, bytes, tier)?;
             }
-            footers();
         }
         for pack in &self.unpublished {
             let (bytes, footer): (_, &Footer) = (pack.bytes.len() as u64, &pack.footer);
