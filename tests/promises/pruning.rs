@@ -10,7 +10,7 @@ use larder::error::Error;
 use larder::format::config::FormatMark;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
-use larder::format::protocol::WriterRecord;
+use larder::format::protocol::{GcRecord, WriterRecord};
 use larder::model::id::SnapshotId;
 use larder::ops::open::Store;
 use larder::ops::prune::{self, PruneOptions};
@@ -313,4 +313,34 @@ fn a_writer_of_another_format_is_not_pruned_beside() {
         "{refused:?}"
     );
     assert_eq!(names(&*case.backend, name::PACKS), packs);
+}
+
+/// Each blob lies in two packs, of which one is damaged, unnoticed: whichever it is, the other stays.
+#[test]
+fn a_good_copy_does_not_go_for_the_sake_of_a_damaged_one() {
+    for spoiled in 0..2 {
+        let mut case = Case::new();
+        case.back_up("DELETE FROM a WHERE id > 100");
+        let first = names(&*case.backend, name::PACKS).remove(0);
+        // While a clean-up has condemned the first pack, the next backup stores all of it again.
+        let record = GcRecord::of(vec![name::parse_pack(&first).unwrap()]);
+        let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
+        let object = format!("gc/{:032x}", 7);
+        case.backend.put_new(&object, &bytes).unwrap();
+        case.back_up("PRAGMA user_version = 7");
+        case.backend.delete(&object).unwrap();
+        let packs = names(&*case.backend, name::PACKS);
+        assert_eq!(packs.len(), 2);
+        let mut bytes = case.backend.get(&packs[spoiled], u64::MAX).unwrap();
+        bytes[60..80].fill(0);
+        case.backend.put(&packs[spoiled], &bytes).unwrap();
+        let done = case.sandbox.try_prune(&case.store).unwrap();
+        let kept = case.kept.clone();
+        for (id, content) in kept {
+            let restored = case.sandbox.restore(&mut case.store, &id);
+            assert!(restored == content, "{spoiled}: {done:?}");
+        }
+        let left = names(&*case.backend, name::PACKS);
+        assert!(left.contains(&packs[1 - spoiled]), "{spoiled}: {done:?}");
+    }
 }
