@@ -469,3 +469,24 @@ fn a_cancelled_backup_takes_its_writer_record_away_and_commits_nothing() {
     }
     assert!(cancelled >= 3, "{cancelled}");
 }
+
+/// Somebody else took the writer's record away: what it leans on may be gone, so it begins again.
+#[test]
+fn a_backup_whose_record_was_taken_away_does_not_commit_on_what_it_had() {
+    let sandbox = Sandbox::new();
+    let database = sandbox.path("a.db");
+    sql(&database, ROWS);
+    let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    let store = sandbox.create(memory.clone());
+    let writer = store.writer(0).unwrap();
+    let id = writer.snapshot().clone();
+    memory.delete(&name::writer(&id)).unwrap();
+    let mut other = sandbox.open(memory.clone());
+    sandbox.backup(&mut other, &database);
+    let refused = writer.commit(&manifest_for(&store, &id));
+    assert!(
+        matches!(refused, Err(StoreError::Fenced { .. })),
+        "{refused:?}"
+    );
+    assert!(store.manifest(&id).unwrap().is_none());
+}

@@ -272,3 +272,27 @@ fn removing_redundancy_leaves_the_data_and_nothing_else() {
     assert_eq!(case.store.redundants().unwrap(), []);
     case.sandbox.assert_whole(&case.store, 2);
 }
+
+/// What can only be made again of its copy keeps that copy, and all others keep theirs.
+#[test]
+fn redundancy_is_not_removed_while_something_damaged_needs_it() {
+    for damaged in ["config", "snapshots/", "packs/"] {
+        let case = case();
+        let object = firsts(&*case.backend)
+            .into_iter()
+            .chain(["config".to_owned()])
+            .find(|object| object.starts_with(damaged))
+            .unwrap();
+        let mut bytes = read(&*case.backend, &object);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        case.backend.put(&object, &bytes).unwrap();
+        let before = case.backend.list("").unwrap();
+        let refused = parity::remove(&case.store, &mut NoProgress);
+        assert!(
+            matches!(refused, Err(Error::Store(StoreError::StillNeeded { .. }))),
+            "{object}: {refused:?}"
+        );
+        assert_eq!(case.backend.list("").unwrap(), before, "{object}");
+    }
+}
