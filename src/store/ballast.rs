@@ -6,6 +6,8 @@ use super::error::StoreError;
 use crate::backend::BackendErrorKind;
 use crate::format::name;
 
+/// What the smallest file takes of a disk, as a rule.
+const BLOCK_BYTES: u64 = 4096;
 /// A store of fewer bytes keeps none: it would be a burden.
 const STORE_BYTES_MIN: u64 = 1 << 20;
 /// Ballast of a small store: eight records of one block each.
@@ -15,13 +17,22 @@ const LARGE_STORE_BYTES: u64 = 100 << 20;
 /// Ballast of a large store: room for the names of 12,000 packs, twice.
 const LARGE_BYTES: u64 = 1 << 20;
 
-/// What of a ballast is left to the clean-up, five eighths: a mark that a snapshot is forgotten frees
-/// nothing, and the records of the clean-up that does must have room then.
-fn left_to_clean_up(ballast_bytes: u64) -> u64 {
-    match ballast_bytes {
-        0..=SMALL_BYTES => SMALL_BYTES / 8 * 5,
-        _ => LARGE_BYTES / 8 * 5,
-    }
+/// What of a ballast a mark that a snapshot is forgotten leaves: the mark frees nothing, and the records of
+/// the clean-up that does must have room then. A whole ballast gives three eighths; a smaller one a fifth each time,
+/// down to three eighths. `None`: it gives nothing.
+///
+/// A ballast that takes what a clean-up has freed must give some of it again: else nothing more could be
+/// forgotten, and no clean-up would free more.
+fn left_to_clean_up(ballast_bytes: u64) -> Option<u64> {
+    let whole = match ballast_bytes {
+        0..=SMALL_BYTES => SMALL_BYTES,
+        _ => LARGE_BYTES,
+    };
+    let left = match ballast_bytes > whole / 8 * 5 {
+        true => whole / 8 * 5,
+        false => (ballast_bytes / 5 * 4 / BLOCK_BYTES * BLOCK_BYTES).max(whole / 8 * 3),
+    };
+    (left < ballast_bytes).then_some(left)
 }
 
 /// What a store of so many bytes should keep.
@@ -61,10 +72,9 @@ impl Store {
                 let there = self.backend.list("")?;
                 let ballast = there.iter().find(|object| object.name == name::BALLAST);
                 let bytes = ballast.map_or(0, |ballast| ballast.bytes);
-                let left = left_to_clean_up(bytes);
-                if bytes <= left {
+                let Some(left) = left_to_clean_up(bytes) else {
                     return Err(error);
-                }
+                };
                 self.backend.delete(name::BALLAST)?;
                 self.put_ballast(left);
                 work()
@@ -89,8 +99,8 @@ impl Store {
         if there.is_some() && self.backend.delete(name::BALLAST).is_err() {
             return;
         }
-        // Where there is no room for all of it: less, down to the three records of a small clean-up.
-        for bytes in [wanted, left_to_clean_up(wanted), SMALL_BYTES / 8 * 3] {
+        // Where there is no room for all of it: less, down to a mark and the three records of a small clean-up.
+        for bytes in [wanted, wanted / 8 * 5, SMALL_BYTES / 8 * 4] {
             if self.put_ballast(bytes) {
                 return;
             }
@@ -107,5 +117,22 @@ impl Store {
             // A process beside this one has put its own; either will do.
             Err(error) => error.kind == BackendErrorKind::Exists,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ballast_that_is_put_gives_room_for_a_mark_and_keeps_some_for_a_clean_up() {
+        for wanted in [SMALL_BYTES, LARGE_BYTES] {
+            for put in [wanted, wanted / 8 * 5, SMALL_BYTES / 8 * 4] {
+                let left = left_to_clean_up(put).unwrap();
+                assert!((12 << 10..=put - BLOCK_BYTES).contains(&left), "{put}: {left}");
+            }
+        }
+        assert_eq!(left_to_clean_up(12 << 10), None);
+        assert_eq!(left_to_clean_up(0), None);
     }
 }
