@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
+use clap::builder::Resettable;
 
 use crate::cli::commands::backup::BackupArgs;
 use crate::cli::commands::cat::CatArgs;
@@ -181,10 +182,25 @@ impl Command {
 
 /// The whole command line, for parsing, help and completions.
 pub fn command() -> clap::Command {
-    Cli::command()
+    past_empty_variables(Cli::command())
 }
 
-/// A path that was given; an empty one, as from an empty environment variable, is none.
+/// The command without the environment variables that are set but empty: they count as not set, where clap
+/// would ask for a value.
+fn past_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| match is_empty(&arg) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        })
+        .mut_subcommands(past_empty_variables)
+}
+
+/// A path that was given; an empty one is none.
 pub fn given(path: Option<&PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty()).cloned()
 }

@@ -65,7 +65,7 @@ pub struct EntityReport {
     pub file: String,
     /// Records.
     pub records: u64,
-    /// What differs from the parent; `None` if there is no parent, or it lacked the entity.
+    /// What differs from the parent; `None` if there is no parent (of the same source), or it lacked the entity.
     pub changes: Option<Changes>,
 }
 
@@ -74,7 +74,7 @@ pub struct EntityReport {
 pub struct BackupOutcome {
     /// The new snapshot.
     pub snapshot: SnapshotSummary,
-    /// Name of the snapshot that `changes` compare with.
+    /// Name of the snapshot that `changes` compare with, of the same source.
     pub parent: Option<String>,
     /// Entity files, in import order.
     pub entities: Vec<EntityReport>,
@@ -364,8 +364,8 @@ fn write(
         .map(|table| table.name.as_str())
         .collect();
     let parent = lineage
-        .parent(&world.env.host(), source, id, &carried)
-        .map(|manifest| Parent::open(store, writer, manifest))
+        .basis(&world.env.host(), source, id, &carried)
+        .map(|basis| Parent::open(store, writer, basis))
         .transpose()?;
     let schema = parent::put_schema(&canonical, parent.as_ref(), writer)?;
     let asked = options.check_source;

@@ -76,6 +76,54 @@ fn names_are_the_local_time_and_a_name_that_was_given_is_never_used_twice() {
     assert!(run.err.contains("\"mine\" exists already"), "{}", run.err);
 }
 
+/// The snapshot of another database with tables of the same names was taken for the one before, and its other
+/// tables were said to be gone.
+#[test]
+fn a_first_backup_says_nothing_of_other_databases() {
+    let place = Workplace::empty();
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                INSERT INTO t SELECT i, hex(i * i) || hex(i) FROM n;";
+    let shared = "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE p(id INTEGER PRIMARY KEY);
+                  CREATE TABLE c(id INTEGER PRIMARY KEY, p INTEGER REFERENCES p(id)); INSERT INTO c VALUES(1, 7);";
+    place.sql("one.db", &format!("{shared} {rows} CREATE TABLE mine(a)"));
+    place.sql(
+        "two.db",
+        &format!("{shared} {rows} INSERT INTO t VALUES(5000, 'x')"),
+    );
+    place.ok(&["backup", "one.db"]);
+    let run = place.code(0, &["backup", "two.db", "--json"]);
+    let findings: Vec<Value> = run
+        .out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let last = findings.last().unwrap();
+    assert_eq!(last["parent"], Value::Null, "{last}");
+    assert_eq!(last["dropped"], serde_json::json!([]), "{last}");
+    for entity in last["entities"].as_array().unwrap() {
+        assert_eq!(entity["changes"], Value::Null, "{last}");
+    }
+    // What both have is stored once all the same: 2,000 records are more than this.
+    assert!(last["stored_bytes"].as_u64().unwrap() < 6000, "{last}");
+    assert!(!run.out.contains("in the last snapshot"), "{}", run.out);
+    place.sql("three.db", &format!("{shared} CREATE TABLE other(a)"));
+    let run = place.code(0, &["backup", "three.db"]);
+    let said = run.out + &run.err;
+    for word in [
+        "is gone",
+        "since",
+        "new entity",
+        "unchanged",
+        "in the last snapshot",
+    ] {
+        assert!(!said.contains(word), "{word}: {said}");
+    }
+    let run = place.code(0, &["backup", "three.db"]);
+    let said = run.out + &run.err;
+    assert!(said.contains("; nothing new or changed since "), "{said}");
+    assert!(said.contains("; 1 in the last snapshot"), "{said}");
+}
+
 #[test]
 fn a_zip_is_written_beside_the_snapshot() {
     let place = Workplace::bakery();
@@ -94,6 +142,42 @@ fn the_database_may_come_from_the_environment() {
     let out = place.ok(&["backup"]);
     assert!(out.contains("--store s"), "the store is named: {out}");
     assert!(place.path("s").is_dir());
+}
+
+/// A script that clears a variable meant the default, and was told that a value is required.
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let mut place = Workplace::bakery();
+    for name in ["LARDER_STORE", "LARDER_DATABASE", "LARDER_CACHE_DIR"] {
+        place.set(name, "");
+    }
+    place.set("HOME", "/nonexistent");
+    let out = place.ok(&["backup", "app.db", "--name", "b1"]);
+    assert!(out.contains("store ./backups created"), "{out}");
+    assert!(!out.contains("--store"), "{out}");
+    for words in [
+        ["list", "-q"],
+        ["validate", "-q"],
+        ["restore", "latest"],
+        ["undo", "-n"],
+        ["backup", "-q"],
+    ] {
+        let run = place.run(&words);
+        let expected = match words[0] {
+            "restore" | "undo" | "backup" => (2, "no database"),
+            _ => (0, ""),
+        };
+        assert_eq!(run.code, expected.0, "{words:?}: {}", run.err);
+        assert!(run.err.contains(expected.1), "{words:?}: {}", run.err);
+        assert!(
+            !run.err.contains("a value is required"),
+            "{words:?}: {}",
+            run.err
+        );
+    }
+    // A word that is given and empty is a mistake.
+    let run = place.code(2, &["list", "--store", ""]);
+    assert!(run.err.contains("a value is required"), "{}", run.err);
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub(super) struct Written {
     pub content: Content,
 }
 
-/// Publishes what was put, and completes the manifest. Returns that of the parent, too.
+/// Publishes what was put, and completes the manifest. Returns that of the parent, too, if it is of the same
+/// source.
 pub(super) fn conclude(
     store: &Store,
     moment: Moment<'_>,
@@ -44,11 +45,12 @@ pub(super) fn conclude(
         mut content,
     } = written;
     let new_bytes = writer.flush()?;
-    if let Some(parent) = &parent {
+    if let Some(parent) = parent.as_ref().filter(|parent| parent.is_of_source) {
         // Everything put so far is published: a reader sees it.
         tables::count_changes(store, moment.schema(), parent, &mut content.entities)?;
     }
     let foreign_keys = verdicts::read(moment, parent.as_ref(), &content.entities)?;
+    let parent = parent.filter(|parent| parent.is_of_source);
     let parent = parent.map(|parent| parent.manifest);
     content
         .findings

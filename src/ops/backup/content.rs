@@ -19,7 +19,7 @@ pub(super) struct Content {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the source if asked, or if there is no parent, and puts all of it.
+/// Checks the source if asked, or if it has no snapshot yet, and puts all of it.
 pub(super) fn write(
     capture: &Capture,
     asked: Option<IntegrityCheck>,
@@ -37,7 +37,8 @@ pub(super) fn write(
         Ok::<bool, Error>(checked.damaged)
     };
     // A first backup looks at the whole database anyway.
-    let level = asked.or(parent.is_none().then_some(IntegrityCheck::QuickCheck));
+    let is_first = parent.is_none_or(|parent| !parent.is_of_source);
+    let level = asked.or(is_first.then_some(IntegrityCheck::QuickCheck));
     let mut damaged = capture.damage().is_some();
     if let Some(level) = level {
         damaged |= check(level, &mut findings, progress)?;

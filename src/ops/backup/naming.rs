@@ -1,4 +1,4 @@
-//! What a new snapshot is called, and which older one it is compared with.
+//! What a new snapshot is called, and which older one it is built on.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::model::id::{BlobId, SnapshotId};
 use crate::ops::open::Store;
 use crate::ops::select::{is_of_restore, newest_first};
 
-/// The name of a new snapshot, and the snapshots that may be its parent.
+/// The name of a new snapshot, and the snapshots that may be its basis.
 #[derive(Debug)]
 pub(super) struct Lineage {
     /// The name; not taken when it was looked at.
@@ -17,6 +17,15 @@ pub(super) struct Lineage {
     pub snapshots: u64,
     /// Newest snapshot of every source, newest first.
     newest: Vec<Manifest>,
+}
+
+/// A snapshot whose trees serve a new one as bases.
+#[derive(Debug)]
+pub(super) struct Basis {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// It is of the same source: the new one is compared with it.
+    pub is_of_source: bool,
 }
 
 /// Reads the manifests of the store, one at a time. `name`: the one that was asked for.
@@ -42,7 +51,7 @@ pub(super) fn read(store: &Store, name: Option<&str>, time_ms: i64) -> Result<Li
             }
             Ok(true)
         },
-        // It is no parent; `list` and `validate` name it.
+        // It is no basis; `list` and `validate` name it.
         |_, _| {
             snapshots.set(snapshots.get() + 1);
             Ok(())
@@ -110,15 +119,15 @@ pub(in crate::ops) fn check_name(name: &str) -> Result<(), SelectError> {
 }
 
 impl Lineage {
-    /// The parent: the newest of the same source, else the newest with the same schema, else the
-    /// one that shares most entity names. It is for the report and for bases; nothing depends on it.
-    pub(super) fn parent(
+    /// The snapshot whose trees serve as bases: the newest of the same source, else the newest with the
+    /// same schema, else the one that shares most entity names. Nothing depends on it.
+    pub(super) fn basis(
         &self,
         host: &str,
         source: &Source,
         schema: BlobId,
         entities: &[&str],
-    ) -> Option<Manifest> {
+    ) -> Option<Basis> {
         let key = match &source.name {
             Some(name) => (Some(name.as_str()), "", ""),
             None => (None, host, source.path.as_str()),
@@ -130,7 +139,8 @@ impl Lineage {
                 .count()
         };
         let of_same_source = self.newest.iter().find(|other| other.source_key() == key);
-        of_same_source
+        let is_of_source = of_same_source.is_some();
+        let manifest = of_same_source
             .or_else(|| self.newest.iter().find(|other| other.schema == schema))
             .or_else(|| {
                 // `max_by_key` takes the last of equals: the newest, when read from the oldest.
@@ -139,8 +149,11 @@ impl Lineage {
                     .rev()
                     .filter(|o| shared(o) > 0)
                     .max_by_key(shared)
-            })
-            .cloned()
+            })?;
+        Some(Basis {
+            manifest: manifest.clone(),
+            is_of_source,
+        })
     }
 }
 

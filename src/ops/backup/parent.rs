@@ -1,5 +1,6 @@
 //! The parent snapshot while a backup runs: its trees are walked beside the scan, and serve as
-//! bases. Nothing depends on it: where it is damaged, records are stored without it.
+//! bases. Nothing depends on it: where it is damaged, records are stored without it. Where the source has
+//! no snapshot yet, one of another source serves as well; but nothing is said of that one.
 
 use crate::error::Error;
 use crate::format::blob::{BlobErrorKind, BlobKind, BlobSink, BlobSource, Patch};
@@ -8,6 +9,7 @@ use crate::format::{delta, schema};
 use crate::model::id::BlobId;
 use crate::model::schema::{ObjectKind, Schema, Table};
 use crate::model::text::TextEncoding;
+use crate::ops::backup::naming::Basis;
 use crate::ops::open::Store;
 use crate::ops::stored::{read_schema, root_of};
 use crate::store::{StoreError, StoreReader, StoreWriter};
@@ -45,16 +47,18 @@ pub(super) struct Parent {
     pub schema: Option<Schema>,
     /// Each of its blobs is known to be there.
     pub is_complete: bool,
+    /// It is of the same source, so that the new snapshot is compared with it.
+    pub is_of_source: bool,
     reader: StoreReader,
 }
 
 impl Parent {
     /// Opens the parent of what `writer` writes.
-    pub fn open(
-        store: &Store,
-        writer: &mut StoreWriter,
-        manifest: Manifest,
-    ) -> Result<Self, Error> {
+    pub fn open(store: &Store, writer: &mut StoreWriter, basis: Basis) -> Result<Self, Error> {
+        let Basis {
+            manifest,
+            is_of_source,
+        } = basis;
         let is_complete = writer.follow(&manifest.id)?;
         let reader = store.reader()?;
         let schema = match read_schema(&reader, &manifest) {
@@ -70,6 +74,7 @@ impl Parent {
             manifest,
             schema,
             is_complete,
+            is_of_source,
             reader,
         })
     }

@@ -6,7 +6,7 @@
 
 use super::conclude::{Label, Written, conclude};
 use super::content::Content;
-use super::naming::{self, Lineage};
+use super::naming::{self, Basis, Lineage};
 use super::parent::{self, Parent};
 use super::{FENCED_TRIES, go_on, ids_with, tables};
 use crate::error::Error;
@@ -165,7 +165,11 @@ fn write(
 ) -> Result<Written, Error> {
     let moment = state.moment();
     let canonical = parent::encode_schema(moment.schema())?;
-    let parent = Parent::open(store, writer, job.before.clone())?;
+    let basis = Basis {
+        manifest: job.before.clone(),
+        is_of_source: true,
+    };
+    let parent = Parent::open(store, writer, basis)?;
     let schema = parent::put_schema(&canonical, Some(&parent), writer)?;
     progress.phase("Reading what was written", 0, Unit::Records);
     let kept = |table: &Table| job.kept(&parent, moment.schema(), table);
