@@ -402,6 +402,22 @@ pub enum SelectError {
         /// Where the store is.
         store: String,
     },
+    /// The last restore into this database that is in effect, or undo of one, is forgotten: no other is taken
+    /// for it.
+    #[error("the last restore into {database} is forgotten{}: snapshot {snapshot}", match deleted {
+        true => ", and a clean-up is deleting it",
+        false => "",
+    })]
+    LastForgotten {
+        /// The snapshot that it left, by its full id.
+        snapshot: String,
+        /// The database.
+        database: String,
+        /// Where the store is.
+        store: String,
+        /// A clean-up deletes it: it cannot be taken back.
+        deleted: bool,
+    },
     /// Neither of two states has this table.
     #[error("no table {table:?} in {before} or {after}")]
     NoTable {

@@ -270,6 +270,7 @@ fn select_code(error: &SelectError) -> Code {
         | SelectError::KeepsNothing { .. }
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
+        | SelectError::LastForgotten { .. }
         | SelectError::NoTable { .. }
         | SelectError::Virtual { .. }
         | SelectError::NoPages { .. } => Code::Failed,

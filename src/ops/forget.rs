@@ -196,7 +196,7 @@ fn by_words(store: &Store, words: &[String]) -> Result<Plan, Error> {
                 return Err(SelectError::Unsettled { snapshot }.into());
             }
             if manifest.restore.is_some() {
-                let text = "its restore or undo is not known of as long as it is forgotten";
+                let text = "its restore or undo cannot be undone as long as it is forgotten";
                 let subject = format!("snapshot {}", id.short());
                 outcome.findings.push(Finding::note(subject, text));
             }

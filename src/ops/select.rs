@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use forgotten::{Named, forgotten_one, named};
+pub(in crate::ops) use forgotten::{each_forgotten, is_deleted};
 
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;

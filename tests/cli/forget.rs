@@ -306,7 +306,7 @@ fn a_policy_leaves_the_last_restore_undoable() {
         .unwrap();
     let run = place.code(0, &["forget", after["id"].as_str().unwrap()]);
     assert!(
-        run.err.contains("note: ") && run.err.contains("is not known of"),
+        run.err.contains("note: ") && run.err.contains("cannot be undone as long as"),
         "{}",
         run.err
     );

@@ -68,6 +68,30 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
                 quote::word(database)
             ))
         }
+        SelectError::LastForgotten {
+            snapshot,
+            database,
+            store,
+            deleted,
+        } => {
+            let store = Path::new(store);
+            let command = |words: &[&str]| {
+                let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+                look.command(store, &words)
+            };
+            let back = match deleted {
+                true => "It cannot be had back, nor undone.".to_owned(),
+                false => format!(
+                    "Take it back, then undo it: {}",
+                    command(&["forget", "--undo", snapshot])
+                ),
+            };
+            Some(format!(
+                "Nothing was written. {back}\n\
+                 An earlier restore is undone by the snapshot that it left: {} SNAP",
+                command(&["undo", "--to", database])
+            ))
+        }
         SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
             Some("Leave out --table to see which tables differ.".to_owned())
         }
@@ -149,6 +173,7 @@ pub(super) fn nearest(error: &SelectError) -> Option<String> {
         | SelectError::BadName { .. }
         | SelectError::NotARestore { .. }
         | SelectError::NothingToUndo { .. }
+        | SelectError::LastForgotten { .. }
         | SelectError::BadKey { .. }
         | SelectError::NoRecord { .. }
         | SelectError::Virtual { .. }

@@ -15,7 +15,7 @@ use crate::model::id::SnapshotId;
 use crate::model::schema::{Schema, Table};
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
-use crate::ops::select::{AFTER_TAG, UNCOMMITTED_TAG, newest_first};
+use crate::ops::select::{AFTER_TAG, UNCOMMITTED_TAG, each_forgotten, newest_first};
 use crate::progress::{Finding, Progress, Unit};
 use crate::source::{Moment, Uncommitted};
 use crate::store::{StoreError, StoreWriter};
@@ -99,18 +99,26 @@ pub fn confirm(store: &Store, world: &World, taken: &Taken) -> Result<Taken, Err
 /// Now, but after all that was done to this database before, whatever the clocks say: the last deed is the
 /// newest.
 fn time_after(store: &Store, world: &World, path: &str) -> Result<i64, Error> {
+    let time = |manifest: &Manifest| manifest.time.parse::<jiff::Timestamp>().ok();
+    let is_deed = |manifest: &Manifest| manifest.restore.is_some() && manifest.source.path == path;
     let mut last = None;
     newest_first(
         store,
         |manifest| {
-            if manifest.restore.is_some() && manifest.source.path == path {
-                last = manifest.time.parse::<jiff::Timestamp>().ok();
+            if is_deed(&manifest) {
+                last = time(&manifest);
                 return Ok(false);
             }
             Ok(true)
         },
         |_, error| Err(error.into()),
     )?;
+    // What is forgotten was done, and may be taken back.
+    each_forgotten(store, |manifest| {
+        if is_deed(&manifest) {
+            last = last.max(time(&manifest));
+        }
+    })?;
     let after = last.map_or(i64::MIN, |time| time.as_millisecond().saturating_add(1));
     Ok(world.env.unix_ms().max(after))
 }

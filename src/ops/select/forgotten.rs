@@ -97,17 +97,28 @@ pub(super) fn matching(store: &Store, word: &str) -> Result<Vec<SnapshotId>, Err
 /// The forgotten snapshots whose manifests can be read, and their names, oldest first.
 fn names(store: &Store) -> Result<Vec<(SnapshotId, String)>, Error> {
     let mut names = Vec::new();
-    for id in store.snapshot_names()?.forgotten {
-        match store.manifest(&id) {
-            Ok(manifest) => names.extend(manifest.map(|manifest| (id, manifest.name))),
-            Err(StoreError::Damaged { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    each_forgotten(store, |manifest| names.push((manifest.id, manifest.name)))?;
     Ok(names)
 }
 
-fn is_deleted(store: &Store, id: &SnapshotId) -> Result<bool, Error> {
+/// Calls `each` for every forgotten snapshot whose manifest is there still and can be read, oldest first.
+pub(in crate::ops) fn each_forgotten(
+    store: &Store,
+    mut each: impl FnMut(Manifest),
+) -> Result<(), Error> {
+    for id in store.snapshot_names()?.forgotten {
+        match store.manifest(&id) {
+            Ok(Some(manifest)) => each(manifest),
+            // Deleted meanwhile.
+            Ok(None) | Err(StoreError::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// True if a clean-up has deleted the snapshot, or is about to.
+pub(in crate::ops) fn is_deleted(store: &Store, id: &SnapshotId) -> Result<bool, Error> {
     let forgotten = store.forgotten()?;
     let mark = forgotten.mark(id);
     Ok(mark.is_some_and(|mark| mark.verdict == Some(Verdict::Delete)))

@@ -9,7 +9,9 @@ use crate::model::id::SnapshotId;
 use crate::ops::backup::{Taken, confirm};
 use crate::ops::list::summary;
 use crate::ops::open::{Store, World};
-use crate::ops::select::{self, SourceChoice, UNCOMMITTED_TAG, newest_first};
+use crate::ops::select::{
+    self, SourceChoice, UNCOMMITTED_TAG, each_forgotten, is_deleted, newest_first,
+};
 use crate::progress::{Finding, Progress};
 use crate::source::recorded_path;
 
@@ -69,7 +71,21 @@ fn named(store: &Store, word: &str) -> Result<Manifest, Error> {
         },
         |_, error| Err(error.into()),
     )?;
-    Ok(after.unwrap_or(named))
+    if let Some(after) = after {
+        return Ok(after);
+    }
+    let mut forgotten = None;
+    each_forgotten(store, |manifest| {
+        let of_it = manifest.restore.as_ref().filter(|m| m.before == named.id);
+        if of_it.is_some() && !is_uncommitted(&manifest) {
+            forgotten = Some(manifest.id);
+        }
+    })?;
+    match forgotten {
+        // It is refused, with the way back.
+        Some(id) => select::one(store, id.as_str(), &SourceChoice::Any),
+        None => Ok(named),
+    }
 }
 
 /// True if to undo this means to do a restore again: it is an undo of one, or of an undo of an undo …
@@ -88,12 +104,27 @@ pub(super) fn redoes(store: &Store, after: &Manifest) -> Result<bool, Error> {
 /// A restore into the database, or an undo of one.
 struct Done {
     id: SnapshotId,
+    time: String,
     undoes: Option<SnapshotId>,
+    /// The snapshot that it left is forgotten.
+    is_forgotten: bool,
+}
+
+impl Done {
+    fn of(manifest: &Manifest, is_forgotten: bool) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            time: manifest.time.clone(),
+            undoes: manifest.restore.as_ref().and_then(|m| m.undoes.clone()),
+            is_forgotten,
+        }
+    }
 }
 
 /// The last restore into the database that is in effect: the newest that no undo in effect takes back.
 /// An undo that was undone itself counts as if it had never been, and so does one that was killed: its
-/// snapshot is in the store before it counts.
+/// snapshot is in the store before it counts. What is forgotten was done all the same: if it is the last one,
+/// no other is taken for it.
 fn last(
     store: &Store,
     options: &UndoOptions,
@@ -124,19 +155,26 @@ fn last(
                     return Ok(true);
                 }
             }
-            done.push(Done {
-                id: manifest.id.clone(),
-                undoes: mark.undoes.clone(),
-            });
+            done.push(Done::of(&manifest, false));
             Ok(true)
         },
         |_, error| Err(error.into()),
     )?;
+    each_forgotten(store, |manifest| {
+        let mark = manifest.restore.as_ref();
+        let mark = mark.filter(|_| manifest.source.path == path && !is_uncommitted(&manifest));
+        if mark.is_some_and(|mark| known.insert(mark.before.clone())) {
+            done.push(Done::of(&manifest, true));
+        }
+    })?;
+    // As `newest_first` has them.
+    done.sort_by(|a, b| (b.id.second(), &b.time, &b.id).cmp(&(a.id.second(), &a.time, &a.id)));
     let restores = done.iter().filter(|one| one.undoes.is_none());
     let last = restores
         .into_iter()
         .find(|one| !is_undone(&done, &one.id, done.len()));
     let manifest = match last {
+        Some(one) if one.is_forgotten => return Err(last_forgotten(store, options, one)?.into()),
         Some(one) => store.manifest(&one.id)?,
         None => None,
     };
@@ -146,6 +184,15 @@ fn last(
             store: store.location(),
         }
         .into()
+    })
+}
+
+fn last_forgotten(store: &Store, options: &UndoOptions, last: &Done) -> Result<SelectError, Error> {
+    Ok(SelectError::LastForgotten {
+        snapshot: last.id.to_string(),
+        database: options.target.display().to_string(),
+        store: store.location(),
+        deleted: is_deleted(store, &last.id)?,
     })
 }
 
