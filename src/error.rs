@@ -8,6 +8,8 @@ mod lost;
 use std::path::PathBuf;
 
 pub use self::lost::{LostRecords, NotWhole, NotWholePart};
+use crate::model::counted::count;
+
 pub use crate::format::blob::{BlobError, BlobErrorKind};
 pub use crate::source::SourceError;
 pub use crate::store::StoreError;
@@ -308,8 +310,11 @@ pub enum SelectError {
         /// Its id.
         snapshot: String,
     },
-    /// A policy would forget a group of snapshots as a whole.
-    #[error("the policy would keep none of the {snapshots} snapshots of {group}")]
+    /// The rules would forget a group of snapshots as a whole.
+    #[error("the rules would {} of {group}", match snapshots {
+        1 => "forget the only snapshot".to_owned(),
+        n => format!("keep none of the {} snapshots", count(*n)),
+    })]
     KeepsNothing {
         /// What the snapshots of the group have in common.
         group: String,
@@ -330,9 +335,45 @@ pub enum SelectError {
         /// Those that restores and undos took.
         passed_over: u64,
     },
-    /// The store has no snapshots at all.
-    #[error("{store} has no snapshots yet")]
+    /// The store has no snapshots, or all of them are forgotten.
+    #[error("{store} has no snapshots{}", match forgotten {
+        0 => " yet".to_owned(),
+        1 => ": the only one is forgotten".to_owned(),
+        n => format!(": all {} are forgotten", count(*n)),
+    })]
     Empty {
+        /// Where the store is.
+        store: String,
+        /// How many are forgotten, and not deleted yet.
+        forgotten: u64,
+    },
+    /// No snapshot has these tags.
+    #[error("no snapshot in {store} {}", match tags.as_slice() {
+        [] => "is without tags".to_owned(),
+        [tag] => format!("has the tag {tag:?}"),
+        tags => format!("has all of the tags {}", tags.join(", ")),
+    })]
+    NoTag {
+        /// The tags that were given together; none: those without tags were meant.
+        tags: Vec<String>,
+        /// Where the store is.
+        store: String,
+        /// The tags that snapshots have.
+        known: Vec<String>,
+    },
+    /// No snapshot was made by this machine.
+    #[error("no snapshot in {store} was made by host {host:?}")]
+    NoHost {
+        /// The name that was given.
+        host: String,
+        /// Where the store is.
+        store: String,
+        /// The machines that made snapshots.
+        known: Vec<String>,
+    },
+    /// Each filter fits some snapshots, and no snapshot is fit by all.
+    #[error("no snapshot in {store} is of all that --tag, --host and --source say together")]
+    NoneFits {
         /// Where the store is.
         store: String,
     },

@@ -258,6 +258,9 @@ fn select_code(error: &SelectError) -> Code {
         SelectError::NoSnapshot { .. }
         | SelectError::TooFew { .. }
         | SelectError::Empty { .. }
+        | SelectError::NoTag { .. }
+        | SelectError::NoHost { .. }
+        | SelectError::NoneFits { .. }
         | SelectError::Ambiguous { .. }
         | SelectError::NoSource { .. }
         | SelectError::NameTaken { .. }

@@ -216,7 +216,45 @@ fn readable(store: &Store, id: &SnapshotId) -> Result<Option<Manifest>, Error> {
     }
 }
 
-/// Those that a policy does not keep. Errors: also `NoSource`, `KeepsNothing`.
+/// Refuses a filter that no snapshot fits: it is mistyped, or about another store.
+///
+/// Errors: `NoTag`, `NoHost`, `NoneFits`.
+fn refuse_no_fit(
+    store: &Store,
+    filter: &Filter,
+    candidates: &[Candidate],
+) -> Result<(), SelectError> {
+    let distinct = |words: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+        let words: BTreeSet<&String> = words.collect();
+        words.into_iter().cloned().collect()
+    };
+    for tags in &filter.tags {
+        if !candidates.iter().any(|one| tags.fit(&one.tags)) {
+            return Err(SelectError::NoTag {
+                tags: tags.0.clone(),
+                store: store.location(),
+                known: distinct(&mut candidates.iter().flat_map(|one| &one.tags)),
+            });
+        }
+    }
+    for host in &filter.hosts {
+        if !candidates.iter().any(|one| one.host == *host) {
+            return Err(SelectError::NoHost {
+                host: host.clone(),
+                store: store.location(),
+                known: distinct(&mut candidates.iter().map(|one| &one.host)),
+            });
+        }
+    }
+    let fits = |one: &Candidate| filter.lets_through(one);
+    if !filter.is_empty() && !candidates.iter().any(fits) {
+        let store = store.location();
+        return Err(SelectError::NoneFits { store });
+    }
+    Ok(())
+}
+
+/// Those that a policy does not keep. Errors: also `NoSource`, `NoTag`, `NoHost`, `NoneFits`, `KeepsNothing`.
 fn by_policy(store: &Store, by: &ByPolicy) -> Result<Plan, Error> {
     let mut filter = by.filter.clone();
     for source in &mut filter.sources {
@@ -253,6 +291,7 @@ fn by_policy(store: &Store, by: &ByPolicy) -> Result<Plan, Error> {
         },
     )?;
     outcome.findings = findings.into_inner();
+    refuse_no_fit(store, &filter, &candidates)?;
     let groups = judge(&candidates, &by.policy, &filter, by.group_by, &by.moment);
     // Those of restores have rules of their own, which keep what is needed.
     let is_empty = |group: &&Group| !group.key.of_restores && !group.keeps_some();

@@ -158,6 +158,7 @@ fn latest(store: &Store, word: &str, back: u64, source: &SourceChoice) -> Result
         .into()),
         None => Err(SelectError::Empty {
             store: store.location(),
+            forgotten: store.snapshot_names()?.forgotten.len() as u64,
         }
         .into()),
     }

@@ -69,7 +69,13 @@ fn errors_have_the_codes_that_the_document_says() {
         ),
         (Error::Store(StoreError::Exists { location: store() }), 1),
         (Error::Store(StoreError::NotEmpty { location: store() }), 1),
-        (Error::Select(SelectError::Empty { store: store() }), 1),
+        (
+            Error::Select(SelectError::Empty {
+                store: store(),
+                forgotten: 0,
+            }),
+            1,
+        ),
     ];
     for (error, number) in cases {
         assert_eq!(exit::of_error(&error, None).number(), number, "{error}");

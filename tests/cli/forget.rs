@@ -129,9 +129,7 @@ fn the_rules_are_about_what_filters_and_groups_say() {
     };
     assert_eq!(forgets(&["-l", "1"]), ["c", "a"]);
     assert_eq!(forgets(&["-l", "1", "--tag", "x"]), ["c"]);
-    assert_eq!(forgets(&["-l", "1", "--tag", "x,y"]), [""; 0]);
     assert_eq!(forgets(&["-l", "1", "--source", "app.db"]), ["a"]);
-    assert_eq!(forgets(&["-l", "1", "--host", "nowhere"]), [""; 0]);
     assert_eq!(forgets(&["-l", "1", "--group-by", ""]), ["c", "b", "a"]);
     assert_eq!(forgets(&["-l", "1", "--group-by", "source,tags"]), ["c"]);
     assert_eq!(forgets(&["-l", "1", "--keep-tag", "x"]), [""; 0]);
@@ -148,6 +146,101 @@ fn the_rules_are_about_what_filters_and_groups_say() {
     );
     let run = place.code(1, &["forget", "-l", "1", "--source", "ap.db"]);
     assert!(run.err.contains("no source \"ap.db\""), "{}", run.err);
+}
+
+/// They forgot nothing, and that was all that was said.
+#[test]
+fn filters_that_no_snapshot_fits_are_mistakes() {
+    let place = Workplace::empty();
+    place.sql("app.db", "CREATE TABLE t(a)");
+    place.sql("other.db", "CREATE TABLE t(a)");
+    place.ok(&["backup", "app.db", "--tag", "nightly"]);
+    place.ok(&["backup", "other.db", "--tag", "manual"]);
+    let mistakes: [(&[&str], &[&str]); 6] = [
+        (
+            &["--tag", "nightl"],
+            &[
+                "no snapshot in ./backups has the tag \"nightl\"; did you mean \"nightly\"?",
+                "There are: manual, nightly",
+            ],
+        ),
+        (
+            &["--tag", "nightly", "--tag", "weekly"],
+            &["has the tag \"weekly\""],
+        ),
+        (
+            &["--tag", "manual,nightly"],
+            &["has all of the tags manual, nightly"],
+        ),
+        (
+            &["--tag", ""],
+            &["no snapshot in ./backups is without tags"],
+        ),
+        (
+            &["--host", "nowhere"],
+            &["was made by host \"nowhere\"", "There are: "],
+        ),
+        (
+            &["--tag", "manual", "--source", "app.db"],
+            &["say together", " list\n"],
+        ),
+    ];
+    for (words, said) in mistakes {
+        for rules in [&["--keep-last", "1"], &["--allow-empty", "-q"]] {
+            let run = place.code(1, &[&["forget"], words, rules.as_slice()].concat());
+            for said in said {
+                assert!(run.err.contains(said), "{words:?} {said}: {}", run.err);
+            }
+            assert_eq!(run.out, "");
+        }
+    }
+    assert_eq!(listed(&place, &[]).len(), 2);
+    for word in ["sources", "hosts", "path", "tag", "source,colour"] {
+        let run = place.code(2, &["forget", "-l", "1", "--group-by", word]);
+        assert!(
+            run.err.contains("there are source, host and tags"),
+            "{word}: {}",
+            run.err
+        );
+    }
+    // `forget` has no --source-name: it must not be told of.
+    let run = place.code(2, &["forget", "latest"]);
+    assert!(run.err.contains("snapshots of 2 sources"), "{}", run.err);
+    assert!(!run.err.contains("--source-name"), "{}", run.err);
+    assert!(
+        run.err.contains("Name the snapshot by its id or name"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn a_store_whose_snapshots_are_all_forgotten_is_not_called_new() {
+    let place = backed_up(&["a", "b"]);
+    place.ok(&["forget", "a", "b"]);
+    for words in [
+        ["show", "latest"].as_slice(),
+        &["restore", "latest", "--to", "x.db"],
+    ] {
+        let run = place.code(1, words);
+        assert!(
+            run.err
+                .contains("./backups has no snapshots: all 2 are forgotten\n"),
+            "{}",
+            run.err
+        );
+        for said in [" forget --undo ID ", " list --forgotten)", " backup DB\n"] {
+            assert!(run.err.contains(said), "{said}: {}", run.err);
+        }
+    }
+    place.ok(&["forget", "--undo", "a"]);
+    place.ok(&["show", "latest"]);
+    let place = backed_up(&["a"]);
+    place.ok(&["forget", "a"]);
+    let run = place.code(1, &["show", "latest"]);
+    assert!(run.err.contains("the only one is forgotten"), "{}", run.err);
+    let run = backed_up(&[]).code(1, &["show", "latest"]);
+    assert!(run.err.contains("has no snapshots yet\n"), "{}", run.err);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `larder forget`: snapshots on their way out, by name or by rules; and back again.
 
 use std::ffi::OsString;
+use std::path::Path;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -10,6 +12,8 @@ use crate::cli::failure::Failure;
 use crate::cli::open::Context;
 use crate::cli::render::json;
 use crate::cli::render::text;
+use crate::error::Error;
+use crate::error::SelectError;
 use crate::ops;
 use crate::ops::forget::ByPolicy;
 use crate::ops::forget::ForgetOptions;
@@ -241,7 +245,7 @@ pub fn run(args: &ForgetArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
 }
 
 fn forget(
-    path: std::path::PathBuf,
+    path: PathBuf,
     which: Which,
     dry_run: bool,
     cx: &mut Context<'_>,
@@ -249,7 +253,14 @@ fn forget(
     let store = cx.open(&path)?;
     let options = ForgetOptions { which, dry_run };
     let mut reporter = cx.reporter();
-    let outcome = ops::forget::run(&store, &options, &mut reporter)?;
+    let done = ops::forget::run(&store, &options, &mut reporter);
+    let outcome = match done {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            drop(reporter);
+            return Err(told_apart(error, &path, cx));
+        }
+    };
     reporter.finish(&outcome.findings);
     let report = |look: &_| text::forget::forget(&outcome, &path, look);
     match dry_run {
@@ -258,6 +269,18 @@ fn forget(
     }
     let signal = cx.signals.caught();
     Ok(exit::of_marks(outcome.left, &outcome.findings, signal))
+}
+
+/// Where `latest` may be of several sources, there is no flag here that says of which: snapshots are named.
+fn told_apart(error: Error, path: &Path, cx: &Context<'_>) -> Failure {
+    if !matches!(error, Error::Select(SelectError::SeveralSources { .. })) {
+        return error.into();
+    }
+    let next = format!(
+        "Nothing was forgotten. Name the snapshot by its id or name; they are listed with: {}",
+        cx.look.command(path, &["list".as_ref()])
+    );
+    Failure::said(exit::of_error(&error, None), error.to_string(), next)
 }
 
 fn undo(args: &ForgetArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {

@@ -15,6 +15,23 @@ fn listed(store: &str, look: &Look) -> String {
     )
 }
 
+/// What now, in a store that shows no snapshots.
+fn empty(store: &str, forgotten: u64, look: &Look) -> String {
+    let command = |words: &[&'static str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        look.command(Path::new(store), &words)
+    };
+    let take = format!("Take one with: {}", command(&["backup", "DB"]));
+    match forgotten {
+        0 => take,
+        _ => format!(
+            "Take one back with: {}   (they are listed with: {})\n{take}",
+            command(&["forget", "--undo", "ID"]),
+            command(&["list", "--forgotten"]),
+        ),
+    }
+}
+
 const NEW_FILE_FIRST: &str = "Nothing was written. Restore to a new file first, as --to rescued.db, and look at it: \
                               from there records can be taken over.";
 
@@ -37,10 +54,19 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
              by their ids.\n{}",
             listed(store, look)
         )),
-        SelectError::Empty { store } => Some(format!(
-            "Take one with: {} DB",
-            look.command(Path::new(store), &["backup".as_ref()])
+        SelectError::Empty { store, forgotten } => Some(empty(store, *forgotten, look)),
+        SelectError::NoTag { known, .. } | SelectError::NoHost { known, .. }
+            if known.is_empty() =>
+        {
+            None
+        }
+        SelectError::NoTag { known, .. } | SelectError::NoHost { known, .. } => Some(format!(
+            "Nothing was forgotten. There are: {}",
+            known.join(", ")
         )),
+        SelectError::NoneFits { store } => {
+            Some(format!("Nothing was forgotten. {}", listed(store, look)))
+        }
         SelectError::Ambiguous { .. } => Some("Give more of its digits.".to_owned()),
         SelectError::SeveralSources { .. } => {
             Some("Say which with --source-name, or name a snapshot.".to_owned())
@@ -161,7 +187,15 @@ pub(super) fn nearest(error: &SelectError) -> Option<String> {
         SelectError::NoSource { name, sources, .. } => {
             nearest_of(name, sources.iter().map(String::as_str))
         }
+        SelectError::NoHost { host, known, .. } => {
+            nearest_of(host, known.iter().map(String::as_str))
+        }
+        SelectError::NoTag { tags, known, .. } => match tags.as_slice() {
+            [tag] => nearest_of(tag, known.iter().map(String::as_str)),
+            _ => None,
+        },
         SelectError::Empty { .. }
+        | SelectError::NoneFits { .. }
         | SelectError::Forgotten { .. }
         | SelectError::Pinned { .. }
         | SelectError::Unsettled { .. }

@@ -338,12 +338,12 @@ impl FromStr for GroupBy {
         let words = word.split(',').map(str::trim);
         for word in words.filter(|word| !word.is_empty()) {
             match word {
-                "source" | "sources" | "path" | "paths" => by.source = true,
-                "host" | "hosts" => by.host = true,
-                "tag" | "tags" => by.tags = true,
-                _ => {
-                    let expected = "source, host and tags are expected, with commas between";
-                    return Err(BadWord(expected.to_owned()));
+                "source" => by.source = true,
+                "host" => by.host = true,
+                "tags" => by.tags = true,
+                word => {
+                    let expected = "there are source, host and tags, with commas between";
+                    return Err(BadWord(format!("{word:?} is none of them: {expected}")));
                 }
             }
         }
