@@ -169,6 +169,15 @@ impl Store {
         Ok(MadeParity::Made(sidecar.len() as u64))
     }
 
+    /// How many shards of parity the sidecar of a pack says that it has; `None` if it does not say, or is gone.
+    pub fn shards_beside(&self, pack: &PackId) -> Result<Option<u32>, StoreError> {
+        let bytes = self.sidecar_as_found(pack)?;
+        let side = bytes
+            .as_deref()
+            .map(|bytes| Sidecar::decode(pack, bytes).map(|side| side.head().parity_shards));
+        Ok(side.and_then(Result::ok))
+    }
+
     /// What is wrong with the sidecar of a pack, by itself; `None`: nothing, or it is gone.
     pub fn parity_damage(&self, pack: &PackId) -> Result<Option<String>, StoreError> {
         let Some(bytes) = self.sidecar_as_found(pack)? else {

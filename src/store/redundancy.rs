@@ -189,8 +189,8 @@ impl Store {
         Ok(self.backend.barrier()?)
     }
 
-    /// Objects that have a second copy in a store of full redundancy and none here, with their lengths.
-    /// `excluded`: packs that are on their way out.
+    /// Objects that have a second copy in a store of full redundancy and none here, with their lengths; the
+    /// markers of aborted snapshots are none of them. `excluded`: packs that are on their way out.
     pub fn without_second(
         &self,
         excluded: &HashSet<PackId>,
@@ -213,7 +213,18 @@ impl Store {
             .collect();
         lacking.push((name::CONFIG.to_owned(), 0));
         lacking.retain(|(object, _)| !copies.contains(&name::second(object)));
+        lacking.retain(|(object, _)| !self.is_abort_marker(object));
         Ok(lacking)
+    }
+
+    /// True for the marker of an aborted snapshot; what cannot be read is none.
+    fn is_abort_marker(&self, object: &str) -> bool {
+        let bytes = name::parse_snapshot(object)
+            .and_then(|_| self.backend.get(object, limits::OBJECT_BYTES_MAX).ok());
+        let opened = bytes
+            .as_deref()
+            .and_then(|bytes| frame::open(self.hash, bytes).ok());
+        opened.is_some_and(|(kind, _)| kind == ObjectKind::Abort)
     }
 
     /// Makes a second copy of an object that is whole, or makes it again. `Ok(false)`: the object is

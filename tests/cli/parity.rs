@@ -114,11 +114,15 @@ fn scripts_get_counts_and_bytes() {
         added["redundancy"],
         document!({"level": "full", "percent": 10})
     );
-    assert_eq!(added["kept"], 1);
+    assert_eq!(
+        (&added["kept"], &added["resized"]["count"]),
+        (&0.into(), &1.into())
+    );
     // The manifest; the config got its copy with the setting, and packs that small there are none.
     assert!(added["copied"]["count"].as_u64().unwrap() >= 1, "{added}");
     let checked = json(&place, 0, &["parity", "check", "--json"]);
     assert_eq!(checked["damage"], document!([]));
+    let sidecar = &added["resized"]["bytes"];
     let removed = json(&place, 0, &["parity", "remove", "--json"]);
     assert_eq!(removed["parity"], document!({"count": 1, "bytes": sidecar}));
     let none = json(&place, 0, &["parity", "--json"]);
@@ -177,6 +181,108 @@ fn damaged_parity_is_told_with_what_makes_it_again() {
             .as_str()
             .unwrap()
             .starts_with("pack ")
+    );
+}
+
+/// It said that what was there stayed, and kept the promise: the percentage was one of words.
+#[test]
+fn parity_of_another_percentage_is_made_again_if_that_is_asked_for() {
+    let place = place();
+    let bytes = || {
+        json(&place, 0, &["parity", "--json"])["parity"]["bytes"]
+            .as_u64()
+            .unwrap()
+    };
+    let before = bytes();
+    let added = place.ok(&["parity", "add", "--percent", "20"]);
+    assert!(
+        added.starts_with("Parity added to no pack; 0 packs had it\nParity of another percentage made again of 1 pack, "),
+        "{added}"
+    );
+    assert!(bytes() > 4 * before, "{} {before}", bytes());
+    let again = json(&place, 0, &["parity", "add", "--percent", "20", "--json"]);
+    assert_eq!(again["resized"], document!({"count": 0, "bytes": 0}));
+    assert_eq!(again["kept"], 1);
+    // Without a number nothing is made again that is whole.
+    let kept = json(&place, 0, &["parity", "add", "--json"]);
+    assert_eq!(
+        (&kept["kept"], &kept["resized"]["count"]),
+        (&1.into(), &0.into())
+    );
+    place.ok(&["parity", "check"]);
+    place.ok(&["parity", "add", "--percent", "3"]);
+    assert_eq!(bytes(), before);
+}
+
+#[test]
+fn where_there_is_nothing_to_check_nothing_is_promised() {
+    let place = Workplace::backed_up();
+    let checked = place.ok(&["parity", "check"]);
+    assert!(
+        checked.contains("Nothing to check: there is no parity and no second copy."),
+        "{checked}"
+    );
+    assert!(!checked.contains("would help"), "{checked}");
+}
+
+/// The marker of a backup that was cut off is no snapshot, and never gets a copy: it was told as one that lacks it.
+#[test]
+fn markers_of_aborted_backups_lack_no_copy() {
+    let place = Workplace::bakery();
+    place.ok(&["init", "--redundancy", "full"]);
+    place.ok(&["backup", "app.db"]);
+    let id = "20261123T201530Z-0123456789abcdef0123456789abcdef";
+    let marker = larder::format::protocol::AbortMarker {
+        snapshot: id.parse().unwrap(),
+        fenced: "2026-11-23T20:15:31.000Z".to_owned(),
+    };
+    let hash = larder::codec::hash::StoreHash::unkeyed();
+    let kind = larder::format::frame::ObjectKind::Abort;
+    let bytes = larder::format::frame::encode(hash, kind, &marker).unwrap();
+    std::fs::write(place.path("backups/snapshots").join(id), bytes).unwrap();
+    let shown = place.ok(&["parity"]);
+    assert!(!shown.contains("without a copy"), "{shown}");
+    assert!(!shown.contains("Add what lacks"), "{shown}");
+    let run = place.code(0, &["validate"]);
+    assert!(!run.err.contains("no second copy"), "{}", run.err);
+    // A manifest that lacks it is told.
+    let copy = files(&place.path("backups/second/snapshots"), "").remove(0);
+    std::fs::remove_file(copy).unwrap();
+    let shown = place.ok(&["parity"]);
+    assert!(shown.contains("without a copy 1 object\n"), "{shown}");
+}
+
+/// They were told of as packs that nothing makes whole, or that parity does.
+#[test]
+fn second_copies_of_damaged_packs_are_called_so() {
+    let place = Workplace::bakery();
+    place.ok(&["init", "--redundancy", "full"]);
+    place.ok(&["backup", "app.db"]);
+    damage(&place, "packs");
+    let told = place.code(4, &["validate"]).out;
+    assert!(
+        told.contains(" repair (the damaged pack has a second copy)\n"),
+        "{told}"
+    );
+    let told = json(&place, 4, &["validate", "--json"]);
+    assert_eq!(told["packs_with_second_copy"], 1);
+    let planned = place.ok(&["repair", "-n"]);
+    assert!(
+        planned.contains("; its second copy is whole; would be removed\n"),
+        "{planned}"
+    );
+    assert!(planned.contains(" from second copies\n"), "{planned}");
+    assert!(!planned.contains("parity"), "{planned}");
+    std::fs::remove_dir_all(place.path("backups/second")).unwrap();
+    let told = place.code(4, &["validate"]).out;
+    assert!(
+        told.contains("no damaged pack has parity or a second copy"),
+        "{told}"
+    );
+    let planned = place.code(0, &["repair", "-n"]).out;
+    assert!(
+        planned.contains("neither parity nor a second copy makes it whole"),
+        "{planned}"
     );
 }
 

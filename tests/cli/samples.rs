@@ -146,6 +146,7 @@ pub fn valid() -> ValidateOutcome {
         packs: 4,
         packs_good: 4,
         packs_with_parity: 0,
+        packs_with_second: 0,
         pack_bytes: 430_182,
         blobs: 96,
         snapshots: vec![check(newest(), true), check(older(), true)],

@@ -226,7 +226,7 @@ fn damage_within_parity_heals_to_what_was_there_and_the_damaged_pack_goes() {
         let what = format!("harm {n}: {outcome:?}");
         assert_eq!(outcome.damaged.len(), 1, "{what}");
         assert!(
-            outcome.damaged[0].rebuildable && outcome.damaged[0].removed,
+            outcome.damaged[0].whole_by.is_some() && outcome.damaged[0].removed,
             "{what}"
         );
         assert!(!outcome.is_lost(), "{what}");

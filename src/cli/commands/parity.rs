@@ -34,7 +34,7 @@ pub struct ParityArgs {
 enum Action {
     /// Show what there is, and what lacks it
     Status,
-    /// Add it where it lacks, make damaged parity again; later backups add it too
+    /// Add it where it lacks, make it again where it is damaged or of another --percent; later backups add it too
     Add(AddArgs),
     /// Take all of it away; later backups add none
     Remove,
@@ -46,8 +46,8 @@ enum Action {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  larder parity add --percent 5")]
 struct AddArgs {
-    /// Length of parity in percent of its pack, 1 to 100; what is there already stays as it is
-    /// [default: as the store has it, 3 at first]
+    /// Length of parity in percent of its pack, 1 to 100; what is there of another length is made again
+    /// [default: as the store has it, 3 at first; what is there stays]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     percent: Option<u8>,
     /// Second copies of the config, manifests and small packs too

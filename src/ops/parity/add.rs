@@ -7,12 +7,13 @@ use super::{
     AddOptions, Amount, ParityAdded, Redundancy, RedundancyDamage, RedundancyLevel, pack_object,
 };
 use crate::error::Error;
+use crate::format::parity::parity_shards;
 use crate::model::id::PackId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
 use crate::store::{MadeParity, ParityOf, SecondCopy, StoreError};
 
-/// Adds what packs lack, and makes damaged parity again. Later backups add it too. What was made until
+/// Adds what packs lack, and makes parity again that is damaged, or of another percentage than is asked for. Later backups add it too. What was made until
 /// an error or a stop stays, and helps.
 pub fn add(
     store: &Store,
@@ -41,12 +42,13 @@ pub fn add(
         redundancy,
         made: Amount::default(),
         again: Amount::default(),
+        resized: Amount::default(),
         kept: 0,
         copied: Amount::default(),
         damage: Vec::new(),
         elapsed_ms: 0,
     };
-    add_parity(store, &excluded, &mut added, progress)?;
+    add_parity(store, &excluded, options, &mut added, progress)?;
     if is_full {
         copy_again(store, &mut added, progress)?;
         copy_missing(store, &excluded, &mut added, progress)?;
@@ -60,6 +62,7 @@ pub fn add(
 fn add_parity(
     store: &Store,
     excluded: &HashSet<PackId>,
+    options: &AddOptions,
     added: &mut ParityAdded,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
@@ -71,19 +74,28 @@ fn add_parity(
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
-        add_parity_of(store, pack, added)?;
+        add_parity_of(store, pack, options.percent, added)?;
         progress.advance(pack.pack_bytes);
     }
     Ok(())
 }
 
-fn add_parity_of(store: &Store, of: &ParityOf, added: &mut ParityAdded) -> Result<(), Error> {
+/// `asked`: the percentage, where one was asked for.
+fn add_parity_of(
+    store: &Store,
+    of: &ParityOf,
+    asked: Option<u8>,
+    added: &mut ParityAdded,
+) -> Result<(), Error> {
     let pack = &of.pack;
-    if of.sidecar_bytes.is_some() && store.parity_damage(pack)?.is_none() {
+    let is_good = of.sidecar_bytes.is_some() && store.parity_damage(pack)?.is_none();
+    let wanted = asked.map(|percent| parity_shards(of.pack_bytes, percent));
+    if is_good && (wanted.is_none() || store.shards_beside(pack)? == wanted) {
         added.kept += 1;
         return Ok(());
     }
     match store.make_parity(pack, added.redundancy.percent)? {
+        MadeParity::Made(bytes) if is_good => added.resized.add(bytes),
         MadeParity::Made(bytes) if of.sidecar_bytes.is_some() => added.again.add(bytes),
         MadeParity::Made(bytes) => added.made.add(bytes),
         MadeParity::Gone => {}

@@ -72,7 +72,8 @@ pub struct ParityStatus {
 pub struct AddOptions {
     /// Second copies too.
     pub full: bool,
-    /// Length of a sidecar in percent of its pack, 1 to 100; `None`: as the store has it.
+    /// Length of a sidecar in percent of its pack, 1 to 100: of those that are there, too. `None`: as the store
+    /// has it, and those that are there stay.
     pub percent: Option<u8>,
 }
 
@@ -87,6 +88,8 @@ pub struct ParityAdded {
     pub made: Amount,
     /// Sidecars made again, because they were damaged.
     pub again: Amount,
+    /// Sidecars made again, because they were of another percentage than was asked for.
+    pub resized: Amount,
     /// Packs that had a good one.
     pub kept: u64,
     /// Second copies made, damaged ones again.
@@ -123,7 +126,7 @@ pub struct ParityChecked {
     pub elapsed_ms: u64,
 }
 
-/// Says what redundancy there is, by listings alone.
+/// Says what redundancy there is, by listings; of manifests without a copy it looks which are none.
 pub fn status(store: &Store) -> Result<ParityStatus, Error> {
     let redundancy = match store.redundancy() {
         Ok(redundancy) => Some(redundancy),

@@ -78,7 +78,7 @@ fn add(
     cause: String,
 ) -> Result<(), Error> {
     let whole = store.rebuilt_bytes(id)?;
-    if let Some(bytes) = whole {
+    if let Some((bytes, _)) = whole {
         found.rebuildable.insert(*id, bytes);
     }
     let name = name::pack(id);
@@ -86,7 +86,7 @@ fn add(
         object: format!("pack {}", name.strip_prefix(name::PACKS).unwrap_or(&name)),
         bytes,
         cause,
-        rebuildable: whole.is_some(),
+        whole_by: whole.map(|(_, by)| by),
         marked: false,
         removed: false,
     };
@@ -103,7 +103,7 @@ fn gone(store: &Store, found: &mut Found, packs: &[(PackId, u64)]) -> Result<(),
         let is_gone = packs.binary_search_by_key(&id, |(id, _)| *id).is_err();
         if is_gone
             && !redundant.is_parity
-            && let Some(bytes) = store.rebuilt_bytes(&id)?
+            && let Some((bytes, _)) = store.rebuilt_bytes(&id)?
         {
             found.rebuildable.insert(id, bytes);
         }

@@ -26,7 +26,7 @@ use crate::store::heal::Marked;
 use find::Found;
 use heal::{Healer, Walked};
 use live::Origins;
-pub use outcome::{Blobs, DamagedPack, HealedSnapshot, RepairOptions, RepairOutcome, Way};
+pub use outcome::{Blobs, DamagedPack, HealedSnapshot, RepairOptions, RepairOutcome, Way, WholeBy};
 use roots::Roots;
 use search::Search;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::ops::validate::Damage;
 use crate::progress::Finding;
 use crate::store::heal::HealedRecord;
+pub use crate::store::heal::WholeBy;
 
 /// How to repair.
 #[derive(Debug, Clone)]
@@ -69,8 +70,8 @@ pub struct DamagedPack {
     pub bytes: u64,
     /// What is wrong with it.
     pub cause: String,
-    /// Its parity or second copy makes it whole.
-    pub rebuildable: bool,
+    /// What makes it whole; `None`: nothing does.
+    pub whole_by: Option<WholeBy>,
     /// It was marked in this run.
     pub marked: bool,
     /// It is gone, or would be: what is needed of it lies elsewhere.

@@ -16,6 +16,7 @@ use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
+use crate::store::{Original, Redundant};
 pub(in crate::ops) use findings::{Findings, pack_object};
 pub use outcome::{
     AffectedRecords, Audited, BrokenConstraint, Damage, EntityCheck, NotAudited, PacksRead,
@@ -134,7 +135,8 @@ pub fn run(
         .iter()
         .filter(|(id, _)| !found.names_pack(id))
         .count();
-    let packs_with_parity = with_parity(store, packs.packs.len() - packs_good, &found)?;
+    let damaged = packs.packs.len() - packs_good;
+    let (packs_with_parity, packs_with_second) = with_redundancy(store, damaged, &found)?;
     let elapsed = world.env.monotonic().saturating_sub(begun);
     let (damage, findings) = found.finish();
     Ok(ValidateOutcome {
@@ -142,6 +144,7 @@ pub fn run(
         packs: packs.packs.len() as u64,
         packs_good: packs_good as u64,
         packs_with_parity,
+        packs_with_second,
         pack_bytes: packs.packs.iter().map(|(_, bytes)| bytes).sum(),
         packs_read,
         blobs,
@@ -154,14 +157,18 @@ pub fn run(
     })
 }
 
-/// Of the damaged packs, if there are any, how many have parity.
-fn with_parity(store: &Store, damaged: usize, found: &Findings) -> Result<u64, Error> {
+/// Of the damaged packs, if there are any, how many have parity, and how many a second copy.
+fn with_redundancy(store: &Store, damaged: usize, found: &Findings) -> Result<(u64, u64), Error> {
     if damaged == 0 {
-        return Ok(0);
+        return Ok((0, 0));
     }
-    let beside = store.parity_of_packs()?.into_iter();
-    let with = beside.filter(|of| of.sidecar_bytes.is_some() && found.names_pack(&of.pack));
-    Ok(with.count() as u64)
+    let of_damaged = |redundant: &Redundant| match &redundant.of {
+        Original::Pack(pack) => found.names_pack(pack),
+        Original::Config | Original::Snapshot(_) => false,
+    };
+    let beside = store.redundants()?.into_iter().filter(of_damaged);
+    let (parity, seconds): (Vec<_>, Vec<_>) = beside.partition(|redundant| redundant.is_parity);
+    Ok((parity.len() as u64, seconds.len() as u64))
 }
 
 /// A manifest; a damaged one becomes damage that affects the whole snapshot.

@@ -144,6 +144,8 @@ pub struct ValidateOutcome {
     pub packs_good: u64,
     /// Of the damaged ones, those that have parity: more of them may be healed.
     pub packs_with_parity: u64,
+    /// Of the damaged ones, those that have a second copy.
+    pub packs_with_second: u64,
     /// Bytes of the packs.
     pub pack_bytes: u64,
     /// Which of them were read whole.

@@ -9,4 +9,4 @@ mod salvage;
 pub use marks::Marked;
 pub use packs::HealedPacks;
 pub use records::HealedRecord;
-pub use salvage::Salvage;
+pub use salvage::{Salvage, WholeBy};

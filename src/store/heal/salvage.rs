@@ -20,6 +20,17 @@ use crate::store::usable::Excluded;
 /// Packs that are kept in memory as they should be.
 const AT_HAND: usize = 2;
 
+/// What makes a damaged pack whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WholeBy {
+    /// Its parity.
+    Parity,
+    /// Its second copy.
+    SecondCopy,
+    /// Nothing: it can be read again.
+    Itself,
+}
+
 /// Reads what a store has, damaged packs included.
 #[derive(Debug)]
 pub struct Salvage {
@@ -57,16 +68,21 @@ impl Store {
         })
     }
 
-    /// The right length of a pack that can be made whole.
-    pub fn rebuilt_bytes(&self, pack: &PackId) -> Result<Option<u64>, StoreError> {
-        Ok(self.made_whole(pack)?.map(|bytes| bytes.len() as u64))
+    /// The right length of a pack that can be made whole, and by what.
+    pub fn rebuilt_bytes(&self, pack: &PackId) -> Result<Option<(u64, WholeBy)>, StoreError> {
+        let whole = self.made_whole(pack)?;
+        Ok(whole.map(|(bytes, by)| (bytes.len() as u64, by)))
     }
 
-    fn made_whole(&self, pack: &PackId) -> Result<Option<Vec<u8>>, StoreError> {
+    fn made_whole(&self, pack: &PackId) -> Result<Option<(Vec<u8>, WholeBy)>, StoreError> {
         Ok(match self.rebuild(pack)? {
-            Rebuilt::FromParity { bytes, .. } | Rebuilt::FromSecond(bytes) => Some(bytes),
+            Rebuilt::FromParity { bytes, .. } => Some((bytes, WholeBy::Parity)),
+            Rebuilt::FromSecond(bytes) => Some((bytes, WholeBy::SecondCopy)),
             // What could not be read a moment ago can be now.
-            Rebuilt::Whole => self.pack_as_found(pack, u64::MAX)?,
+            Rebuilt::Whole => {
+                let bytes = self.pack_as_found(pack, u64::MAX)?;
+                bytes.map(|bytes| (bytes, WholeBy::Itself))
+            }
             Rebuilt::Lost { .. } | Rebuilt::Unproven | Rebuilt::NoParity(_) => None,
         })
     }
@@ -128,7 +144,7 @@ impl RebuiltPacks {
             let object = name::pack(pack);
             BackendError::new(BackendErrorKind::Other, "rebuild", &object, error)
         };
-        let Some(bytes) = self.store.made_whole(pack).map_err(failed)? else {
+        let Some((bytes, _)) = self.store.made_whole(pack).map_err(failed)? else {
             return Ok(None);
         };
         let bytes = Arc::new(bytes);

@@ -47,6 +47,7 @@ pub fn added(outcome: &ParityAdded, store: &Path) -> Document {
         "redundancy": setting(outcome.redundancy),
         "made": amount(outcome.made),
         "again": amount(outcome.again),
+        "resized": amount(outcome.resized),
         "kept": outcome.kept,
         "copied": amount(outcome.copied),
         "damage": damage(&outcome.damage),

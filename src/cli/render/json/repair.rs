@@ -14,7 +14,7 @@ pub fn repair(outcome: &RepairOutcome, store: &Path) -> Document {
     let damaged = outcome.damaged.iter().map(|pack| {
         serde_json::json!({
             "object": pack.object, "bytes": pack.bytes, "cause": pack.cause,
-            "rebuildable": pack.rebuildable, "marked": pack.marked, "removed": pack.removed,
+            "rebuildable": pack.whole_by.is_some(), "marked": pack.marked, "removed": pack.removed,
         })
     });
     let healed = outcome.healed.iter().map(|(way, Blobs { blobs, bytes })| {

@@ -31,6 +31,7 @@ pub fn validate(outcome: &ValidateOutcome, store: &Path) -> Document {
         "packs": outcome.packs,
         "packs_good": outcome.packs_good,
         "packs_with_parity": outcome.packs_with_parity,
+        "packs_with_second_copy": outcome.packs_with_second,
         "pack_bytes": outcome.pack_bytes,
         "read": {
             "packs": outcome.packs_read.packs,

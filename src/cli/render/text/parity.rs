@@ -87,6 +87,10 @@ pub fn added(outcome: &ParityAdded, store: &Path, look: &Look) -> String {
         let again = amount(outcome.again, "pack");
         let _ = writeln!(out, "Damaged parity made again of {again}");
     }
+    if outcome.resized.count > 0 {
+        let resized = amount(outcome.resized, "pack");
+        let _ = writeln!(out, "Parity of another percentage made again of {resized}");
+    }
     if outcome.copied.count > 0 {
         let copied = amount(outcome.copied, "object");
         let _ = writeln!(out, "Second copies made of {copied}");
@@ -123,7 +127,13 @@ pub fn checked(outcome: &ParityChecked, store: &Path, look: &Look) -> String {
     );
     out.push_str(&damage(&outcome.damage, look));
     let time = figures::seconds(outcome.elapsed_ms);
-    if outcome.damage.is_empty() {
+    if outcome.parity.count + outcome.seconds.count == 0 {
+        let _ = writeln!(
+            out,
+            "Nothing to check: there is no parity and no second copy. See what lacks it with: {}",
+            look.command(store, &[OsStr::new("parity")])
+        );
+    } else if outcome.damage.is_empty() {
         let _ = writeln!(out, "All of it would help. {time}");
     } else {
         let found = figures::counted(outcome.damage.len() as u64, "damaged object");

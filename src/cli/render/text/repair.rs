@@ -11,6 +11,7 @@ use crate::cli::render::figures;
 use crate::ops::repair::DamagedPack;
 use crate::ops::repair::RepairOutcome;
 use crate::ops::repair::Way;
+use crate::ops::repair::WholeBy;
 
 /// The whole report.
 pub fn repair(outcome: &RepairOutcome, store: &Path, look: &Look) -> String {
@@ -45,9 +46,11 @@ fn shown(text: &str, look: &Look) -> String {
 }
 
 fn damaged(pack: &DamagedPack, outcome: &RepairOutcome, look: &Look) -> String {
-    let parity = match pack.rebuildable {
-        true => "its parity makes it whole",
-        false => "no parity makes it whole",
+    let whole_by = match pack.whole_by {
+        Some(WholeBy::Parity) => "its parity makes it whole",
+        Some(WholeBy::SecondCopy) => "its second copy is whole",
+        Some(WholeBy::Itself) => "it can be read again",
+        None => "neither parity nor a second copy makes it whole",
     };
     let fate = match (pack.removed, outcome.dry_run) {
         (true, false) => "removed",
@@ -55,7 +58,7 @@ fn damaged(pack: &DamagedPack, outcome: &RepairOutcome, look: &Look) -> String {
         (false, _) => "kept",
     };
     format!(
-        "    {} of {}: {}; {parity}; {fate}\n",
+        "    {} of {}: {}; {whole_by}; {fate}\n",
         shown(&pack.object, look),
         figures::bytes(pack.bytes),
         escape::shown(&pack.cause)
@@ -105,7 +108,7 @@ fn healed(outcome: &RepairOutcome) -> String {
     for (way, blobs) in &outcome.healed {
         let from = match way {
             Way::Copy => "good copies".to_owned(),
-            Way::Parity => "parity".to_owned(),
+            Way::Parity => makers_of(outcome).to_owned(),
             Way::Store(place) => format!("store {}", escape::shown(place)),
             Way::Source(path) => format!("database {}", escape::shown(path)),
         };
@@ -122,6 +125,16 @@ fn healed(outcome: &RepairOutcome) -> String {
         );
     }
     out
+}
+
+/// What made packs whole: parity, or second copies. A pack that is gone has but the latter.
+fn makers_of(outcome: &RepairOutcome) -> &'static str {
+    let has = |by| outcome.damaged.iter().any(|pack| pack.whole_by == Some(by));
+    match (has(WholeBy::Parity), has(WholeBy::SecondCopy)) {
+        (true, true) => "parity and second copies",
+        (true, false) => "parity",
+        (false, _) => "second copies",
+    }
 }
 
 /// What is lost alone, for `--quiet`.

@@ -93,19 +93,28 @@ fn advice_on_repair(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &L
     }
     let command = look.command(view.store, &[OsStr::new("repair")]);
     let damaged = outcome.packs.saturating_sub(outcome.packs_good);
-    let parity = match (damaged, outcome.packs_with_parity) {
-        (0, _) => String::new(),
-        (_, 0) => {
-            " (no damaged pack has parity: copies, other stores and databases are tried)".to_owned()
+    let (parity, second) = (outcome.packs_with_parity, outcome.packs_with_second);
+    let has =
+        |with: u64, what: &str| (with > 0).then(|| format!("{} {what}", figures::count(with)));
+    let beside = match (damaged, parity, second) {
+        (0, ..) => String::new(),
+        (_, 0, 0) => {
+            " (no damaged pack has parity or a second copy: copies of its blobs, other stores and databases are tried)"
+                .to_owned()
         }
-        (1, _) => " (the damaged pack has parity)".to_owned(),
-        (damaged, with) => format!(
-            " ({} of {} have parity)",
-            figures::count(with),
-            figures::counted(damaged, "damaged pack")
-        ),
+        (1, 0, _) => " (the damaged pack has a second copy)".to_owned(),
+        (1, ..) => " (the damaged pack has parity)".to_owned(),
+        (damaged, ..) => {
+            let with = [has(parity, "with parity"), has(second, "with a second copy")];
+            let with: Vec<String> = with.into_iter().flatten().collect();
+            format!(
+                " (of {} {})",
+                figures::counted(damaged, "damaged pack"),
+                with.join(", ")
+            )
+        }
     };
-    format!("  to heal it: {command}{parity}\n")
+    format!("  to heal it: {command}{beside}\n")
 }
 
 /// Damage alone, for `--quiet`.
