@@ -79,6 +79,67 @@ fn what_is_not_there_is_named_with_the_nearest_that_is() {
     place.code(1, &["backup-validate", "./absent/b1"]);
 }
 
+/// One word that was wrong, and nothing of the others was validated.
+#[test]
+fn what_is_not_there_keeps_nothing_else_from_being_validated() {
+    let place = Workplace::backed_up();
+    place.ok(&["backup", "app.db", "--name", "second"]);
+    place.ok(&["copy", "--to", "other"]);
+    let run = place.code(1, &["validate", "first", "frist", "second"]);
+    assert!(run.out.contains("2 of 2 complete"), "{}", run.out);
+    assert!(run.err.contains("no snapshot \"frist\""), "{}", run.err);
+    let run = place.code(10, &["validate", "./absent/x", "", "first", "./other"]);
+    assert!(run.out.contains("1 snapshot in ./backups"), "{}", run.out);
+    assert!(run.out.contains("2 of 2 complete"), "{}", run.out);
+    assert!(run.err.contains("no store at ./absent/x"), "{}", run.err);
+    assert!(
+        run.err.contains("an empty word names no snapshot"),
+        "{}",
+        run.err
+    );
+    // Nothing is left of what was asked: it is not taken for all.
+    let run = place.code(1, &["validate", "frist", "secnod"]);
+    assert_eq!(run.out, "");
+    assert_eq!(run.err.matches("did you mean").count(), 2, "{}", run.err);
+    // Damage counts most.
+    let pack = files(&place.path("other/packs"), "").remove(0);
+    std::fs::remove_file(&pack).unwrap();
+    place.code(4, &["validate", "frist", "./other", "first"]);
+}
+
+#[test]
+fn every_level_counts_the_same_and_says_what_it_read() {
+    let place = Workplace::backed_up();
+    place.sql("app.db", "DELETE FROM purchases WHERE id < 10");
+    place.ok(&["backup", "app.db", "--name", "second"]);
+    let words: [&[&str]; 4] = [&[], &["--quick"], &["--read-subset", "1/2"], &["--drill"]];
+    let mut counts = Vec::new();
+    for more in words {
+        let out = summary(&place.ok(&[&["validate", "--json"], more].concat()));
+        counts.push(out["blobs"].as_u64().unwrap());
+        let out = place.ok(&[&["validate"], more].concat());
+        assert!(
+            out.contains(&format!("; {} blobs\n", counts[0])),
+            "{more:?}: {out}"
+        );
+    }
+    // 16 tables, SQLite's own and the schema; one of them in two forms.
+    assert_eq!(counts, [19; 4]);
+    let out = place.ok(&["validate", "--quick"]);
+    assert!(
+        out.contains("  packs      2 of 2 with good footers, "),
+        "{out}"
+    );
+    assert!(out.contains("contents were not read"), "{out}");
+    let out = place.ok(&["validate"]);
+    assert!(out.contains("  packs      2 of 2 read, "), "{out}");
+    let out = place.ok(&["validate", "first", "--drill"]);
+    assert!(
+        out.contains("  first  16 entities  3,738 records  "),
+        "{out}"
+    );
+}
+
 fn summary(out: &str) -> Value {
     serde_json::from_str(out.lines().last().unwrap()).unwrap()
 }

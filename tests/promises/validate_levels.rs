@@ -198,7 +198,7 @@ fn a_drill_restores_every_snapshot_and_leaves_nothing() {
     for (drilled, check) in receipt.snapshots.iter().zip(&outcome.snapshots) {
         assert_eq!(drilled.id, check.snapshot.id);
         assert_eq!(
-            (drilled.tables, drilled.records),
+            (drilled.entities, drilled.records),
             (2, check.snapshot.records)
         );
         assert!(drilled.bytes >= 8192 && drilled.failure.is_none());

@@ -100,9 +100,8 @@ enum Task {
 
 /// Validates, one store after the other.
 pub fn run(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
-    let mut code = Code::Ok;
-    let tasks = tasks(args, cx)?;
-    let several = tasks.len() > 1;
+    let (tasks, mut code) = tasks(args, cx)?;
+    let several = tasks.len() > 1 || args.snapshots.len() > 1;
     for task in tasks {
         let done = match task {
             Task::Store { store, words } => validate(&store, &words, args, cx),
@@ -117,13 +116,17 @@ pub fn run(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     Ok(code)
 }
 
-/// The stores that the words name, each once.
-fn tasks(args: &ValidateArgs, cx: &Context<'_>) -> Result<Vec<Task>, Failure> {
-    let mut places = Vec::new();
+/// The stores that the words name, each once, and the code of the words that name none.
+fn tasks(args: &ValidateArgs, cx: &mut Context<'_>) -> Result<(Vec<Task>, Code), Failure> {
+    let (mut places, mut code) = (Vec::new(), Code::Ok);
     for word in &args.snapshots {
-        places.push(cx.place(word)?);
+        match cx.place(word) {
+            Ok(place) => places.push(place),
+            Err(failure) if args.snapshots.len() > 1 => code = code.and(cx.go_on_after(failure)?),
+            Err(failure) => return Err(failure),
+        }
     }
-    if places.is_empty() {
+    if args.snapshots.is_empty() {
         places.push(paths::whole(&cx.store, &|path| cx.kind(path))?);
     }
     let mut tasks: Vec<Task> = Vec::new();
@@ -154,7 +157,7 @@ fn tasks(args: &ValidateArgs, cx: &Context<'_>) -> Result<Vec<Task>, Failure> {
             Place::Export(path) => tasks.push(Task::Export(path)),
         }
     }
-    Ok(tasks)
+    Ok((tasks, code))
 }
 
 /// Reads every file; there is nothing quicker to look at.
@@ -184,11 +187,23 @@ fn validate(
         level: args.level(),
         drill: args.drill(),
     };
+    let mut code = Code::Ok;
     for word in words {
-        let manifest = select::one(&store, word, &SourceChoice::Any)?;
+        let manifest = match select::one(&store, word, &SourceChoice::Any) {
+            Ok(manifest) => manifest,
+            Err(error) if words.len() > 1 => {
+                code = code.and(cx.go_on_after(error.into())?);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if !options.snapshots.contains(&manifest) {
             options.snapshots.push(manifest);
         }
+    }
+    // None of them is there: nothing is left of what was asked.
+    if options.snapshots.is_empty() && !words.is_empty() {
+        return Ok(code);
     }
     let world = cx.world.clone();
     let mut reporter = cx.reporter();
@@ -205,5 +220,5 @@ fn validate(
         let damage = text::validate::damage_only(&outcome, &cx.look);
         cx.streams.print(&damage);
     }
-    Ok(exit::of_validate(&outcome))
+    Ok(code.and(exit::of_validate(&outcome)))
 }

@@ -39,9 +39,9 @@ pub struct Drilled {
     pub name: String,
     /// BLAKE3 of its manifest as it is stored, in hex.
     pub manifest_digest: String,
-    /// Tables of the database, SQLite's own and those behind virtual tables included.
-    pub tables: u64,
-    /// Their records.
+    /// Entities of the snapshot; SQLite's own tables, and those behind virtual ones, are restored and compared too.
+    pub entities: u64,
+    /// Records of the entities.
     pub records: u64,
     /// Length of the database that was made.
     pub bytes: u64,
@@ -108,8 +108,8 @@ pub(super) fn run(
             id: id.to_string(),
             name: manifest.name.clone(),
             manifest_digest,
-            tables: manifest.all_tables().count() as u64,
-            records: manifest.all_tables().map(|entity| entity.records).sum(),
+            entities: manifest.entities.len() as u64,
+            records: manifest.records(),
             bytes: tried.bytes,
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             checked: tried.checked,

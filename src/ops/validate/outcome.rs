@@ -150,7 +150,8 @@ pub struct ValidateOutcome {
     pub pack_bytes: u64,
     /// Which of them were read whole.
     pub packs_read: PacksRead,
-    /// Distinct blobs that were read (or, with `quick`, looked up).
+    /// Distinct blobs that the snapshots need and that are good, as far as they were read: the same number at
+    /// every level.
     pub blobs: u64,
     /// The snapshots, newest first.
     pub snapshots: Vec<SnapshotCheck>,

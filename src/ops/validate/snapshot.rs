@@ -24,6 +24,25 @@ use crate::tree::cursor::Place;
 /// for 250 GB of tables. Beyond it blobs are read once a snapshot.
 const REMEMBERED_MAX: usize = 2_000_000;
 
+/// Counts blobs, each once, whatever was read of it. Beyond `REMEMBERED_MAX` one counts once a snapshot.
+#[derive(Default)]
+struct Seen {
+    halves: HashSet<[u8; 16]>,
+    count: u64,
+}
+
+impl Seen {
+    fn add(&mut self, id: &BlobId) {
+        let mut half = [0; 16];
+        half.copy_from_slice(&id.0[..16]);
+        let is_new = match self.halves.len() < REMEMBERED_MAX {
+            true => self.halves.insert(half),
+            false => !self.halves.contains(&half),
+        };
+        self.count += u64::from(is_new);
+    }
+}
+
 /// Which leaves and chunks are read; nodes always are.
 pub(super) enum Reads {
     /// Those that have large values only, to know which these are.
@@ -43,7 +62,7 @@ pub(super) struct Checker<'a> {
     good: HashSet<[u8; 16]>,
     pub(super) found: &'a mut Findings,
     progress: &'a mut dyn Progress,
-    looked_up: u64,
+    seen: Seen,
 }
 
 impl<'a> Checker<'a> {
@@ -64,13 +83,13 @@ impl<'a> Checker<'a> {
             good: HashSet::new(),
             found,
             progress,
-            looked_up: 0,
+            seen: Seen::default(),
         })
     }
 
-    /// Distinct blobs read or looked up.
+    /// Distinct blobs that the snapshots need and that are good, as far as they were looked at.
     pub(super) fn blobs(&self) -> u64 {
-        self.reader.blobs_read() + self.looked_up
+        self.seen.count
     }
 
     /// Checks one snapshot.
@@ -184,7 +203,10 @@ impl<'a> Checker<'a> {
                 })
             });
         match read {
-            Ok(schema) => Ok(Some(schema)),
+            Ok(schema) => {
+                self.seen.add(&manifest.schema);
+                Ok(Some(schema))
+            }
             Err(error) if error.why == BlobErrorKind::Unavailable => {
                 Err(StoreError::from(error).into())
             }
@@ -254,7 +276,7 @@ impl<'a> Checker<'a> {
             reads: &self.reads,
             rows: rows.zip(self.audit.as_ref()),
             good: &mut self.good,
-            looked_up: &mut self.looked_up,
+            seen: &mut self.seen,
             progress: &mut *self.progress,
             damage: Vec::new(),
         };
@@ -288,7 +310,7 @@ struct Collect<'a> {
     /// Takes in every row of the tree: nothing of it is passed over then.
     rows: Option<(&'a mut Rows, &'a Audit)>,
     good: &'a mut HashSet<[u8; 16]>,
-    looked_up: &'a mut u64,
+    seen: &'a mut Seen,
     progress: &'a mut dyn Progress,
     damage: Vec<(BlobError, Affected)>,
 }
@@ -312,14 +334,18 @@ impl Visitor for Collect<'_> {
             && !self.is_to_be_read(*kind, id)?
         {
             let usable = self.reader.usable(*kind, id);
-            *self.looked_up += 1;
-            return usable.map_err(|error| unavailable(*kind, id, error));
+            let usable = usable.map_err(|error| unavailable(*kind, id, error))?;
+            if usable {
+                self.seen.add(id);
+            }
+            return Ok(usable);
         }
         Ok(false)
     }
 
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
         self.progress.advance(1);
+        self.seen.add(&claim.id);
         if self.good.len() < REMEMBERED_MAX {
             self.good.insert(claim.half());
         }

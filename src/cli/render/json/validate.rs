@@ -113,7 +113,7 @@ fn receipt(receipt: &Receipt) -> Document {
             "manifest_digest": drilled.manifest_digest,
             "restored": drilled.failure.is_none(),
             "failure": drilled.failure,
-            "tables": drilled.tables,
+            "tables": drilled.entities,
             "records": drilled.records,
             "bytes": drilled.bytes,
             "checked": drilled.checked,

@@ -44,7 +44,9 @@ pub fn validate(outcome: &ValidateOutcome, view: &ValidateView<'_>, look: &Look)
         figures::count(good),
         figures::count(packs),
         match outcome.level {
-            Level::Quick | Level::All if good == packs => "read",
+            Level::All if good == packs => "read",
+            // Nothing else was read of most of them, or of any.
+            Level::Quick | Level::Subset(_) if good == packs => "with good footers",
             _ => "good",
         },
         figures::bytes(outcome.pack_bytes),

@@ -23,7 +23,7 @@ pub(super) fn receipt(receipt: &Receipt, look: &Look) -> String {
         .map(|drilled| {
             vec![
                 escape::shown(&drilled.name).into_owned(),
-                figures::counted(drilled.tables, "table"),
+                figures::counted(drilled.entities, "entity"),
                 figures::counted(drilled.records, "record"),
                 figures::bytes(drilled.bytes),
                 figures::seconds(drilled.elapsed_ms),
