@@ -8,7 +8,7 @@ mod lost;
 use std::path::PathBuf;
 
 pub use self::lost::{LostRecords, NotWhole, NotWholePart};
-use crate::model::counted::count;
+use crate::model::counted::{agree, count, counted};
 
 pub use crate::format::blob::{BlobError, BlobErrorKind};
 pub use crate::source::SourceError;
@@ -230,7 +230,7 @@ pub enum FileDamageKind {
         recorded: String,
     },
     /// It holds more or fewer records than were recorded.
-    #[error("it holds {found} records, and manifest.json says {recorded}")]
+    #[error("it holds {}, and manifest.json says {recorded}", counted(*found, "record"))]
     Count {
         /// Records in it.
         found: u64,
@@ -251,8 +251,7 @@ fn first_of(damage: &[FileDamage]) -> String {
     };
     let more = match damage.len() - 1 {
         0 => String::new(),
-        1 => " (and 1 more complaint)".to_owned(),
-        n => format!(" (and {n} more complaints)"),
+        n => format!(" (and {})", counted(n as u64, "more complaint")),
     };
     format!("{}: {}{more}", first.file, first.cause)
 }
@@ -525,7 +524,10 @@ fn few(count: u64, source: Option<&str>) -> String {
     let of = source.map_or(String::new(), |source| format!(" of {source}"));
     match count {
         0 => format!("there is no snapshot{of}"),
-        1 => format!("there is only 1 snapshot{of}"),
-        count => format!("there are only {count} snapshots{of}"),
+        n => format!(
+            "there {} only {}{of}",
+            agree(n, "is", "are"),
+            counted(n, "snapshot")
+        ),
     }
 }

@@ -91,7 +91,7 @@ pub struct Global {
     /// Write JSON to stdout; long commands write one document a line
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Show problems only: no progress, no notes, no report of what was done
+    /// Show only what was asked for and what is wrong: no progress, no notes, no report of what was done
     #[arg(
         short,
         long,

@@ -249,16 +249,29 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Shows an outcome: the document with `--json`, nothing with `--quiet`, else the text.
+    /// Shows what was done, or that all is well: the document with `--json`, nothing with `--quiet`, else the
+    /// text.
     pub fn show<D: serde::Serialize>(&mut self, document: &D, text: impl FnOnce(&Look) -> String) {
+        self.show_or(document, text, |_| String::new());
+    }
+
+    /// As `show`; with `--quiet` what is wrong of it, and nothing where nothing is.
+    pub fn show_or<D: serde::Serialize>(
+        &mut self,
+        document: &D,
+        text: impl FnOnce(&Look) -> String,
+        wrong: impl FnOnce(&Look) -> String,
+    ) {
         if self.global.json {
             self.streams.document(document);
-        } else if !self.global.quiet {
+        } else if self.global.quiet {
+            self.streams.print(&wrong(&self.look));
+        } else {
             self.streams.print(&text(&self.look));
         }
     }
 
-    /// Shows what was asked for, with `--quiet` too.
+    /// Shows what was asked for, with `--quiet` too: what a command is there to show, and a plan.
     pub fn answer<D: serde::Serialize>(
         &mut self,
         document: &D,

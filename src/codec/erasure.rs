@@ -8,6 +8,8 @@
 use reed_solomon_simd::engine::{self, DefaultEngine};
 use reed_solomon_simd::rate::{HighRateDecoder, HighRateEncoder, RateDecoder, RateEncoder};
 
+use crate::model::counted::{agree, counted};
+
 /// The field's polynomial.
 pub const POLYNOMIAL: usize = engine::GF_POLYNOMIAL;
 /// What the bits of a number stand for as an element of the field.
@@ -21,7 +23,7 @@ const STRIP_BYTES: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErasureError {
     /// More shards are bad than parity shards are good.
-    #[error("{bad} shards are bad, and {spare} can be had")]
+    #[error("{} {} bad, and {spare} can be had", counted(*bad as u64, "shard"), agree(*bad as u64, "is", "are"))]
     TooMany {
         /// Shards of data that are bad.
         bad: usize,

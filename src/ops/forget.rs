@@ -12,6 +12,7 @@ pub use take_back::{TakeBack, TakeBackOptions, TakenBack, take_back};
 
 use crate::error::{Error, SelectError};
 use crate::format::manifest::Manifest;
+use crate::model::counted::agree;
 use crate::model::id::SnapshotId;
 use crate::ops::list::{SnapshotLine, all_ids, line, newest_line_first};
 use crate::ops::open::Store;
@@ -158,7 +159,8 @@ fn mark_all(
 /// Says how much was done before an error: it stays done.
 fn tell_how_far(done: usize, of: usize, what: &str, progress: &mut dyn Progress) {
     if of > 1 {
-        let text = format!("{done} of {of} snapshots are {what}; the same again does the rest");
+        let are = agree(done as u64, "is", "are");
+        let text = format!("{done} of {of} snapshots {are} {what}; the same again does the rest");
         progress.found(&Finding::note("", text));
     }
 }

@@ -18,6 +18,7 @@ pub use crate::format::parity::Shards;
 use crate::format::parity::{self, PARITY_PACK_BYTES_MIN, SHARD_BYTES_MIN, Sidecar, parity_shards};
 use crate::format::redundancy::{Redundancy, RedundancyLevel};
 use crate::format::{FormatError, limits, name};
+use crate::model::counted::{agree, counted};
 use crate::model::id::PackId;
 
 /// Packs are read in pieces of this length; a piece that cannot be read, in pieces of a shard.
@@ -240,7 +241,12 @@ impl Store {
             Rebuilt::FromParity { shards, .. } => return Ok(ParityState::PackRebuildable(shards)),
             Rebuilt::FromSecond(_) => return lost("its second copy is whole".to_owned()),
             Rebuilt::Lost { bad, spare } => {
-                return lost(format!("{bad} shards are bad, {spare} can be had"));
+                let bad = bad as u64;
+                let are = agree(bad, "is", "are");
+                return lost(format!(
+                    "{} {are} bad, {spare} can be had",
+                    counted(bad, "shard")
+                ));
             }
             Rebuilt::Unproven => {
                 return lost("what its parity gives does not match its name".to_owned());

@@ -3,6 +3,7 @@
 //! Columns are mapped by name (SQLite compares names without ASCII case), never by position. Keys
 //! are the live table's: what counts as the same row is decided by the database that is written.
 
+use crate::model::counted::counted;
 use crate::model::row::{Collation, RowRef};
 use crate::model::schema::{ColumnKind, KeyColumn, ObjectKind, Schema, Table, TableKind};
 use crate::model::value::{LongClass, Value, ValueRef};
@@ -418,13 +419,13 @@ pub fn shown(value: ValueRef<'_>) -> String {
             }
             format!("{cut:?}")
         }
-        ValueRef::Blob(v) => format!("a blob of {} bytes", v.len()),
+        ValueRef::Blob(v) => format!("a blob of {}", counted(v.len() as u64, "byte")),
         ValueRef::Spilled(s) => {
             let class = match s.class {
                 LongClass::Text => "text",
                 LongClass::Blob => "blob",
             };
-            format!("a {class} of {} bytes", s.bytes)
+            format!("a {class} of {}", counted(s.bytes, "byte"))
         }
     }
 }

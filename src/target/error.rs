@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::counted::{agree, counted};
 use crate::sqlite::{ErrorKind, SqliteError};
 
 /// A database that could not be written. Whatever happened, the place meant for it is untouched.
@@ -169,7 +170,7 @@ pub enum TargetError {
         cause: SqliteError,
     },
     /// A row that does not have the columns of its table.
-    #[error("table {table}: {row} has {found} values where {wanted} are due")]
+    #[error("table {table}: {row} has {} where {wanted} {} due", counted(*found as u64, "value"), agree(*wanted as u64, "is", "are"))]
     RowShape {
         /// The table.
         table: String,
@@ -199,7 +200,7 @@ pub enum TargetError {
         what: String,
     },
     /// A table does not hold as many rows as it should.
-    #[error("table {table} holds {found} rows where {wanted} are due")]
+    #[error("table {table} holds {} where {wanted} {} due", counted(*found, "row"), agree(*wanted, "is", "are"))]
     Count {
         /// The table.
         table: String,

@@ -24,6 +24,7 @@ mod paths;
 #[cfg(unix)]
 mod prune;
 mod questions;
+mod quiet;
 mod render;
 mod repair;
 mod restore;

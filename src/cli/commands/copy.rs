@@ -67,13 +67,11 @@ pub fn run(args: &CopyArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         to: &place.store,
         created,
     };
-    cx.show(&json::copy::copy(&outcome, &view), |look| {
-        text::copy::copy(&outcome, &view, look)
-    });
-    if cx.global.quiet && !cx.global.json {
-        let lost = text::copy::damage_only(&outcome, &view, &cx.look);
-        cx.streams.print(&lost);
-    }
+    cx.show_or(
+        &json::copy::copy(&outcome, &view),
+        |look| text::copy::copy(&outcome, &view, look),
+        |look| text::copy::damage_only(&outcome, &view, look),
+    );
     Ok(exit::of_copy(&outcome, cx.signals.caught()))
 }
 

@@ -76,14 +76,11 @@ pub fn run(args: &ParityArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             let mut reporter = cx.reporter();
             let outcome = ops::parity::add(&store, &world, &options, &mut reporter)?;
             reporter.finish(&[]);
-            let document = json::parity::added(&outcome, &path);
-            let report = |look: &_| text::parity::added(&outcome, &path, look);
-            // Damage is no report of what was done.
-            if outcome.damage.is_empty() {
-                cx.show(&document, report);
-            } else {
-                cx.answer(&document, report);
-            }
+            cx.show_or(
+                &json::parity::added(&outcome, &path),
+                |look| text::parity::added(&outcome, &path, look),
+                |look| text::parity::damage(&outcome.damage, look),
+            );
             Ok(exit::of_redundancy(&outcome.damage))
         }
         Some(Action::Remove) => {
@@ -99,9 +96,11 @@ pub fn run(args: &ParityArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             let mut reporter = cx.reporter();
             let outcome = ops::parity::check(&store, &world, &mut reporter)?;
             reporter.finish(&[]);
-            cx.answer(&json::parity::checked(&outcome, &path), |look| {
-                text::parity::checked(&outcome, &path, look)
-            });
+            cx.show_or(
+                &json::parity::checked(&outcome, &path),
+                |look| text::parity::checked(&outcome, &path, look),
+                |look| text::parity::damage(&outcome.damage, look),
+            );
             Ok(exit::of_redundancy(&outcome.damage))
         }
     }

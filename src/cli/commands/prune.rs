@@ -87,9 +87,12 @@ pub fn run(args: &PruneArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut reporter = cx.reporter();
     let outcome = ops::prune::run(&store, &world, &options, &mut reporter)?;
     reporter.finish(&outcome.findings);
-    cx.show(&json::prune::prune(&outcome, &path), |look| {
-        text::prune::prune(&outcome, &path, look)
-    });
+    let document = json::prune::prune(&outcome, &path);
+    let report = |look: &_| text::prune::prune(&outcome, &path, look);
+    match args.dry_run {
+        true => cx.answer(&document, report),
+        false => cx.show(&document, report),
+    }
     Ok(exit::of_prune(&outcome))
 }
 

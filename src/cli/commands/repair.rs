@@ -83,12 +83,13 @@ pub fn run(args: &RepairArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut reporter = cx.reporter();
     let outcome = ops::repair::run(&store, &stores, &world, &options, &mut reporter)?;
     reporter.finish(&outcome.findings);
-    cx.show(&json::repair::repair(&outcome, &path), |look| {
-        text::repair::repair(&outcome, &path, look)
-    });
-    if cx.global.quiet && !cx.global.json {
-        let lost = text::repair::lost_only(&outcome, &cx.look);
-        cx.streams.print(&lost);
+    let document = json::repair::repair(&outcome, &path);
+    let report = |look: &_| text::repair::repair(&outcome, &path, look);
+    match args.dry_run {
+        true => cx.answer(&document, report),
+        false => cx.show_or(&document, report, |look| {
+            text::repair::lost_only(&outcome, look)
+        }),
     }
     Ok(exit::of_repair(&outcome))
 }

@@ -357,8 +357,12 @@ impl<'a> Save<'a> {
             ));
         }
         if saved.too_long > 0 {
-            let long = figures::count(saved.too_long as u64);
-            text.push_str(&format!("; {long} are of values too long for it"));
+            let long = saved.too_long as u64;
+            text.push_str(&format!(
+                "; {} {} of values too long for it",
+                figures::count(long),
+                figures::agree(long, "is", "are")
+            ));
         }
         Ok(Finding::note(self.path.display().to_string(), text))
     }

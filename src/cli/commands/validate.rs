@@ -166,12 +166,11 @@ fn validate_export(path: &Path, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let mut reporter = cx.reporter();
     let check = ops::import::validate(path, &world, &mut reporter)?;
     reporter.finish(&check.findings);
-    cx.show(&json::import::validate(&check), |look| {
-        text::import::validate(&check, look)
-    });
-    if cx.global.quiet && !cx.global.json {
-        cx.streams.print(&text::import::damage_only(&check));
-    }
+    cx.show_or(
+        &json::import::validate(&check),
+        |look| text::import::validate(&check, look),
+        |_| text::import::damage_only(&check),
+    );
     Ok(exit::of_export(&check))
 }
 
@@ -213,12 +212,10 @@ fn validate(
         store: path,
         named: !words.is_empty(),
     };
-    cx.show(&json::validate::validate(&outcome, path), |look| {
-        text::validate::validate(&outcome, &view, look)
-    });
-    if cx.global.quiet && !cx.global.json {
-        let damage = text::validate::damage_only(&outcome, &cx.look);
-        cx.streams.print(&damage);
-    }
+    cx.show_or(
+        &json::validate::validate(&outcome, path),
+        |look| text::validate::validate(&outcome, &view, look),
+        |look| text::validate::damage_only(&outcome, look),
+    );
     Ok(code.and(exit::of_validate(&outcome)))
 }

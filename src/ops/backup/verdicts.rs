@@ -3,6 +3,7 @@
 use super::parent::Parent;
 use crate::error::Error;
 use crate::format::manifest::{Entity, ForeignKeyVerdict, Manifest};
+use crate::model::counted::{agree, counted};
 use crate::model::schema::Table;
 use crate::progress::Finding;
 use crate::source::Moment;
@@ -83,6 +84,7 @@ pub(super) fn notes(verdicts: &[ForeignKeyVerdict], parent: Option<&Manifest>) -
                 let text = format!("its foreign keys cannot be checked: {defect}");
                 return Finding::note(verdict.table.clone(), text);
             }
+            let n = verdict.violations;
             let before = parent.map(|parent| {
                 let same = |v: &&ForeignKeyVerdict| v.table == verdict.table && v.id == verdict.id;
                 parent
@@ -93,19 +95,12 @@ pub(super) fn notes(verdicts: &[ForeignKeyVerdict], parent: Option<&Manifest>) -
             });
             let before = before.map_or_else(String::new, |n| format!("; {n} in the last snapshot"));
             let text = format!(
-                "{} {} to {} that {} not exist (kept as they are{before})",
-                verdict.violations,
-                if verdict.violations == 1 {
-                    "record refers"
-                } else {
-                    "records refer"
-                },
+                "{} {} to {} that {} not exist (kept as {}{before})",
+                counted(n, "record"),
+                agree(n, "refers", "refer"),
                 verdict.parent,
-                if verdict.violations == 1 {
-                    "does"
-                } else {
-                    "do"
-                },
+                agree(n, "does", "do"),
+                agree(n, "it is", "they are"),
             );
             Finding::note(verdict.table.clone(), text)
         })

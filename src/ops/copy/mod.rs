@@ -9,6 +9,7 @@ mod transfer;
 
 use crate::error::{BlobError, Error};
 use crate::format::manifest::{Entity, Manifest};
+use crate::model::counted::{agree, counted};
 use crate::model::id::SnapshotId;
 use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
@@ -152,11 +153,12 @@ pub fn run(
 
 /// What is said of the snapshots that were copied before an error.
 fn before_it(outcome: &CopyOutcome) -> Option<String> {
-    match outcome.copied.len() {
-        0 => None,
-        1 => Some("1 snapshot was copied, and stays".to_owned()),
-        count => Some(format!("{count} snapshots were copied, and stay")),
-    }
+    let count = outcome.copied.len() as u64;
+    let copied = || {
+        let end = agree(count, "was copied, and stays", "were copied, and stay");
+        format!("{} {end}", counted(count, "snapshot"))
+    };
+    (count > 0).then(copied)
 }
 
 /// The ids of what is to be copied, oldest first: deltas come after their bases.

@@ -11,6 +11,7 @@ use super::document::of_input;
 use super::place::{Place, unreadable};
 use crate::error::ImportError;
 use crate::format::schema;
+use crate::model::counted::counted;
 use crate::model::exported::{
     CARRIED_VERSION, Carried, DOCUMENT_VERSION, ExportManifest, ExportedFile,
 };
@@ -90,8 +91,8 @@ impl Listing {
         let text = match others.len() {
             1 => "manifest.json does not name it; it was not read".to_owned(),
             n => format!(
-                "manifest.json names neither it nor {} others; they were not read",
-                n - 1
+                "manifest.json names neither it nor {}; they were not read",
+                counted(n as u64 - 1, "other")
             ),
         };
         Ok(Some(Finding::note(first.as_str(), text)))

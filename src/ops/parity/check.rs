@@ -3,6 +3,7 @@
 use super::{Amount, ParityChecked, RedundancyDamage, pack_object, parity_object};
 use crate::error::Error;
 use crate::format::name;
+use crate::model::counted::{agree, count, counted};
 use crate::model::id::PackId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
@@ -63,8 +64,11 @@ fn damage_of(pack: &PackId, state: ParityState) -> Option<RedundancyDamage> {
         ParityState::SidecarDamaged(cause) => (parity_object(pack), cause, true),
         ParityState::PackRebuildable(shards) => {
             let cause = format!(
-                "{} of {} shards are bad, and its parity makes them again",
-                shards.bad, shards.data
+                "{} of {} {} bad, and its parity makes {} again",
+                count(shards.bad as u64),
+                counted(shards.data as u64, "shard"),
+                agree(shards.bad as u64, "is", "are"),
+                agree(shards.bad as u64, "it", "them"),
             );
             (pack_object(pack), cause, true)
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::model::counted::{agree, counted};
 use crate::model::id::{PackId, SnapshotId};
 use crate::ops::clean;
 use crate::ops::open::{Store, World};
@@ -130,8 +131,9 @@ pub fn run(
             progress.found(&Finding::note(
                 outcome.store,
                 format!(
-                    "{gone} forgotten snapshots cannot be taken back any more ({ids}); \
-                     the next prune frees their space"
+                    "{} cannot be taken back any more ({ids}); the next prune frees {} space",
+                    counted(gone as u64, "forgotten snapshot"),
+                    agree(gone as u64, "its", "their"),
                 ),
             ));
         }
@@ -355,8 +357,9 @@ fn account(outcome: &mut PruneOutcome, uses: &PackUses, choice: &Choice) {
         outcome.findings.push(Finding::warning(
             "damage",
             format!(
-                "{} blobs that snapshots need cannot be read; all that is left of them is kept",
-                uses.broken
+                "{} that snapshots need cannot be read; all that is left of {} is kept",
+                counted(uses.broken, "blob"),
+                agree(uses.broken, "it", "them"),
             ),
         ));
     }

@@ -5,6 +5,7 @@ use super::findings::Findings;
 use crate::error::Error;
 use crate::format::name;
 use crate::format::redundancy::RedundancyLevel;
+use crate::model::counted::{agree, counted};
 use crate::ops::open::Store;
 use crate::ops::parity;
 use crate::progress::{Progress, Unit};
@@ -66,12 +67,14 @@ fn check_one(store: &Store, redundant: &Redundant, found: &mut Findings) -> Resu
 fn notes(store: &Store, found: &mut Findings) -> Result<(), Error> {
     let status = parity::status(store)?;
     let lacking = [
-        (status.without.count, "packs have no parity"),
-        (status.not_copied, "objects have no second copy"),
+        (status.without.count, "pack", "parity"),
+        (status.not_copied, "object", "second copy"),
     ];
-    for (count, what) in lacking {
+    for (count, noun, what) in lacking {
         if count > 0 {
-            found.note("redundancy".to_owned(), &format!("{count} {what} yet"));
+            let have = agree(count, "has", "have");
+            let text = format!("{} {have} no {what} yet", counted(count, noun));
+            found.note("redundancy".to_owned(), &text);
         }
     }
     Ok(())

@@ -141,11 +141,7 @@ fn entities(outcome: &BackupOutcome, all: bool) -> String {
         .iter()
         .filter(|entity| !(folds && is_unchanged(entity)))
         .map(|entity| {
-            let noun = if entity.records == 1 {
-                "record"
-            } else {
-                "records"
-            };
+            let noun = figures::agree(entity.records, "record", "records");
             vec![
                 escape::shown(&entity.file).into_owned(),
                 format!("{} {noun:<7}", figures::count(entity.records)),

@@ -152,7 +152,8 @@ fn is_redundancy(damage: &RedundancyDamage) -> bool {
         .any(|start| damage.object.starts_with(start))
 }
 
-fn damage(damage: &[RedundancyDamage], look: &Look) -> String {
+/// Damage alone, a line each; for `--quiet` too.
+pub fn damage(damage: &[RedundancyDamage], look: &Look) -> String {
     let shown = |text: &str| match look.verbose {
         true => escape::shown(text).into_owned(),
         false => short_ids(&escape::shown(text)),

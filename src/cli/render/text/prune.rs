@@ -115,12 +115,14 @@ fn packs(outcome: &PruneOutcome) -> String {
         )
     };
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "  packs      {}: nothing in {} is needed",
-        shown(outcome.packs_before),
-        shown(outcome.dead)
-    );
+    let dead = match outcome.dead.packs {
+        0 => "something in each is needed".to_owned(),
+        _ => format!("nothing in {} is needed", shown(outcome.dead)),
+    };
+    let _ = match outcome.packs_before.packs {
+        0 => writeln!(out, "  packs      none"),
+        _ => writeln!(out, "  packs      {}: {dead}", shown(outcome.packs_before)),
+    };
     if outcome.repacked.packs > 0 && outcome.dry_run {
         let _ = writeln!(
             out,
@@ -138,9 +140,13 @@ fn packs(outcome: &PruneOutcome) -> String {
     if outcome.orphans.objects > 0 {
         let _ = writeln!(
             out,
-            "             {} of {} that stood beside what was gone already: deleted",
-            figures::counted(outcome.orphans.objects, "sidecar"),
-            figures::bytes(outcome.orphans.bytes)
+            "             parity and second copies of what was gone already: {} of {} {}",
+            figures::counted(outcome.orphans.objects, "object"),
+            figures::bytes(outcome.orphans.bytes),
+            match outcome.dry_run {
+                true => "would be deleted",
+                false => "deleted",
+            }
         );
     }
     if outcome.unused_bytes > 0 {

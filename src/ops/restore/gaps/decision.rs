@@ -4,6 +4,7 @@
 use super::answers::{named, parent_table};
 use super::suspects::{nulls, required};
 use crate::error::Error;
+use crate::model::counted::counted;
 use crate::model::schema::{ColumnKind, Table};
 use crate::model::value::Value;
 use crate::ops::restore::basis::Basis;
@@ -45,9 +46,9 @@ pub(in crate::ops::restore) fn links_of(
         let link = &links.all[*at];
         if decision.values.len() != link.columns.len() {
             let reason = format!(
-                "its value has {} parts, the reference {} columns",
-                decision.values.len(),
-                link.columns.len()
+                "its value has {}, the reference {}",
+                counted(decision.values.len() as u64, "part"),
+                counted(link.columns.len() as u64, "column"),
             );
             return Err(refused(decision, reason));
         }
