@@ -105,6 +105,9 @@ pub enum ExportError {
 /// What [`ImportError::NotAnExport`] finds where a database was given.
 pub const A_DATABASE: &str = "it is a database";
 
+/// What [`ImportError::NotAnExport`] finds where a store was given.
+pub const A_STORE: &str = "it is a store";
+
 /// Why an export could not be read. Nothing of it is in a store then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -377,7 +380,7 @@ pub enum SelectError {
         store: String,
     },
     /// Several snapshots begin with this.
-    #[error("{word:?} may be any of {} snapshots: {}", matches.len(), matches.join(", "))]
+    #[error("{word:?} may be any of {} snapshots: {}", matches.len(), some_of(matches))]
     Ambiguous {
         /// The word that was given.
         word: String,
@@ -517,6 +520,16 @@ pub enum SelectError {
         /// The snapshot.
         snapshot: String,
     },
+}
+
+/// The first of a list that may be long.
+fn some_of(words: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = words.get(..SHOWN).unwrap_or(words).join(", ");
+    match words.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {}", counted(more as u64, "other")),
+    }
 }
 
 /// `there is only 1 snapshot of app.db`

@@ -26,6 +26,9 @@ use crate::cli::commands::show::ShowArgs;
 use crate::cli::commands::stats::StatsArgs;
 use crate::cli::commands::undo::UndoArgs;
 use crate::cli::commands::validate::ValidateArgs;
+use crate::ops::select::AFTER_TAG;
+use crate::ops::select::SAFETY_TAG;
+use crate::ops::select::UNCOMMITTED_TAG;
 
 /// Where the store is if nothing says otherwise.
 pub const DEFAULT_STORE: &str = "./backups";
@@ -198,6 +201,35 @@ fn past_empty_variables(command: clap::Command) -> clap::Command {
             false => arg,
         })
         .mut_subcommands(past_empty_variables)
+}
+
+/// A whole number of seconds.
+pub fn seconds(word: &str) -> Result<u64, String> {
+    word.parse()
+        .map_err(|_| "a whole number of seconds is expected, as 30".to_owned())
+}
+
+/// A whole number of MiB.
+pub fn mebibytes(word: &str) -> Result<u64, String> {
+    word.parse()
+        .map_err(|_| "a whole number of MiB is expected, as 1024".to_owned())
+}
+
+/// A tag that a person may give: `forget --tag a,b` asks for two, `--tag ''` for none, and restores have tags of
+/// their own.
+pub fn tag(word: &str) -> Result<String, String> {
+    let wrong = if word.trim().is_empty() {
+        "a tag is a word; leave --tag out for none"
+    } else if word.contains(',') {
+        "a tag has no comma: say --tag once for each, as --tag a --tag b"
+    } else if word.trim() != word || word.chars().any(char::is_control) {
+        "a tag has no blank at its ends, and no control characters"
+    } else if [SAFETY_TAG, AFTER_TAG, UNCOMMITTED_TAG].contains(&word) {
+        "restores and undos give this tag, and latest passes over what has it"
+    } else {
+        return Ok(word.to_owned());
+    };
+    Err(wrong.to_owned())
 }
 
 /// A path that was given; an empty one is none.

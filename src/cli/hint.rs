@@ -15,6 +15,7 @@ use crate::cli::paths::AN_EXPORT;
 use crate::cli::quote;
 use crate::cli::render::Look;
 use crate::error::A_DATABASE;
+use crate::error::A_STORE;
 use crate::error::Error;
 use crate::error::ExportError;
 use crate::error::ImportError;
@@ -207,6 +208,13 @@ fn import(error: &ImportError, look: &Look) -> Option<String> {
         ImportError::NotAnExport { path, found } if *found == A_DATABASE => {
             return Some(format!(
                 "A database is backed up with: {} backup {}",
+                look.program,
+                quote::word(path.as_os_str())
+            ));
+        }
+        ImportError::NotAnExport { path, found } if *found == A_STORE => {
+            return Some(format!(
+                "Its snapshots are copied into another store with: {} copy {} --to STORE",
                 look.program,
                 quote::word(path.as_os_str())
             ));

@@ -22,6 +22,7 @@ pub mod questions;
 pub mod quote;
 pub mod render;
 pub mod signals;
+pub mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -55,14 +56,14 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
 /// Arguments that are no command; also help and the version, which clap hands over the same way.
 fn refuse(refusal: &clap::Error, args: &[OsString], streams: &mut Streams) -> Code {
     use clap::error::ErrorKind;
-    let text = refusal.render().to_string();
     if matches!(
         refusal.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
-        streams.print(&text);
+        streams.print(&refusal.render().to_string());
         return Code::Ok;
     }
+    let text = usage::text(refusal, args);
     if args.iter().any(|arg| arg == "--json") {
         let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
         let (message, hint) = text.split_once("\n\n").unwrap_or((text, ""));

@@ -26,6 +26,7 @@ use crate::cli::render::progress_bar::Style;
 use crate::cli::render::text;
 use crate::cli::signals::Signals;
 use crate::error::Error;
+use crate::error::SelectError;
 use crate::error::StoreError;
 use crate::ops::open;
 use crate::ops::open::PathKind;
@@ -225,7 +226,11 @@ impl<'a> Context<'a> {
     /// Tells why something was not done, and gives the code for it.
     pub fn tell(&mut self, failure: &Failure) -> Code {
         let code = failure.code(self.signals.caught());
-        let advice = failure.advice(&self.look);
+        let mut advice = failure.advice(&self.look);
+        if let Some(more) = self.is_a_file(failure) {
+            let next = advice.next.take().unwrap_or_default();
+            advice.next = Some(format!("{more}\n{next}"));
+        }
         if self.global.json {
             let report = json::error(code, &advice.message, advice.next.as_deref());
             self.streams.problem_json(&report);
@@ -237,6 +242,23 @@ impl<'a> Context<'a> {
             self.streams.problem(&text::error(&advice, &causes));
         }
         code
+    }
+
+    /// What to say where a word names no snapshot, but a file.
+    fn is_a_file(&self, failure: &Failure) -> Option<String> {
+        let Failure::Library(Error::Select(SelectError::NoSnapshot { word, .. })) = failure else {
+            return None;
+        };
+        let path = Path::new(word);
+        if self.kind(path).ok()? != PathKind::File {
+            return None;
+        }
+        let words = ["backup".as_ref(), path.as_os_str()];
+        Some(format!(
+            "{} is a file. A database is backed up with: {}",
+            escape::path(path),
+            self.look.command(&self.store, &words)
+        ))
     }
 
     /// As `tell`, where other work goes on. Once nobody reads any more, or it was asked to stop, the failure is

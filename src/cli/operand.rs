@@ -9,6 +9,7 @@ use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::open::Context;
 use crate::cli::open::Selected;
+use crate::cli::paths;
 use crate::cli::render::escape;
 use crate::error::Error;
 use crate::error::SelectError;
@@ -60,7 +61,13 @@ pub fn state(word: &OsStr, source: &SourceChoice, cx: &Context<'_>) -> Result<St
         | Failure::Said {
             code: Code::NoStore,
             ..
-        } => None,
+        } => {
+            // Nothing else is called so, and there is no snapshot: that is what is wrong.
+            if !is_file && word.to_str().is_some_and(paths::is_latest) {
+                return Err(failure);
+            }
+            None
+        }
         _ => return Err(failure),
     };
     if is_file {

@@ -195,7 +195,8 @@ pub fn place(word: &OsStr, store: &Path, look: Look<'_>) -> Result<Place, Failur
     }
 }
 
-const LIST_THEM: &str = "Snapshots are listed with: larder list";
+const LIST_THEM: &str =
+    "Name it by its id, its first digits, its name, latest, latest~N, or STORE/NAME.";
 
 /// What the store that is used means where no snapshot is named: it, or the stores one level down.
 pub fn whole(store: &Path, look: Look<'_>) -> Result<Place, Failure> {

@@ -38,6 +38,7 @@ mod show;
 mod stats;
 #[cfg(target_os = "linux")]
 mod stopped_runs;
+mod strangers;
 #[cfg(unix)]
 mod terminal;
 mod undo;

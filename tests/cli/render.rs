@@ -110,7 +110,10 @@ fn an_empty_list_is_one_line() {
     outcome.snapshots.clear();
     outcome.store_bytes = 512;
     let text = text::list::list(&outcome, Path::new(STORE), &look());
-    assert_eq!(text, "0 snapshots, 512 B in ./backups\n");
+    assert_eq!(
+        text,
+        "0 snapshots, 512 B in ./backups\nTake one with: larder backup DB\n"
+    );
 }
 
 fn validated(outcome: &larder::ops::validate::ValidateOutcome, named: bool, look: &Look) -> String {

@@ -54,7 +54,7 @@ pub struct BackupArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Mark the snapshot; may be given several times [default: no tags]
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = args::tag)]
     tags: Vec<String>,
     /// Name that tells this source from others [default: the host and path of DB do]
     #[arg(long, value_name = "NAME")]
@@ -64,7 +64,8 @@ pub struct BackupArgs {
         long,
         value_name = "LEVEL",
         default_value_t = DEFAULT_COMPRESSION,
-        value_parser = clap::value_parser!(i32).range(1..=19)
+        value_parser = clap::value_parser!(i32).range(1..=19),
+        allow_negative_numbers = true
     )]
     compression: i32,
     /// Have SQLite check the database first; a first backup is checked quickly in any case
@@ -75,13 +76,31 @@ pub struct BackupArgs {
     #[arg(long)]
     strict: bool,
     /// How long to wait for a database that is busy, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
     /// Without WAL: how long other programs may be kept from writing, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     max_lock: u64,
     /// With WAL: by how much the -wal may grow while DB is read, in MiB; then a copy is read
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 1024,
+        value_parser = args::mebibytes,
+        allow_negative_numbers = true
+    )]
     max_wal: u64,
     /// Nobody writes to DB while it is read: read-only media, or a copy. Takes no locks
     #[arg(long)]

@@ -47,7 +47,8 @@ pub struct CopyArgs {
         long,
         value_name = "LEVEL",
         default_value_t = DEFAULT_COMPRESSION,
-        value_parser = clap::value_parser!(i32).range(1..=19)
+        value_parser = clap::value_parser!(i32).range(1..=19),
+        allow_negative_numbers = true
     )]
     compression: i32,
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
+use crate::cli::args;
 use crate::cli::exit;
 use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
@@ -61,13 +62,31 @@ pub struct DiffArgs {
     #[arg(long)]
     exit_code: bool,
     /// How long to wait for a database that is busy, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
     /// Without WAL: how long other programs may be kept from writing, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     max_lock: u64,
     /// With WAL: by how much the -wal may grow while a database is read, in MiB; then a copy is read
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 1024,
+        value_parser = args::mebibytes,
+        allow_negative_numbers = true
+    )]
     max_wal: u64,
     /// Nobody writes to the databases while they are read: read-only media, or copies. Takes no locks
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::cli::args;
 use crate::cli::args::DEFAULT_COMPRESSION;
 use crate::cli::exit;
 use crate::cli::exit::Code;
@@ -33,7 +34,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Mark the snapshot; may be given several times [default: no tags]
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", value_parser = args::tag)]
     tags: Vec<String>,
     /// Name that tells this source from others [default: the host and path of the export do]
     #[arg(long, value_name = "NAME")]

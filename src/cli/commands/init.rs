@@ -6,6 +6,7 @@ use crate::cli::open::Context;
 use crate::cli::render::escape;
 use crate::cli::render::json;
 use crate::ops;
+use crate::ops::open::PathKind;
 use crate::ops::parity::Redundancy;
 use crate::ops::parity::RedundancyLevel;
 
@@ -48,6 +49,13 @@ impl RedundancyWord {
 /// Makes the store.
 pub fn run(args: &InitArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     let path = cx.store.clone();
+    if matches!(cx.kind(&path)?, PathKind::File | PathKind::ExportZip) {
+        return Err(Failure::said(
+            Code::Failed,
+            format!("{} is a file, and a store is a folder", escape::path(&path)),
+            "Give a folder that is empty or does not exist yet.",
+        ));
+    }
     let store = cx.create(&path)?;
     let redundancy = Redundancy {
         level: args.redundancy.level(),

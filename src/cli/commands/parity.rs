@@ -48,7 +48,7 @@ enum Action {
 struct AddArgs {
     /// Length of parity in percent of its pack, 1 to 100; what is there of another length is made again
     /// [default: as the store has it, 3 at first; what is there stays]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100), allow_negative_numbers = true)]
     percent: Option<u8>,
     /// Second copies of the config, manifests and small packs too
     #[arg(long)]

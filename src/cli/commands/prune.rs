@@ -38,7 +38,7 @@ pub struct PruneArgs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
     max_wait: Duration,
     /// Percent of the packs' bytes that may stay without being needed, before packs are copied
-    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = clap::value_parser!(u8).range(0..=100), allow_negative_numbers = true)]
     max_unused: u8,
     /// The store's folder, as --store
     #[arg(value_name = "STORE")]

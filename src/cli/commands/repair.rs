@@ -12,6 +12,8 @@ use crate::cli::open::Context;
 use crate::cli::paths::Place;
 use crate::cli::render::json;
 use crate::cli::render::text;
+use crate::error::Error;
+use crate::error::StoreError;
 use crate::ops;
 use crate::ops::open;
 use crate::ops::repair::RepairOptions;
@@ -71,7 +73,7 @@ pub fn run(args: &RepairArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     };
     let mut stores = Vec::new();
     for from in &args.from {
-        stores.push(cx.open(from)?);
+        stores.push(cx.open(from).map_err(other_store)?);
     }
     let options = RepairOptions {
         dry_run: args.dry_run,
@@ -92,4 +94,19 @@ pub fn run(args: &RepairArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         }),
     }
     Ok(exit::of_repair(&outcome))
+}
+
+/// That there is no other store, where that is not what the command itself works on.
+fn other_store(failure: Failure) -> Failure {
+    let Failure::Library(Error::Store(error)) = &failure else {
+        return failure;
+    };
+    let StoreError::NoStore { found, .. } = error else {
+        return failure;
+    };
+    Failure::said(
+        Code::NoStore,
+        format!("{error} ({found})"),
+        "--from names another store, which may have what is missing in this one.",
+    )
 }

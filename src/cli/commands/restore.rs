@@ -107,7 +107,13 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     from: FormWord,
     /// How long to wait for a database that is busy, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
     #[command(flatten)]
     scope: ScopeFlags,

@@ -55,7 +55,13 @@ pub struct UndoArgs {
     #[arg(long)]
     no_safety_snapshot: bool,
     /// How long to wait for a database that is busy, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = args::seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
 }
 
@@ -82,8 +88,11 @@ pub fn run(args: &UndoArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
                     cx.look.command(&cx.store, &words)
                 )
             }
-            _ => "Name it: larder undo --to DB   (or in the environment: LARDER_DATABASE=DB)"
-                .to_owned(),
+            _ => format!(
+                "Name it: {} DB   (or in the environment: LARDER_DATABASE=DB)",
+                cx.look
+                    .command(&cx.store, &["undo", "--to"].map(AsRef::as_ref))
+            ),
         };
         return Err(Failure::usage("no database to undo a restore of", next));
     };

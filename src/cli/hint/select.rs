@@ -79,10 +79,10 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
         SelectError::BadName { .. } => Some("Choose another with --name.".to_owned()),
         SelectError::NoPages { .. } => Some("Leave out --from.".to_owned()),
         SelectError::NewFileOnly { .. } => Some(NEW_FILE_FIRST.to_owned()),
-        SelectError::NotARestore { .. } => Some(
-            "Restores leave a snapshot with the tag after-restore: look for it with: larder list"
-                .to_owned(),
-        ),
+        SelectError::NotARestore { .. } => Some(format!(
+            "Restores leave a snapshot with the tag after-restore: look for it with: {}",
+            look.command(&look.store, &["list".as_ref()])
+        )),
         SelectError::NothingToUndo { database, store } => {
             let (store, database) = (Path::new(store), OsStr::new(database));
             Some(format!(

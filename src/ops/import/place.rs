@@ -14,7 +14,7 @@ use zip::result::ZipError;
 
 use super::long_strings::AsideError;
 use crate::env::random_16;
-use crate::error::{A_DATABASE, ImportError};
+use crate::error::{A_DATABASE, A_STORE, ImportError};
 use crate::model::file_name::MANIFEST_FILE;
 use crate::ops::open::{World, is_zip};
 use crate::source::recorded_path;
@@ -112,7 +112,7 @@ impl Place {
 
     fn ensure_manifest(&self) -> Result<(), ImportError> {
         if self.entry(&self.resolved.join("config"))?.is_some() {
-            return Err(self.not_one("it is a store"));
+            return Err(self.not_one(A_STORE));
         }
         if self.entry(&self.resolved.join(MANIFEST_FILE))?.is_some() {
             return Ok(());

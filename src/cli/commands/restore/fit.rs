@@ -6,6 +6,7 @@ use std::path::Path;
 use super::RestoreArgs;
 use super::flags::MatchWord;
 use super::flags::ModeWord;
+use crate::cli::exit::Code;
 use crate::cli::failure::Failure;
 use crate::cli::paths;
 use crate::cli::render::escape;
@@ -126,6 +127,13 @@ pub(super) fn with_target(
     if kind == PathKind::Absent {
         no_snapshot(target)?;
         return with_new_file(args, target);
+    }
+    if !matches!(kind, PathKind::File | PathKind::ExportZip) {
+        return Err(Failure::said(
+            Code::Failed,
+            format!("{} is a folder, not a database", escape::path(target)),
+            "--to names a database file, or one that does not exist yet, as: --to restored.db",
+        ));
     }
     if args.doing.allow_damaged {
         // The library says the same; here before a store is made for what the database would lose.

@@ -66,9 +66,10 @@ fn next(outcome: &ForgetOutcome, store: &Path, look: &Look) -> String {
     };
     let undo = ["forget", "--undo", id].map(OsStr::new);
     format!(
-        "{} {}\nFree their space with: {}   (after {} hours; --grace 0: at once)\n",
+        "{} {}\nFree {} space with: {}   (after {} hours; --grace 0: at once)\n",
         figures::agree(outcome.forgotten.len() as u64, one, many),
         look.command(store, &undo),
+        figures::agree(outcome.forgotten.len() as u64, "its", "their"),
         look.command(store, &["prune".as_ref()]),
         GRACE.as_secs() / 3600,
     )

@@ -60,10 +60,18 @@ pub fn list(outcome: &ListOutcome, store: &Path, look: &Look) -> String {
             )
         );
     }
+    if outcome.snapshots.is_empty() && outcome.forgotten == 0 {
+        let words = ["backup", "DB"].map(OsStr::new);
+        let _ = writeln!(out, "Take one with: {}", look.command(store, &words));
+    }
     if outcome.forgotten > 0 {
+        let more = match outcome.snapshots.is_empty() {
+            true => "",
+            false => "more ",
+        };
         let _ = writeln!(
             out,
-            "{} more {}: {}",
+            "{} {more}{}: {}",
             figures::count(outcome.forgotten),
             figures::agree(outcome.forgotten, "is forgotten", "are forgotten"),
             look.command(store, &["list", "--forgotten"].map(OsStr::new))
