@@ -43,7 +43,11 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
         | SelectError::NoForgotten { .. }
         | SelectError::Pinned { .. }
         | SelectError::Unsettled { .. }
-        | SelectError::KeepsNothing { .. } => forgetting(error, look),
+        | SelectError::KeepsNothing { .. }
+        | SelectError::NoTag { .. }
+        | SelectError::NoHost { .. }
+        | SelectError::NoneFits { .. }
+        | SelectError::LastForgotten { .. } => forgetting(error, look),
         SelectError::TooFew {
             store,
             passed_over: 0,
@@ -55,18 +59,6 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
             listed(store, look)
         )),
         SelectError::Empty { store, forgotten } => Some(empty(store, *forgotten, look)),
-        SelectError::NoTag { known, .. } | SelectError::NoHost { known, .. }
-            if known.is_empty() =>
-        {
-            None
-        }
-        SelectError::NoTag { known, .. } | SelectError::NoHost { known, .. } => Some(format!(
-            "Nothing was forgotten. There are: {}",
-            known.join(", ")
-        )),
-        SelectError::NoneFits { store } => {
-            Some(format!("Nothing was forgotten. {}", listed(store, look)))
-        }
         SelectError::Ambiguous { .. } => Some("Give more of its digits.".to_owned()),
         SelectError::SeveralSources { .. } => {
             Some("Say which with --source-name, or name a snapshot.".to_owned())
@@ -92,30 +84,6 @@ pub(super) fn select(error: &SelectError, look: &Look) -> Option<String> {
                 look.command(store, &["list".as_ref()]),
                 look.command(store, &["undo".as_ref()]),
                 quote::word(database)
-            ))
-        }
-        SelectError::LastForgotten {
-            snapshot,
-            database,
-            store,
-            deleted,
-        } => {
-            let store = Path::new(store);
-            let command = |words: &[&str]| {
-                let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-                look.command(store, &words)
-            };
-            let back = match deleted {
-                true => "It cannot be had back, nor undone.".to_owned(),
-                false => format!(
-                    "Take it back, then undo it: {}",
-                    command(&["forget", "--undo", snapshot])
-                ),
-            };
-            Some(format!(
-                "Nothing was written. {back}\n\
-                 An earlier restore is undone by the snapshot that it left: {} SNAP",
-                command(&["undo", "--to", database])
             ))
         }
         SelectError::NoTable { .. } | SelectError::Virtual { .. } => {
@@ -173,6 +141,34 @@ fn forgetting(error: &SelectError, look: &Look) -> Option<String> {
             "Nothing was forgotten. If all of them are to go, say --allow-empty; else add a rule, as --keep-last 1."
                 .to_owned(),
         ),
+        SelectError::NoTag { known, .. } | SelectError::NoHost { known, .. } => {
+            let there_are = format!("Nothing was forgotten. There are: {}", known.join(", "));
+            (!known.is_empty()).then_some(there_are)
+        }
+        SelectError::NoneFits { store } => {
+            Some(format!("Nothing was forgotten. {}", listed(store, look)))
+        }
+        SelectError::LastForgotten {
+            snapshot,
+            database,
+            store,
+            deleted,
+        } => {
+            let command = |words: &[&str]| {
+                let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+                look.command(Path::new(store), &words)
+            };
+            let undo = ["forget", "--undo", snapshot];
+            let back = match deleted {
+                true => "It cannot be had back, nor undone.".to_owned(),
+                false => format!("Take it back, then undo it: {}", command(&undo)),
+            };
+            Some(format!(
+                "Nothing was written. {back}\n\
+                 An earlier restore is undone by the snapshot that it left: {} SNAP",
+                command(&["undo", "--to", database])
+            ))
+        }
         _ => None,
     }
 }

@@ -209,7 +209,7 @@ fn an_archive_of_many_entries_is_read() {
     let told = outcome
         .findings
         .iter()
-        .any(|f| f.text.contains("4999 others"));
+        .any(|f| f.text.contains("4,999 others"));
     assert!(told, "{:?}", outcome.findings);
 }
 
