@@ -151,7 +151,9 @@ fn an_empty_variable_counts_as_not_set() {
     for name in ["LARDER_STORE", "LARDER_DATABASE", "LARDER_CACHE_DIR"] {
         place.set(name, "");
     }
-    place.set("HOME", "/nonexistent");
+    // The cache is then in the home folder.
+    let home = place.path("home").display().to_string();
+    place.set("HOME", &home);
     let out = place.ok(&["backup", "app.db", "--name", "b1"]);
     assert!(out.contains("store ./backups created"), "{out}");
     assert!(!out.contains("--store"), "{out}");
