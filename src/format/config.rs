@@ -10,9 +10,9 @@ pub const FORMAT_VERSION: u32 = 0;
 /// The same in the one byte that every object's head has for it.
 pub const FORMAT_VERSION_BYTE: u8 = 0;
 /// Draft of version 0. Every change of the format raises it; other drafts are refused.
-pub const FORMAT_DRAFT: u32 = 6;
+pub const FORMAT_DRAFT: u32 = 7;
 /// The same in the one byte that a pack's head has for it.
-pub const FORMAT_DRAFT_BYTE: u8 = 6;
+pub const FORMAT_DRAFT_BYTE: u8 = 7;
 const _: () = assert!(
     FORMAT_VERSION_BYTE as u32 == FORMAT_VERSION && FORMAT_DRAFT_BYTE as u32 == FORMAT_DRAFT
 );

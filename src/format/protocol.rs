@@ -5,9 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::FormatMark;
-use crate::model::id::{PackId, SnapshotId};
+use super::config::{Config, FormatMark};
+use super::name;
+use super::redundancy::Redundancy;
+use crate::model::id::{GcId, PackId, SnapshotId};
 use crate::model::process::ProcessMark;
+
+/// What stands under a name of its own: a record under another's name is damaged, however whole it is.
+pub trait Record {
+    /// True if it may stand under this name.
+    fn is_of(&self, object: &str) -> bool;
+}
 
 /// `writers/S`: a backup at work on snapshot S. Refreshed by overwriting, deleted at its end (W7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +38,8 @@ pub struct WriterRecord {
 /// `gc/G`: a clean-up at work; its packs are condemned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcRecord {
+    /// The clean-up: G.
+    pub clean_up: GcId,
     /// Packs that may be deleted: no writer leans on them from now on.
     pub condemned: Vec<PackId>,
     /// The machine it runs on, for people.
@@ -44,8 +54,9 @@ pub struct GcRecord {
 impl GcRecord {
     /// A record of nobody in particular that condemns these packs.
     #[cfg(feature = "testkit")]
-    pub fn of(condemned: Vec<PackId>) -> Self {
+    pub fn of(clean_up: GcId, condemned: Vec<PackId>) -> Self {
         Self {
+            clean_up,
             condemned,
             host: "elsewhere".to_owned(),
             started: String::new(),
@@ -60,6 +71,8 @@ impl GcRecord {
 pub enum GcFinal {
     /// These packs are dead, whether they are still there or not.
     Sealed {
+        /// The clean-up: G.
+        clean_up: GcId,
         /// The packs.
         dead: Vec<PackId>,
         /// When, RFC 3339; seals are kept 90 days.
@@ -67,6 +80,8 @@ pub enum GcFinal {
     },
     /// The clean-up must not delete anything.
     Abort {
+        /// The clean-up: G.
+        clean_up: GcId,
         /// When, RFC 3339; kept 90 days.
         time: String,
     },
@@ -86,6 +101,8 @@ pub struct AbortMarker {
 pub struct ForgetMark {
     /// The snapshot.
     pub snapshot: SnapshotId,
+    /// Which mark of it, from 1: N.
+    pub mark: u32,
     /// When it was forgotten, RFC 3339. Its manifest is deleted some time after that.
     pub time: String,
     /// The machine on which that was asked for, for people.
@@ -98,11 +115,19 @@ pub struct ForgetMark {
 pub enum ForgetFinal {
     /// A clean-up deletes the manifest (F2).
     Delete {
+        /// The snapshot: S.
+        snapshot: SnapshotId,
+        /// Which mark of it: N.
+        mark: u32,
         /// When, RFC 3339.
         time: String,
     },
     /// The snapshot is not forgotten any more (F3).
     Undone {
+        /// The snapshot: S.
+        snapshot: SnapshotId,
+        /// Which mark of it: N.
+        mark: u32,
         /// When, RFC 3339.
         time: String,
     },
@@ -115,4 +140,60 @@ pub struct Pin {
     pub snapshot: SnapshotId,
     /// When it was pinned, RFC 3339.
     pub time: String,
+}
+
+impl Record for WriterRecord {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::writer(&self.snapshot)
+    }
+}
+
+impl Record for GcRecord {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::gc(&self.clean_up)
+    }
+}
+
+impl Record for GcFinal {
+    fn is_of(&self, object: &str) -> bool {
+        let (Self::Sealed { clean_up, .. } | Self::Abort { clean_up, .. }) = self;
+        object == name::gc_final(clean_up)
+    }
+}
+
+impl Record for AbortMarker {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::snapshot(&self.snapshot)
+    }
+}
+
+impl Record for ForgetMark {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::forgotten(&self.snapshot, self.mark)
+    }
+}
+
+impl Record for ForgetFinal {
+    fn is_of(&self, object: &str) -> bool {
+        let (Self::Delete { snapshot, mark, .. } | Self::Undone { snapshot, mark, .. }) = self;
+        object == name::forgotten_final(snapshot, *mark)
+    }
+}
+
+impl Record for Pin {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::pin(&self.snapshot)
+    }
+}
+
+impl Record for Config {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::CONFIG || object == name::second(name::CONFIG)
+    }
+}
+
+impl Record for Redundancy {
+    fn is_of(&self, object: &str) -> bool {
+        object == name::REDUNDANCY
+    }
 }

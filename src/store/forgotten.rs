@@ -112,11 +112,6 @@ impl Store {
         let object = name::forgotten(id, mark.nth);
         let read: Option<ForgetMark> =
             register::read(&*self.backend, self.hash, ObjectKind::Forget, &object)?;
-        if read.as_ref().is_some_and(|read| read.snapshot != *id) {
-            // Another one's mark would tell another time.
-            let what = "the snapshot of a mark";
-            return Err(StoreError::of_object(object, FormatError::Invalid { what }));
-        }
         let time = read.and_then(|mark| mark.time.parse::<jiff::Timestamp>().ok());
         Ok(time.map(jiff::Timestamp::as_millisecond))
     }
@@ -145,6 +140,7 @@ impl Store {
         };
         let mark = ForgetMark {
             snapshot: id.clone(),
+            mark: nth,
             time: rfc3339(self.env.unix_ms()),
             host: self.env.host(),
         };
@@ -170,6 +166,8 @@ impl Store {
             return Ok(false);
         };
         let undone = ForgetFinal::Undone {
+            snapshot: id.clone(),
+            mark: mark.nth,
             time: rfc3339(self.env.unix_ms()),
         };
         let said = match mark.verdict {

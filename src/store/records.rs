@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use super::error::StoreError;
 use super::{Store, register};
 use crate::format::frame::ObjectKind;
-use crate::format::protocol::{ForgetFinal, ForgetMark, Pin, WriterRecord};
+use crate::format::protocol::{ForgetFinal, ForgetMark, Pin, Record, WriterRecord};
 use crate::format::{FormatError, name};
 
 impl Store {
     /// Records of writers, forgotten and pinned snapshots that are not what they should be, or that
-    /// speak of another snapshot than their name does; and why. Errors: `Backend`, `Unsupported` for one of
+    /// stand under another's name; and why. Errors: `Backend`, `Unsupported` for one of
     /// another format.
     pub fn damaged_records(&self) -> Result<Vec<(String, FormatError)>, StoreError> {
         let mut damaged = Vec::new();
@@ -30,36 +30,28 @@ impl Store {
     }
 
     fn check_record(&self, object: &str) -> Result<(), StoreError> {
-        let (of, says) = if let Some(id) = name::parse_writer(object) {
-            let record: Option<WriterRecord> = self.record(object, ObjectKind::Writer)?;
-            (id, record.map(|record| record.snapshot))
-        } else if let Some(id) = name::parse_pin(object) {
-            let record: Option<Pin> = self.record(object, ObjectKind::Pin)?;
-            (id, record.map(|record| record.snapshot))
-        } else if let Some((id, _, is_final)) = name::parse_forgotten(object) {
-            if is_final {
-                let kind = ObjectKind::ForgetFinal;
-                return self.record::<ForgetFinal>(object, kind).map(|_| ());
-            }
-            let record: Option<ForgetMark> = self.record(object, ObjectKind::Forget)?;
-            (id, record.map(|record| record.snapshot))
+        if name::parse_writer(object).is_some() {
+            self.ensure_record::<WriterRecord>(object, ObjectKind::Writer)
+        } else if name::parse_pin(object).is_some() {
+            self.ensure_record::<Pin>(object, ObjectKind::Pin)
         } else {
-            return Ok(());
-        };
-        match says {
-            Some(says) if says != of => {
-                let what = "the snapshot of a record";
-                Err(StoreError::of_object(object, FormatError::Invalid { what }))
+            match name::parse_forgotten(object) {
+                Some((_, _, true)) => {
+                    self.ensure_record::<ForgetFinal>(object, ObjectKind::ForgetFinal)
+                }
+                Some((_, _, false)) => self.ensure_record::<ForgetMark>(object, ObjectKind::Forget),
+                None => Ok(()),
             }
-            _ => Ok(()),
         }
     }
 
-    fn record<T: DeserializeOwned>(
+    fn ensure_record<T: DeserializeOwned + Record>(
         &self,
         object: &str,
         kind: ObjectKind,
-    ) -> Result<Option<T>, StoreError> {
-        register::read(&*self.backend, self.hash, kind, object)
+    ) -> Result<(), StoreError> {
+        let read: Option<T> = register::read(&*self.backend, self.hash, kind, object)?;
+        drop(read);
+        Ok(())
     }
 }

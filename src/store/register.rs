@@ -8,7 +8,8 @@ use super::error::StoreError;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::format::frame::{self, ObjectKind};
-use crate::format::limits;
+use crate::format::protocol::Record;
+use crate::format::{FormatError, limits};
 
 /// Encodes an object of the protocol.
 pub fn encode<T: Serialize>(
@@ -22,8 +23,24 @@ pub fn encode<T: Serialize>(
     })
 }
 
+/// Decodes what was read under this name. One that is whole, but of another name, is damaged too.
+pub fn decode<T: DeserializeOwned + Record>(
+    hash: StoreHash,
+    kind: ObjectKind,
+    object: &str,
+    bytes: &[u8],
+) -> Result<T, FormatError> {
+    let content: T = frame::decode(hash, kind, bytes, "a record")?;
+    match content.is_of(object) {
+        true => Ok(content),
+        false => Err(FormatError::Invalid {
+            what: "the name that a record says it has",
+        }),
+    }
+}
+
 /// Reads an object; `None` if it is not there. Errors: `Damaged`, `Backend`.
-pub fn read<T: DeserializeOwned>(
+pub fn read<T: DeserializeOwned + Record>(
     backend: &dyn Backend,
     hash: StoreHash,
     kind: ObjectKind,
@@ -34,14 +51,14 @@ pub fn read<T: DeserializeOwned>(
         Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let content = frame::decode(hash, kind, &bytes, "a record");
+    let content = decode(hash, kind, object, &bytes);
     Ok(Some(
         content.map_err(|cause| StoreError::of_object(object, cause))?,
     ))
 }
 
 /// Creates a register, durably. `None`: it says `content` now; else what it said before, and will.
-pub fn decide<T: Serialize + DeserializeOwned>(
+pub fn decide<T: Serialize + DeserializeOwned + Record>(
     backend: &dyn Backend,
     hash: StoreHash,
     kind: ObjectKind,

@@ -8,13 +8,14 @@ use super::cache::Copy;
 use super::chain::TRIES_MAX;
 use super::error::StoreError;
 use super::index::Index;
+use super::register;
 use super::rules::Rule;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
 use crate::format::delta::{DELTA_DEPTH_MAX, DELTA_STEPS_MAX, DELTA_VERSIONS_MAX};
 use crate::format::footer::{BasePrefix, base_prefix};
-use crate::format::frame::{self, ObjectKind};
+use crate::format::frame::ObjectKind;
 use crate::format::protocol::{GcFinal, GcRecord};
 use crate::format::{FormatError, limits, name};
 use crate::model::id::{BlobId, GcId, PackId, SnapshotId};
@@ -72,12 +73,12 @@ impl Excluded {
     /// Takes what one object under `gc/` says.
     fn take(&mut self, hash: StoreHash, object: &str, bytes: &[u8]) -> Result<(), FormatError> {
         if object.ends_with(name::GC_FINAL_ENDING) {
-            let verdict = frame::decode(hash, ObjectKind::GcFinal, bytes, "a verdict")?;
+            let verdict = register::decode(hash, ObjectKind::GcFinal, object, bytes)?;
             if let GcFinal::Sealed { dead, .. } = verdict {
                 self.dead.extend(dead);
             }
         } else {
-            let record: GcRecord = frame::decode(hash, ObjectKind::Gc, bytes, "a clean-up")?;
+            let record: GcRecord = register::decode(hash, ObjectKind::Gc, object, bytes)?;
             self.open = true;
             self.condemned.extend(record.condemned);
         }

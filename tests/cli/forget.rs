@@ -328,6 +328,8 @@ fn a_snapshot_that_was_deleted_cannot_be_taken_back_and_that_is_said() {
     let mark = files(&place.path("backups/forgotten"), ".1");
     assert_eq!(mark.len(), 1);
     let verdict = larder::format::protocol::ForgetFinal::Delete {
+        snapshot: id.parse().unwrap(),
+        mark: 1,
         time: "2026-11-23T20:15:31.000Z".to_owned(),
     };
     let hash = larder::codec::hash::StoreHash::unkeyed();

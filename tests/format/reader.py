@@ -30,7 +30,7 @@ def unzstd(data, what, plain=None, most=OBJECT_MAX):
     return out
 
 def known_format(content, name):  # §2
-    need(content["format"] == {"version": 0, "draft": 6}, f"{name}: unknown format {content['format']}")
+    need(content["format"] == {"version": 0, "draft": 7}, f"{name}: unknown format {content['format']}")
     need(not content.get("features"), f"{name}: unknown features {content.get('features')}")
 
 class Store:
@@ -65,7 +65,7 @@ class Store:
     def footer(self, name, pack_id):  # §5, §6
         data = self.bytes(name)
         need(blake3.blake3(data).hexdigest() == pack_id and name[6:8] == pack_id[:2], f"{name}: its name is not its hash")
-        need(len(data) >= 80 and data[:16] == b"larderPK\0\x06" + bytes(6), f"{name}: its head is wrong")
+        need(len(data) >= 80 and data[:16] == b"larderPK\0\x07" + bytes(6), f"{name}: its head is wrong")
         stored, plain, digest, magic = struct.unpack("<II32s8s", data[-48:])
         footer = data[-48 - stored:-48]
         need(magic == b"larderFT" and stored + 80 <= len(data), f"{name}: its trailer is wrong")

@@ -14,7 +14,7 @@ use larder::format::frame::{self, ObjectKind};
 use larder::format::manifest::Manifest;
 use larder::format::protocol::{AbortMarker, GcFinal, GcRecord, WriterRecord};
 use larder::format::{limits, name};
-use larder::model::id::{PackId, SnapshotId};
+use larder::model::id::{GcId, PackId, SnapshotId};
 use larder::ops::list;
 use larder::ops::open::Store;
 use larder::ops::select::{self, SourceChoice};
@@ -191,16 +191,19 @@ fn backed_up(sandbox: &Sandbox) -> (Arc<MemoryBackend>, Vec<PackId>) {
     (backend, packs)
 }
 
+fn gc_id() -> GcId {
+    GcId([7; 16])
+}
+
 fn put_gc(backend: &dyn Backend, condemned: &[PackId]) {
-    let record = GcRecord::of(condemned.to_vec());
+    let record = GcRecord::of(gc_id(), condemned.to_vec());
     let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
-    backend.put_new(&format!("gc/{:032x}", 7), &bytes).unwrap();
+    backend.put_new(&name::gc(&gc_id()), &bytes).unwrap();
 }
 
 fn put_verdict(backend: &dyn Backend, verdict: &GcFinal) {
     let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::GcFinal, verdict).unwrap();
-    let name = format!("gc/{:032x}.final", 7);
-    backend.put_new(&name, &bytes).unwrap();
+    backend.put_new(&name::gc_final(&gc_id()), &bytes).unwrap();
 }
 
 #[test]
@@ -213,6 +216,7 @@ fn packs_that_may_go_are_not_leaned_on() {
             put_verdict(
                 b,
                 &GcFinal::Sealed {
+                    clean_up: gc_id(),
                     dead,
                     time: String::new(),
                 },
@@ -224,6 +228,7 @@ fn packs_that_may_go_are_not_leaned_on() {
             put_verdict(
                 b,
                 &GcFinal::Sealed {
+                    clean_up: gc_id(),
                     dead,
                     time: String::new(),
                 },
@@ -235,6 +240,7 @@ fn packs_that_may_go_are_not_leaned_on() {
             put_verdict(
                 b,
                 &GcFinal::Abort {
+                    clean_up: gc_id(),
                     time: String::new(),
                 },
             );

@@ -14,7 +14,7 @@ use larder::error::Error;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
 use larder::format::protocol::{AbortMarker, GcRecord};
-use larder::model::id::SnapshotId;
+use larder::model::id::{GcId, SnapshotId};
 use larder::ops::copy::{self, CopyOptions, CopyOutcome};
 use larder::ops::open::{self, Store, StoreOptions};
 use larder::ops::restore::Mode;
@@ -504,10 +504,10 @@ fn nothing_is_taken_as_known_that_may_be_gone() {
             match what {
                 "condemned" => {
                     let condemned = packs.iter().map(|n| name::parse_pack(n).unwrap());
-                    let record = GcRecord::of(condemned.collect());
+                    let record = GcRecord::of(GcId([0; 16]), condemned.collect());
                     let hash = StoreHash::unkeyed();
                     let record = frame::encode(hash, ObjectKind::Gc, &record).unwrap();
-                    inner.put_new(&format!("{}{}", name::GC, "0".repeat(32)), &record)?;
+                    inner.put_new(&name::gc(&GcId([0; 16])), &record)?;
                 }
                 "gone" => {
                     for pack in packs {

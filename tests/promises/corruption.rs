@@ -129,7 +129,7 @@ fn unprotected(
 ) -> Vec<larder::model::id::SnapshotId> {
     match (Kind::of(object, &of.objects[object]), change.harm()) {
         (Kind::Manifest, Harm::Deleted) => vec![name::parse_snapshot(object).unwrap()],
-        (Kind::ForgottenFinal, Harm::Deleted | Harm::Exchanged) => vec![of.taken_back.clone()],
+        (Kind::ForgottenFinal, Harm::Deleted) => vec![of.taken_back.clone()],
         (Kind::Pin, Harm::Deleted) => vec![of.pinned.clone()],
         _ => Vec::new(),
     }

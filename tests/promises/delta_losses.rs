@@ -13,7 +13,7 @@ use larder::format::footer::base_prefix;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
 use larder::format::protocol::GcRecord;
-use larder::model::id::{BlobId, PackId, SnapshotId};
+use larder::model::id::{BlobId, GcId, PackId, SnapshotId};
 use larder::ops::open::Store;
 use larder::ops::validate::{self, ValidateOptions};
 use larder::progress::NoProgress;
@@ -108,9 +108,9 @@ impl Loss {
             Self::Deleted => backend.delete(&name::pack(pack)).unwrap(),
             Self::Marked => backend.put_new(&format!("damaged/{pack}"), b"").unwrap(),
             Self::Condemned => {
-                let record = GcRecord::of(vec![*pack]);
+                let record = GcRecord::of(GcId([7; 16]), vec![*pack]);
                 let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
-                backend.put_new(&format!("gc/{:032x}", 7), &bytes).unwrap();
+                backend.put_new(&name::gc(&GcId([7; 16])), &bytes).unwrap();
             }
         }
     }

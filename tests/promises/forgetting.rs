@@ -109,6 +109,8 @@ fn an_undo_that_comes_after_the_verdict_of_a_clean_up_is_refused() {
     } = case();
     store.forget(&ids[0]).unwrap();
     let delete = ForgetFinal::Delete {
+        snapshot: ids[0].clone(),
+        mark: 1,
         time: "2026-11-23T20:15:31.000Z".to_owned(),
     };
     let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::ForgetFinal, &delete).unwrap();
@@ -394,7 +396,11 @@ fn a_mark_of_the_last_number_is_damage() {
     } = case();
     let put = |object: &str, bytes: &[u8]| backend.put_new(object, bytes).unwrap();
     let time = "2026-11-23T20:15:31.000Z".to_owned();
-    let undone = ForgetFinal::Undone { time };
+    let undone = ForgetFinal::Undone {
+        snapshot: ids[0].clone(),
+        mark: u32::MAX,
+        time,
+    };
     let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::ForgetFinal, &undone).unwrap();
     put(&name::forgotten_final(&ids[0], u32::MAX), &bytes);
     let refused = store.forget(&ids[0]);

@@ -9,8 +9,8 @@ use larder::codec::hash::StoreHash;
 use larder::error::Error;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
-use larder::format::protocol::AbortMarker;
-use larder::model::id::SnapshotId;
+use larder::format::protocol::{AbortMarker, ForgetFinal, GcFinal, GcRecord};
+use larder::model::id::{GcId, SnapshotId};
 use larder::ops::open::Store;
 use larder::ops::parity::{self, AddOptions, Redundancy, RedundancyLevel};
 use larder::progress::NoProgress;
@@ -182,4 +182,89 @@ fn a_config_that_is_gone_is_named_though_its_second_copy_does() {
     case.store = case.sandbox.open(case.backend.clone());
     assert_eq!(case.named(), ["config"]);
     case.assert_exact(1);
+}
+
+/// They said nothing of what they were verdicts on: a snapshot that was taken back counted as forgotten.
+#[test]
+fn verdicts_in_each_others_place_are_named_and_delete_nothing() {
+    let mut case = case(RedundancyLevel::None);
+    let ids: Vec<SnapshotId> = case.kept.iter().map(|(id, _)| id.clone()).collect();
+    for id in &ids {
+        case.store.forget(id).unwrap();
+    }
+    case.store.unforget(&ids[0]).unwrap();
+    case.store.unforget(&ids[1]).unwrap();
+    case.store.forget(&ids[1]).unwrap();
+    let delete = ForgetFinal::Delete {
+        snapshot: ids[1].clone(),
+        mark: 2,
+        time: "2026-11-25T00:00:00.000Z".to_owned(),
+    };
+    let going = name::forgotten_final(&ids[1], 2);
+    let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::ForgetFinal, &delete).unwrap();
+    case.backend.put(&going, &bytes).unwrap();
+    assert_eq!(case.named(), [""; 0]);
+    // Of another snapshot, and of another mark of the same.
+    for kept in [
+        name::forgotten_final(&ids[0], 1),
+        name::forgotten_final(&ids[1], 1),
+    ] {
+        let (undone, delete) = (case.get(&kept), case.get(&going));
+        case.backend.put(&kept, &delete).unwrap();
+        case.backend.put(&going, &undone).unwrap();
+        let mut both = [kept.clone(), going.clone()];
+        both.sort_unstable();
+        assert_eq!(case.named(), both);
+        let forgotten = case.store.forgotten().unwrap();
+        assert!(ids.iter().all(|id| !forgotten.contains(id)));
+        let _ended = case.sandbox.try_prune(&case.store);
+        for at in [0, 1] {
+            case.assert_exact(at);
+        }
+        case.backend.put(&kept, &undone).unwrap();
+        case.backend.put(&going, &delete).unwrap();
+    }
+    // A mark in the place of another one of the same snapshot would tell another time.
+    let marks = [1, 2].map(|nth| name::forgotten(&ids[1], nth));
+    case.backend.put(&marks[1], &case.get(&marks[0])).unwrap();
+    assert_eq!(case.named(), [marks[1].clone()]);
+}
+
+/// What is condemned or dead is what all of them say: which said it did not matter, and was not looked at.
+#[test]
+fn records_of_clean_ups_in_each_others_place_are_named_and_stop_backups_and_prunes() {
+    let mut case = case(RedundancyLevel::None);
+    let hash = StoreHash::unkeyed();
+    let ids = [GcId([3; 16]), GcId([4; 16])];
+    let pack = name::parse_pack(&names(&*case.backend, name::PACKS)[0]).unwrap();
+    let time = "2026-11-25T00:00:00.000Z".to_owned();
+    for clean_up in ids {
+        let record = GcRecord::of(clean_up, vec![pack]);
+        let bytes = frame::encode(hash, ObjectKind::Gc, &record).unwrap();
+        case.backend.put(&name::gc(&clean_up), &bytes).unwrap();
+        let abort = GcFinal::Abort {
+            clean_up,
+            time: time.clone(),
+        };
+        let bytes = frame::encode(hash, ObjectKind::GcFinal, &abort).unwrap();
+        let object = name::gc_final(&clean_up);
+        case.backend.put(&object, &bytes).unwrap();
+    }
+    assert_eq!(case.named(), [""; 0]);
+    for of in [name::gc as fn(&GcId) -> String, name::gc_final] {
+        let [one, two] = ids.map(|id| of(&id));
+        let good = case.get(&one);
+        case.backend.put(&one, &case.get(&two)).unwrap();
+        assert_eq!(case.named(), [one.clone()]);
+        assert!(case.store.writer(1_700_000_000_000).is_err());
+        let pruned = case.sandbox.try_prune(&case.store);
+        assert!(
+            matches!(pruned, Err(Error::Store(StoreError::Damaged { .. }))),
+            "{pruned:?}"
+        );
+        for at in [0, 1] {
+            case.assert_exact(at);
+        }
+        case.backend.put(&one, &good).unwrap();
+    }
 }

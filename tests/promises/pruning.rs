@@ -11,7 +11,7 @@ use larder::format::config::FormatMark;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
 use larder::format::protocol::{GcRecord, WriterRecord};
-use larder::model::id::SnapshotId;
+use larder::model::id::{GcId, SnapshotId};
 use larder::ops::open::Store;
 use larder::ops::prune::{self, PruneOptions};
 use larder::ops::stats::{self, StatsOptions};
@@ -323,9 +323,9 @@ fn a_good_copy_does_not_go_for_the_sake_of_a_damaged_one() {
         case.back_up("DELETE FROM a WHERE id > 100");
         let first = names(&*case.backend, name::PACKS).remove(0);
         // While a clean-up has condemned the first pack, the next backup stores all of it again.
-        let record = GcRecord::of(vec![name::parse_pack(&first).unwrap()]);
+        let record = GcRecord::of(GcId([7; 16]), vec![name::parse_pack(&first).unwrap()]);
         let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
-        let object = format!("gc/{:032x}", 7);
+        let object = name::gc(&GcId([7; 16]));
         case.backend.put_new(&object, &bytes).unwrap();
         case.back_up("PRAGMA user_version = 7");
         case.backend.delete(&object).unwrap();

@@ -512,8 +512,9 @@ fn records_that_stop_everybody_get_a_content_that_is_safe() {
     let gc = larder::model::id::GcId([3; 16]);
     let hash = StoreHash::unkeyed();
     let garbage = case.packs()[0];
-    let record = frame::encode(hash, ObjectKind::Gc, &GcRecord::of(vec![garbage])).unwrap();
+    let record = frame::encode(hash, ObjectKind::Gc, &GcRecord::of(gc, vec![garbage])).unwrap();
     let abort = GcFinal::Abort {
+        clean_up: gc,
         time: "2026-11-23T20:15:30.000Z".to_owned(),
     };
     let verdict = frame::encode(hash, ObjectKind::GcFinal, &abort).unwrap();

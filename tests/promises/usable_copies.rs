@@ -10,7 +10,7 @@ use larder::format::blob::{BlobErrorKind, BlobKind, BlobSink, BlobSource, Encodi
 use larder::format::frame::{self, ObjectKind};
 use larder::format::protocol::GcRecord;
 use larder::format::{delta, name};
-use larder::model::id::{BlobId, PackId};
+use larder::model::id::{BlobId, GcId, PackId};
 use larder::ops::open::Store;
 
 use crate::forged_pack::{ForgedItem, ForgedPack};
@@ -158,9 +158,9 @@ fn a_delta_over_a_whole_base_is_usable_also_through_others() {
 fn a_delta_is_as_usable_as_its_base() {
     type Loss = fn(&Case, PackId);
     let condemn: Loss = |case, pack| {
-        let record = GcRecord::of(vec![pack]);
+        let record = GcRecord::of(GcId([1; 16]), vec![pack]);
         let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Gc, &record).unwrap();
-        let name = format!("gc/{:032x}", 1);
+        let name = name::gc(&GcId([1; 16]));
         case.backend.put_new(&name, &bytes).unwrap();
     };
     let mark: Loss = |case, pack| {

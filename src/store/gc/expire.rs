@@ -55,7 +55,7 @@ impl CleanUp<'_> {
             let Some((id, true)) = name::parse_gc(&object.name) else {
                 continue;
             };
-            let Some(GcFinal::Sealed { dead, time }) = self.verdict_of(&id)? else {
+            let Some(GcFinal::Sealed { dead, time, .. }) = self.verdict_of(&id)? else {
                 continue;
             };
             for pack in dead.iter().filter(|_| is_old(&time)) {
@@ -81,8 +81,10 @@ impl CleanUp<'_> {
                 continue;
             }
             let gone = match self.verdict_of(&id)? {
-                Some(GcFinal::Abort { time }) => is_old(&time),
-                Some(GcFinal::Sealed { dead, time }) => is_old(&time) && self.all_gone(&dead)?,
+                Some(GcFinal::Abort { time, .. }) => is_old(&time),
+                Some(GcFinal::Sealed { dead, time, .. }) => {
+                    is_old(&time) && self.all_gone(&dead)?
+                }
                 None => false,
             };
             if gone {
@@ -152,7 +154,7 @@ impl CleanUp<'_> {
             let (backend, hash) = (&*self.store.backend, self.store.hash);
             let kind = ObjectKind::ForgetFinal;
             let verdict: Option<ForgetFinal> = register::read(backend, hash, kind, &object.name)?;
-            if let Some(ForgetFinal::Delete { time }) = verdict
+            if let Some(ForgetFinal::Delete { time, .. }) = verdict
                 && is_old(&time)
                 && ids.binary_search(&id).is_err()
             {

@@ -202,7 +202,10 @@ impl CleanUp<'_> {
 
     /// Decides that a clean-up must not delete anything, unless it is sealed; gives what holds.
     fn abort_of(&self, id: &GcId) -> Result<GcFinal, StoreError> {
-        let abort = GcFinal::Abort { time: self.now() };
+        let abort = GcFinal::Abort {
+            clean_up: *id,
+            time: self.now(),
+        };
         if !self.store.rules.hold(Rule::Seal) {
             return Ok(abort);
         }
@@ -249,7 +252,11 @@ impl CleanUp<'_> {
             return Ok(false);
         };
         if mark.verdict.is_none() && rules.hold(Rule::DeleteRegistered) {
-            let delete = ForgetFinal::Delete { time: self.now() };
+            let delete = ForgetFinal::Delete {
+                snapshot: id.clone(),
+                mark: mark.nth,
+                time: self.now(),
+            };
             let object = name::forgotten_final(id, mark.nth);
             let (backend, hash) = (&*self.store.backend, self.store.hash);
             let kind = ObjectKind::ForgetFinal;
@@ -282,6 +289,7 @@ impl CleanUp<'_> {
             return Ok(false);
         }
         let record = GcRecord {
+            clean_up: self.id,
             condemned: packs.iter().copied().collect(),
             host: self.store.env.host(),
             started: self.now(),
@@ -318,6 +326,7 @@ impl CleanUp<'_> {
         }
         if rules.hold(Rule::Seal) && rules.hold(Rule::RecordLast) {
             let seal = GcFinal::Sealed {
+                clean_up: self.id,
                 dead: dead.iter().copied().collect(),
                 time: self.now(),
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::CleanUp;
 use crate::backend::BackendErrorKind;
 use crate::format::config::FormatMark;
-use crate::format::frame::{self, ObjectKind};
+use crate::format::frame::ObjectKind;
 use crate::format::protocol::{AbortMarker, WriterRecord};
 use crate::format::{FormatError, limits, name};
 use crate::model::id::SnapshotId;
@@ -64,9 +64,9 @@ impl CleanUp<'_> {
             return Ok(WriterState::Over);
         }
         let decoded: Result<WriterRecord, FormatError> =
-            frame::decode(self.store.hash, ObjectKind::Writer, &record, "a writer");
+            register::decode(self.store.hash, ObjectKind::Writer, &object, &record);
         let Ok(writer) = decoded else {
-            // Damaged, or half written: it changes, or is dead.
+            // Damaged, another's, or half written: it changes, or is dead.
             return Ok(WriterState::AtWork(WriterAtWork {
                 host: "an unknown machine".to_owned(),
                 started: String::new(),

@@ -5,7 +5,7 @@ use crate::backend::BackendErrorKind;
 use crate::format::config::Config;
 use crate::format::frame::ObjectKind;
 use crate::format::name;
-use crate::format::protocol::{ForgetFinal, ForgetMark, GcFinal, GcRecord};
+use crate::format::protocol::{ForgetFinal, ForgetMark, GcFinal, GcRecord, Record};
 use crate::format::redundancy::Redundancy;
 use crate::model::id::GcId;
 use crate::store::error::StoreError;
@@ -89,7 +89,7 @@ impl Store {
 
 impl Records<'_> {
     /// The cause if an object is there and cannot be read.
-    fn damage<T: serde::de::DeserializeOwned>(
+    fn damage<T: serde::de::DeserializeOwned + Record>(
         &self,
         kind: ObjectKind,
         object: &str,
@@ -140,6 +140,13 @@ impl Records<'_> {
         rfc3339(self.store.env.unix_ms())
     }
 
+    fn abort(&self, id: &GcId) -> GcFinal {
+        GcFinal::Abort {
+            clean_up: *id,
+            time: self.now(),
+        }
+    }
+
     fn clean_ups(&mut self) -> Result<(), StoreError> {
         let listed = self.store.backend.list(name::GC)?;
         let there = |object: &str| listed.iter().any(|info| info.name == object);
@@ -157,7 +164,7 @@ impl Records<'_> {
     fn verdict_alone(&mut self, id: &GcId) -> Result<(), StoreError> {
         let object = name::gc_final(id);
         if let Some(cause) = self.damage::<GcFinal>(ObjectKind::GcFinal, &object)? {
-            let abort = GcFinal::Abort { time: self.now() };
+            let abort = self.abort(id);
             self.put(ObjectKind::GcFinal, &object, &abort)?;
             let done = "replaced by the verdict that nothing is deleted";
             self.note(object, cause, Some(done));
@@ -193,7 +200,7 @@ impl Records<'_> {
         }
         let (backend, hash) = (&*self.store.backend, self.store.hash);
         let object = name::gc_final(id);
-        let abort = GcFinal::Abort { time: self.now() };
+        let abort = self.abort(id);
         let said = register::decide(backend, hash, ObjectKind::GcFinal, &object, &abort)?;
         if let Some(GcFinal::Sealed { dead, .. }) = said {
             for pack in &dead {
@@ -209,7 +216,7 @@ impl Records<'_> {
     fn forgotten(&mut self) -> Result<(), StoreError> {
         let snapshots = self.store.backend.list(name::SNAPSHOTS)?;
         for object in self.store.backend.list(name::FORGOTTEN)? {
-            let Some((id, _, is_final)) = name::parse_forgotten(&object.name) else {
+            let Some((id, mark, is_final)) = name::parse_forgotten(&object.name) else {
                 continue;
             };
             let object = object.name;
@@ -220,12 +227,24 @@ impl Records<'_> {
                     continue;
                 };
                 let manifest = name::snapshot(&id);
+                let snapshot = id;
                 let (verdict, done) = match snapshots.iter().any(|info| info.name == manifest) {
                     true => (
-                        ForgetFinal::Undone { time },
+                        ForgetFinal::Undone {
+                            snapshot,
+                            mark,
+                            time,
+                        },
                         "the snapshot is there, and is not forgotten",
                     ),
-                    false => (ForgetFinal::Delete { time }, "the snapshot is deleted"),
+                    false => (
+                        ForgetFinal::Delete {
+                            snapshot,
+                            mark,
+                            time,
+                        },
+                        "the snapshot is deleted",
+                    ),
                 };
                 self.put(ObjectKind::ForgetFinal, &object, &verdict)?;
                 self.note(object, cause, Some(done));
@@ -233,6 +252,7 @@ impl Records<'_> {
                 let host = self.store.env.host();
                 let mark = ForgetMark {
                     snapshot: id,
+                    mark,
                     time,
                     host,
                 };

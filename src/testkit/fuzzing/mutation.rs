@@ -185,15 +185,21 @@ impl Altered {
         let listed = serde_json::json!(packs);
         let (name, kind, text) = match input.u8() % 5 {
             0 => {
-                let text = serde_json::json!({ "condemned": listed, "host": "", "started": "" });
+                let text = serde_json::json!({
+                    "clean_up": digits, "condemned": listed, "host": "", "started": ""
+                });
                 (format!("gc/{digits}"), ObjectKind::Gc, text)
             }
             1 => {
-                let text = serde_json::json!({ "verdict": "sealed", "dead": listed, "time": "" });
+                let text = serde_json::json!({
+                    "verdict": "sealed", "clean_up": digits, "dead": listed, "time": ""
+                });
                 (format!("gc/{digits}.final"), ObjectKind::GcFinal, text)
             }
             2 => {
-                let text = serde_json::json!({ "verdict": "abort", "time": "" });
+                let text = serde_json::json!({
+                    "verdict": "abort", "clean_up": digits, "time": ""
+                });
                 (format!("gc/{digits}.final"), ObjectKind::GcFinal, text)
             }
             3 => {

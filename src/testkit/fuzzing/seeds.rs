@@ -80,7 +80,7 @@ fn frames() -> Vec<Vec<u8>> {
         }));
     }
     let id = &scene().snapshots[0].0;
-    let pack = "ab".repeat(32);
+    let (pack, clean_up) = ("ab".repeat(32), "cd".repeat(16));
     for (kind, text) in [
         (
             20,
@@ -92,9 +92,22 @@ fn frames() -> Vec<Vec<u8>> {
                 r#"{{"format":{{"version":0,"draft":5}},"snapshot":"{id}","host":"h","started":"s","beat":7}}"#
             ),
         ),
-        (22, format!(r#"{{"condemned":["{pack}"]}}"#)),
-        (23, format!(r#"{{"verdict":"sealed","dead":["{pack}"]}}"#)),
-        (23, r#"{"verdict":"abort"}"#.to_owned()),
+        (
+            22,
+            format!(
+                r#"{{"clean_up":"{clean_up}","condemned":["{pack}"],"host":"h","started":"s"}}"#
+            ),
+        ),
+        (
+            23,
+            format!(
+                r#"{{"verdict":"sealed","clean_up":"{clean_up}","dead":["{pack}"],"time":"t"}}"#
+            ),
+        ),
+        (
+            23,
+            format!(r#"{{"verdict":"abort","clean_up":"{clean_up}","time":"t"}}"#),
+        ),
     ] {
         let payload = zstd::compress(text.as_bytes(), 1).unwrap();
         seeds.push(behind(&[kind - 12], &payload));

@@ -97,6 +97,13 @@ impl Builder {
         SnapshotId::new(seconds, [number; 16])
     }
 
+    /// No clean-up of another store has it.
+    fn clean_up(&self, number: u8) -> GcId {
+        let mut id = self.store.id().0;
+        id[0] = number;
+        GcId(id)
+    }
+
     fn packs(&self) -> Vec<(String, u64)> {
         let listed = self.backend.list(name::PACKS).unwrap();
         listed.into_iter().map(|o| (o.name, o.bytes)).collect()
@@ -139,27 +146,32 @@ impl Builder {
             self.put(&object, ObjectKind::Writer, &record);
         }
         for (number, condemned) in [(3, vec![garbage, needed]), (4, vec![garbage])] {
+            let clean_up = self.clean_up(number);
             let record = GcRecord {
-                condemned,
                 process: Some(process(2)),
-                ..GcRecord::of(Vec::new())
+                ..GcRecord::of(clean_up, condemned)
             };
-            self.put(&name::gc(&GcId([number; 16])), ObjectKind::Gc, &record);
+            self.put(&name::gc(&clean_up), ObjectKind::Gc, &record);
         }
         let dead = |number| vec![PackId([number; 32]), PackId([number + 1; 32])];
         let verdicts = [
             GcFinal::Sealed {
+                clean_up: self.clean_up(5),
                 dead: dead(5),
                 time: time.clone(),
             },
             GcFinal::Sealed {
+                clean_up: self.clean_up(6),
                 dead: dead(7),
                 time: time.clone(),
             },
-            GcFinal::Abort { time: time.clone() },
+            GcFinal::Abort {
+                clean_up: self.clean_up(7),
+                time: time.clone(),
+            },
         ];
         for (number, verdict) in (5..).zip(&verdicts) {
-            let object = name::gc_final(&GcId([number; 16]));
+            let object = name::gc_final(&self.clean_up(number));
             self.put(&object, ObjectKind::GcFinal, verdict);
         }
         for number in [9, 10] {
@@ -246,6 +258,8 @@ impl Builder {
         self.sandbox.env.advance(Duration::from_secs(48 * 3600));
         self.store.forget(&waiting).unwrap();
         let verdict = ForgetFinal::Delete {
+            snapshot: going.clone(),
+            mark: 1,
             time: "2026-11-25T00:00:00.000Z".to_owned(),
         };
         let object = name::forgotten_final(&going, 1);

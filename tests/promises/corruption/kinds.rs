@@ -141,7 +141,7 @@ impl Harm {
 }
 
 /// What validation need not tell, and why.
-pub const HARMLESS: [(Kind, Harm, &str); 22] = [
+pub const HARMLESS: [(Kind, Harm, &str); 19] = [
     (Kind::Ballast, Harm::Bytes, "nobody reads it"),
     (Kind::Ballast, Harm::Deleted, "a prune puts another one"),
     (Kind::Ballast, Harm::Exchanged, "nobody reads it"),
@@ -186,19 +186,9 @@ pub const HARMLESS: [(Kind, Harm, &str); 22] = [
         "as at the end of a prune: only a backup that runs beside it needs it",
     ),
     (
-        Kind::Gc,
-        Harm::Exchanged,
-        "what is condemned is what all records say together; each clean-up decides by its own verdict",
-    ),
-    (
         Kind::GcFinal,
         Harm::Deleted,
         "as after its 90 days: only a prune that sleeps so long needs it",
-    ),
-    (
-        Kind::GcFinal,
-        Harm::Exchanged,
-        "what is dead is what all verdicts say together",
     ),
     (
         Kind::Forgotten,
@@ -209,11 +199,6 @@ pub const HARMLESS: [(Kind, Harm, &str); 22] = [
         Kind::ForgottenFinal,
         Harm::Deleted,
         "the snapshot counts as forgotten, and is deleted after its time, as if that had not been taken back",
-    ),
-    (
-        Kind::ForgottenFinal,
-        Harm::Exchanged,
-        "a verdict does not say of which mark it is: a snapshot that was taken back counts as forgotten",
     ),
     (Kind::Pin, Harm::Deleted, "the snapshot is not pinned"),
     (

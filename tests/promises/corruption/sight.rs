@@ -8,12 +8,12 @@ use larder::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer};
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
 use larder::format::pack::read_item;
-use larder::format::protocol::{GcFinal, GcRecord};
+use larder::format::protocol::{GcFinal, GcRecord, Record};
 use larder::store::{Rebuilt, StoreError};
 
 use super::every_kind::{Bench, EveryKind};
 use super::harm::Change;
-use super::kinds::{Harm, Kind};
+use super::kinds::Kind;
 use crate::shelf::footer_of;
 
 /// A pack as it was: its footer, the plain texts of its frames, and its blobs in them.
@@ -160,21 +160,12 @@ pub fn look(
         Kind::Writer | Kind::Forgotten | Kind::ForgottenFinal | Kind::Pin => {
             let damaged = store.damaged_records().unwrap();
             let names: Vec<&str> = damaged.iter().map(|(name, _)| name.as_str()).collect();
-            let may = change.harm() == Harm::Exchanged && kind == Kind::ForgottenFinal;
             let swapped = matches!(change, Change::Swapped(_));
-            assert!(may || swapped || names == [object], "{what}: {names:?}");
+            assert!(swapped || names == [object], "{what}: {names:?}");
             damaged.iter().map(|(_, cause)| cause.to_string()).collect()
         }
-        Kind::Gc => {
-            let hash = StoreHash::unkeyed();
-            let found = frame::decode::<GcRecord>(hash, ObjectKind::Gc, now, "a record");
-            found.map_or_else(|e| e.to_string(), |r| format!("{:?}", r.condemned))
-        }
-        Kind::GcFinal => {
-            let hash = StoreHash::unkeyed();
-            let found = frame::decode::<GcFinal>(hash, ObjectKind::GcFinal, now, "a verdict");
-            found.map_or_else(|e| e.to_string(), |v| format!("{v:?}"))
-        }
+        Kind::Gc => of_clean_up::<GcRecord>(ObjectKind::Gc, object, now, what),
+        Kind::GcFinal => of_clean_up::<GcFinal>(ObjectKind::GcFinal, object, now, what),
         Kind::Redundancy => error_of(store.redundancy(), "reads"),
         Kind::Parity => {
             let id = name::parse_parity(object).unwrap();
@@ -189,6 +180,22 @@ pub fn look(
         Kind::DamagedMark | Kind::Ballast => String::new(),
     };
     plain(&text)
+}
+
+/// What is wrong with what stands there: it does not decode, or says another name.
+fn of_clean_up<T: serde::de::DeserializeOwned + Record>(
+    kind: ObjectKind,
+    object: &str,
+    now: &[u8],
+    what: &str,
+) -> String {
+    match frame::decode::<T>(StoreHash::unkeyed(), kind, now, "a record") {
+        Ok(found) => {
+            assert!(!found.is_of(object), "{what}: not found out");
+            "another's".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 /// One damaged byte costs one shard: the pack comes back as it was.
