@@ -285,6 +285,18 @@ impl Store {
         snapshots::read(&*self.backend, self.hash, id)
     }
 
+    /// As [`Store::manifest`], but one that was lost is read from its second copy. For whoever asks what must
+    /// not be deleted: a snapshot that was lost is shown again by a repair only.
+    pub fn root_manifest(&self, id: &SnapshotId) -> Result<Option<Manifest>, StoreError> {
+        snapshots::read_root(&*self.backend, self.hash, id)
+    }
+
+    /// Snapshots whose manifests were lost, oldest first: nobody has forgotten them, and second copies of their
+    /// manifests are there.
+    pub fn lost_manifests(&self) -> Result<Vec<SnapshotId>, StoreError> {
+        snapshots::lost(&*self.backend, self.hash)
+    }
+
     /// BLAKE3 of a snapshot's manifest as it is stored, in hex; `None` if it was deleted meanwhile.
     pub fn manifest_digest(&self, id: &SnapshotId) -> Result<Option<String>, StoreError> {
         snapshots::digest(&*self.backend, id)

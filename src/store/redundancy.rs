@@ -40,6 +40,8 @@ pub struct Redundant {
     pub of: Original,
     /// True if that is gone: this is garbage then, for good, because no name is used twice.
     pub is_orphan: bool,
+    /// True if that is a manifest that is gone, though nobody has deleted it: this is the last of it.
+    pub is_last: bool,
 }
 
 /// What comparing an object with its second copy has shown.
@@ -147,6 +149,7 @@ impl Store {
     /// All sidecars and second copies, by name. Those that a backup at work has just written are no
     /// orphans: what they stand beside was put before them.
     pub fn redundants(&self) -> Result<Vec<Redundant>, StoreError> {
+        let lost = self.lost_manifests()?;
         let mut found = self.backend.list(name::PARITY)?;
         found.extend(self.backend.list(name::SECOND)?);
         let mut firsts: HashSet<String> = HashSet::new();
@@ -160,10 +163,16 @@ impl Store {
                 Some(pack) => name::pack(pack),
                 None => name::parse_second(&object.name)?.to_owned(),
             };
+            let original = original(&of)?;
+            let is_last = match &original {
+                Original::Snapshot(id) => lost.binary_search(id).is_ok(),
+                Original::Config | Original::Pack(_) => false,
+            };
             Some(Redundant {
                 is_parity: parity.is_some(),
-                of: original(&of)?,
-                is_orphan: of != name::CONFIG && !firsts.contains(&of),
+                is_orphan: of != name::CONFIG && !firsts.contains(&of) && !is_last,
+                is_last,
+                of: original,
                 name: object.name,
                 bytes: object.bytes,
             })
@@ -241,7 +250,14 @@ impl Store {
         }
         // One that is there already and differs is damaged: replaced whole, by the same bytes always.
         self.backend.put(&name::second(object), &bytes)?;
-        Ok(true)
+        // Whoever deletes an object has looked for its copy before.
+        match self.backend.get_range(object, 0, 0) {
+            Err(error) if error.kind == BackendErrorKind::NotFound => {
+                self.backend.delete(&name::second(object))?;
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
     }
 
     /// Fails with `StillNeeded` if what this stands beside is damaged: it may be the last that is good.
@@ -255,6 +271,7 @@ impl Store {
             Original::Pack(id) => name::pack(id),
         };
         let damaged = match &redundant.of {
+            Original::Snapshot(_) if redundant.is_last => true,
             Original::Pack(id) => {
                 let listed = self.backend.list(name::PACKS)?;
                 let bytes = listed.iter().find(|listed| listed.name == object);

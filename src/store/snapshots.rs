@@ -1,8 +1,9 @@
 //! The snapshots of a store: which there are, and their manifests.
 
 use super::error::StoreError;
+use super::forgotten::Forgotten;
 use super::redundancy;
-use crate::backend::{Backend, BackendErrorKind};
+use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::manifest::Manifest;
@@ -50,6 +51,67 @@ pub fn read(
     match second.map(|bytes| decode(hash, id, &bytes)) {
         Some(Ok(Some(manifest))) => Ok(Some(manifest)),
         _ => Err(failure),
+    }
+}
+
+/// Snapshots whose manifests were lost, oldest first: nobody has forgotten them, their manifests are gone, and the
+/// second copies of these are there. Whoever deletes a manifest deletes its second copy before, durably.
+pub fn lost(backend: &dyn Backend, hash: StoreHash) -> Result<Vec<SnapshotId>, StoreError> {
+    // The copies first: a copy is put after its manifest.
+    let copies = backend.list(&name::second(name::SNAPSHOTS))?;
+    let copied = |object: &ObjectInfo| name::parse_snapshot(name::parse_second(&object.name)?);
+    let mut lost: Vec<SnapshotId> = copies.iter().filter_map(copied).collect();
+    if !lost.is_empty() {
+        lost.sort_unstable();
+        let there = list(backend)?.ids;
+        lost.retain(|id| there.binary_search(id).is_err());
+    }
+    if !lost.is_empty() {
+        let forgotten = Forgotten::read(backend, hash)?;
+        lost.retain(|id| !forgotten.contains(id));
+    }
+    let mut still = Vec::new();
+    for id in lost {
+        // One that was taken back meanwhile has lost its copy before its manifest.
+        if has_second(backend, &id)? {
+            still.push(id);
+        }
+    }
+    Ok(still)
+}
+
+/// True if there is a second copy of the snapshot's manifest.
+pub fn has_second(backend: &dyn Backend, id: &SnapshotId) -> Result<bool, StoreError> {
+    match backend.get_range(&name::second(&name::snapshot(id)), 0, 0) {
+        Err(error) if error.kind == BackendErrorKind::NotFound => Ok(false),
+        // It is there, whatever it is.
+        Err(error) if error.kind == BackendErrorKind::Other => Ok(true),
+        done => Ok(done.map(|_| true)?),
+    }
+}
+
+/// As [`read`], but a manifest that was lost is read from its second copy: what it needs is needed.
+pub fn read_root(
+    backend: &dyn Backend,
+    hash: StoreHash,
+    id: &SnapshotId,
+) -> Result<Option<Manifest>, StoreError> {
+    if let Some(manifest) = read(backend, hash, id)? {
+        return Ok(Some(manifest));
+    }
+    let object = name::snapshot(id);
+    match backend.get_range(&object, 0, 0) {
+        Err(error) if error.kind == BackendErrorKind::NotFound => {}
+        // The marker of one that was aborted.
+        done => return done.map(|_| Ok(None))?,
+    }
+    if Forgotten::read(backend, hash)?.contains(id) {
+        return Ok(None);
+    }
+    match backend.get(&name::second(&object), limits::OBJECT_BYTES_MAX) {
+        Ok(bytes) => decode(hash, id, &bytes),
+        Err(error) if error.kind == BackendErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

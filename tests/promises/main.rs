@@ -56,6 +56,7 @@ mod layering;
 mod live_sources;
 mod live_writers;
 mod local_writes;
+mod lost_manifests;
 mod misplaced;
 mod odd_tables;
 mod old_stores;

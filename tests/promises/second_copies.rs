@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use larder::backend::memory::MemoryBackend;
 use larder::backend::{Backend, BackendErrorKind};
-use larder::codec::hash::StoreHash;
 use larder::error::Error;
-use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
-use larder::format::protocol::AbortMarker;
 use larder::model::id::SnapshotId;
 use larder::ops::open::Store;
 use larder::ops::parity::{self, AddOptions, Redundancy, RedundancyLevel};
@@ -151,30 +148,6 @@ fn a_store_without_its_config_opens_by_the_copy() {
     case.backend.delete(&name::second(name::CONFIG)).unwrap();
     let refused = case.sandbox.try_open(case.backend.clone());
     assert!(matches!(refused, Err(StoreError::NoStore { .. })));
-}
-
-#[test]
-fn a_manifest_that_is_gone_does_not_come_back_and_its_copy_is_garbage() {
-    let case = case();
-    let manifest = name::snapshot(&case.id);
-    case.backend.delete(&manifest).unwrap();
-    assert_eq!(snapshots(&case.store), []);
-    assert_eq!(case.store.manifest(&case.id).unwrap(), None);
-    let orphans = case.store.redundants().unwrap();
-    let orphans: Vec<&str> = orphans
-        .iter()
-        .filter(|redundant| redundant.is_orphan)
-        .map(|redundant| redundant.name.as_str())
-        .collect();
-    assert_eq!(orphans, [name::second(&manifest)]);
-    // Nor behind a marker that says it never was.
-    let marker = AbortMarker {
-        snapshot: case.id.clone(),
-        fenced: "2026-11-23T20:15:30Z".to_owned(),
-    };
-    let bytes = frame::encode(StoreHash::unkeyed(), ObjectKind::Abort, &marker).unwrap();
-    case.backend.put_new(&manifest, &bytes).unwrap();
-    assert_eq!(case.store.manifest(&case.id).unwrap(), None);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(in crate::ops) fn mark(
     progress.phase("Looking at what snapshots need", 0, Unit::Blobs);
     let mut manifests = 0;
     for id in ids {
-        let Some(manifest) = store.manifest(id)? else {
+        let Some(manifest) = store.root_manifest(id)? else {
             continue;
         };
         manifests += 1;

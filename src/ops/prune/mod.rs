@@ -236,7 +236,7 @@ fn ensure_all_is_known(
     let going = clean_up.expired(before_ms(world, options))?;
     for id in clean_up.roots()? {
         if !going.contains(&id) {
-            store.manifest(&id)?;
+            store.root_manifest(&id)?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The manifests of a store: those that can be read, and damaged ones with what can be had of them from a
+//! The manifests of a store: those that can be read, and damaged or lost ones with what can be had of them from a
 //! second copy or from another store.
 //!
 //! Memory: two ids a snapshot, and the manifests that stand in for damaged ones.
@@ -13,7 +13,7 @@ use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
 use crate::store::{SecondCopy, StoreError};
 
-/// A manifest that is damaged.
+/// A manifest that is damaged, or lost.
 #[derive(Debug, Clone)]
 pub(super) struct DamagedManifest {
     /// What is wrong with it.
@@ -31,19 +31,19 @@ pub(super) struct DamagedManifest {
 pub(super) struct Roots {
     /// Ids of those that can be read, oldest first; forgotten ones too.
     pub good: Vec<SnapshotId>,
-    /// Those that are damaged.
+    /// Those that are damaged, or lost.
     pub damaged: BTreeMap<SnapshotId, DamagedManifest>,
 }
 
 impl Roots {
     /// Reads all manifests.
     pub fn read(store: &Store, stores: &[Store], ids: Vec<SnapshotId>) -> Result<Self, Error> {
-        let forgotten = store.forgotten()?;
+        let (forgotten, lost) = (store.forgotten()?, store.lost_manifests()?);
         let mut roots = Self::default();
         // By the id under which each was first committed.
         let mut by_first: BTreeMap<SnapshotId, SnapshotId> = BTreeMap::new();
         for id in ids {
-            match read(store, &id)? {
+            match read(store, &id, lost.contains(&id))? {
                 Read::Good(manifest) => {
                     by_first.insert(manifest.first_id().clone(), id.clone());
                     roots.good.push(id);
@@ -114,7 +114,14 @@ enum Read {
     Damaged(String, Option<Box<Manifest>>),
 }
 
-fn read(store: &Store, id: &SnapshotId) -> Result<Read, Error> {
+fn read(store: &Store, id: &SnapshotId, is_lost: bool) -> Result<Read, Error> {
+    if is_lost {
+        let second = store.root_manifest(id);
+        return Ok(Read::Damaged(
+            "it is gone, and nobody has forgotten it".to_owned(),
+            second.ok().flatten().map(Box::new),
+        ));
+    }
     let manifest = match store.manifest(id) {
         Ok(Some(manifest)) => Box::new(manifest),
         Ok(None) => return Ok(Read::None),

@@ -12,7 +12,7 @@ use crate::store::{StoreError, Verdict};
 pub enum Named {
     /// A snapshot.
     Visible(Box<Manifest>),
-    /// One whose manifest is damaged, named by its full id.
+    /// One whose manifest is damaged or lost, named by its full id.
     Unreadable(SnapshotId),
     /// One that is forgotten; it may be deleted.
     Forgotten(SnapshotId),
@@ -36,6 +36,11 @@ pub fn named(store: &Store, word: &str, source: &SourceChoice) -> Result<Named, 
         Ok(manifest) => Ok(Named::Visible(Box::new(manifest))),
         Err(error) => match (&error, word.parse::<SnapshotId>()) {
             (Error::Store(StoreError::Damaged { .. }), Ok(id)) => Ok(Named::Unreadable(id)),
+            (Error::Select(SelectError::NoSnapshot { .. }), Ok(id))
+                if store.lost_manifests()?.contains(&id) =>
+            {
+                Ok(Named::Unreadable(id))
+            }
             (Error::Select(SelectError::Forgotten { snapshot, .. }), _) => match snapshot.parse() {
                 Ok(id) => Ok(Named::Forgotten(id)),
                 Err(_) => Err(error),

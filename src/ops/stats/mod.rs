@@ -128,6 +128,11 @@ pub fn run(
     walk.all_snapshots(store, &names.ids)?;
     let (mut snapshots, manifests) = walk.finish();
     damage.extend(manifests);
+    damage.extend(store.lost_manifests()?.iter().map(|id| StatsDamage {
+        object: format!("snapshot {id}"),
+        cause: "its manifest is gone, and nobody has forgotten it".to_owned(),
+        affects: vec![(None, vec![id.short().to_owned()])],
+    }));
     mark_needed(&census, &mut snapshots, progress)?;
     let asked = match &options.snapshot {
         Some(manifest) => Some(number_of(store, manifest, &snapshots)?),

@@ -16,7 +16,7 @@ use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
-use crate::store::{Original, Redundant};
+use crate::store::{Original, Redundant, StoreError};
 pub(in crate::ops) use findings::{Findings, pack_object};
 pub use outcome::{
     AffectedRecords, Audited, BrokenConstraint, Damage, EntityCheck, NotAudited, PacksRead,
@@ -78,6 +78,24 @@ fn look_beside(
     Ok(())
 }
 
+/// Snapshots of which only the second copies of their manifests are left.
+fn lost(store: &Store, found: &mut Findings) -> Result<(), Error> {
+    for id in store.lost_manifests()? {
+        let cause = match store.root_manifest(&id) {
+            Ok(_) => {
+                "is gone, and nobody has forgotten it; `larder repair` brings it back from its second copy"
+                    .to_owned()
+            }
+            Err(error @ StoreError::Damaged { .. }) => {
+                format!("is gone, and its second copy is damaged: {error}")
+            }
+            Err(error) => return Err(error.into()),
+        };
+        found.snapshot(format!("snapshot {id}"), cause, &id);
+    }
+    Ok(())
+}
+
 /// Validates snapshots. Damage is in the outcome; an error means that it could not be looked for.
 pub fn run(
     store: &Store,
@@ -130,6 +148,7 @@ pub fn run(
         None => None,
     };
     look_beside(store, &names.forgotten, &stand_again, &mut found)?;
+    lost(store, &mut found)?;
     let packs_good = packs
         .packs
         .iter()
@@ -178,7 +197,7 @@ fn readable(
     found: &mut Findings,
 ) -> Result<Option<Manifest>, Error> {
     match store.manifest(id) {
-        Err(crate::store::StoreError::Damaged { object, cause }) => {
+        Err(StoreError::Damaged { object, cause }) => {
             found.snapshot(object, cause.to_string(), id);
             Ok(None)
         }

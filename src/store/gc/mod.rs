@@ -272,9 +272,13 @@ impl CleanUp<'_> {
         Ok(true)
     }
 
-    /// G1, G6: the names under `snapshots/`. Each that is a manifest is a root, forgotten or not.
+    /// G1, G6: the names under `snapshots/`, and those of manifests that were lost. Each that is a manifest is
+    /// a root, forgotten or not.
     pub fn roots(&self) -> Result<Vec<SnapshotId>, StoreError> {
-        let mut ids = super::snapshots::list(&*self.store.backend)?.ids;
+        let mut ids = self.store.lost_manifests()?;
+        ids.extend(super::snapshots::list(&*self.store.backend)?.ids);
+        ids.sort_unstable();
+        ids.dedup();
         if !self.store.rules.hold(Rule::ForgottenAreRoots) {
             let forgotten = self.store.forgotten()?;
             ids.retain(|id| !forgotten.contains(id));

@@ -14,6 +14,7 @@ use crate::store::cache::Cache;
 use crate::store::error::StoreError;
 use crate::store::register;
 use crate::store::rules::Rule;
+use crate::store::snapshots::has_second;
 
 /// A record that has not changed for so long, by the clock of who looks at it, is a dead writer's.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
@@ -90,13 +91,14 @@ impl CleanUp<'_> {
     }
 
     /// True if `snapshots/S` exists, be it a manifest or an abort marker, or if it did: what is marked as
-    /// forgotten was committed once, and a marker in its place would be one for nothing.
+    /// forgotten, or has a second copy, was committed once, and a marker in its place would be one for nothing.
     fn is_decided(&self, id: &SnapshotId) -> Result<bool, StoreError> {
         let object = name::snapshot(id);
         match self.store.backend.get(&object, limits::OBJECT_BYTES_MAX) {
             Ok(_) => Ok(true),
             Err(error) if error.kind == BackendErrorKind::NotFound => {
-                Ok(self.store.forgotten()?.mark(id).is_some())
+                let marked = self.store.forgotten()?.mark(id).is_some();
+                Ok(marked || has_second(&*self.store.backend, id)?)
             }
             Err(error) => Err(error.into()),
         }

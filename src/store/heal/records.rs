@@ -9,6 +9,7 @@ use crate::format::protocol::{ForgetFinal, ForgetMark, GcFinal, GcRecord, Record
 use crate::format::redundancy::Redundancy;
 use crate::model::id::GcId;
 use crate::store::error::StoreError;
+use crate::store::snapshots::has_second;
 use crate::store::{Store, register, rfc3339};
 
 /// An object that could not be read, and what was done about it.
@@ -226,9 +227,12 @@ impl Records<'_> {
                 else {
                     continue;
                 };
+                // A manifest that was lost can be had again.
                 let manifest = name::snapshot(&id);
+                let is_there = snapshots.iter().any(|info| info.name == manifest)
+                    || has_second(&*self.store.backend, &id)?;
                 let snapshot = id;
-                let (verdict, done) = match snapshots.iter().any(|info| info.name == manifest) {
+                let (verdict, done) = match is_there {
                     true => (
                         ForgetFinal::Undone {
                             snapshot,
