@@ -21,6 +21,20 @@ pub enum ZstdError {
     },
 }
 
+/// First bytes of every frame.
+pub const FRAME_BEGIN: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+
+/// Length of the frame that begins here, and of its plain text, as its head and those of its blocks say;
+/// `None` if none begins here, or if it does not say so.
+pub fn frame_lengths(bytes: &[u8]) -> Option<(usize, u64)> {
+    if !bytes.starts_with(&FRAME_BEGIN) {
+        return None;
+    }
+    let plain = zstd::zstd_safe::get_frame_content_size(bytes).ok()??;
+    let stored = zstd::zstd_safe::find_frame_compressed_size(bytes).ok()?;
+    (stored <= bytes.len()).then_some((stored, plain))
+}
+
 /// Compresses into one frame. Levels 1 to 22.
 pub fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, ZstdError> {
     zstd::bulk::compress(plain, level).map_err(|e| ZstdError::Damaged(e.to_string()))

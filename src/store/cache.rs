@@ -132,26 +132,53 @@ impl Cache {
                 &[pack, n, offset, stored, plain],
             )?;
         }
-        for blob in &footer.blobs {
-            let values = [
-                ValueRef::Blob(&blob.id.0),
-                int(blob.kind as u64),
-                pack,
-                int(blob.frame.into()),
-                int(blob.offset.into()),
-                int(blob.encoding as u64),
-                int(blob.depth.into()),
-                ValueRef::Blob(blob.bases.as_flattened()),
-                int(blob.canonical_bytes.into()),
-                int(blob.encoded_bytes.into()),
-            ];
-            // A hostile footer may list one place twice.
-            run(
-                "INSERT OR IGNORE INTO blobs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                &values,
-            )?;
+        footer
+            .blobs
+            .iter()
+            .try_for_each(|blob| self.add_entry(pack, blob))
+    }
+
+    /// Adds a blob that was found in a pack that is known.
+    pub fn add_blob(&self, id: &PackId, blob: &BlobEntry) -> Result<(), SqliteError> {
+        match self.number_of(id)? {
+            Some(pack) => self.add_entry(ValueRef::Integer(pack), blob),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn add_entry(&self, pack: ValueRef<'_>, blob: &BlobEntry) -> Result<(), SqliteError> {
+        let int = |number: u64| ValueRef::Integer(number.cast_signed());
+        let values = [
+            ValueRef::Blob(&blob.id.0),
+            int(blob.kind as u64),
+            pack,
+            int(blob.frame.into()),
+            int(blob.offset.into()),
+            int(blob.encoding as u64),
+            int(blob.depth.into()),
+            ValueRef::Blob(blob.bases.as_flattened()),
+            int(blob.canonical_bytes.into()),
+            int(blob.encoded_bytes.into()),
+        ];
+        // A hostile footer may list one place twice.
+        self.db.for_each_cached(
+            "INSERT OR IGNORE INTO blobs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &values,
+            |_| Ok(()),
+        )
+    }
+
+    fn number_of(&self, id: &PackId) -> Result<Option<i64>, SqliteError> {
+        let mut pack = None;
+        self.db.for_each_cached(
+            "SELECT n FROM packs WHERE id = ?",
+            &[ValueRef::Blob(&id.0)],
+            |row| {
+                pack = Some(row.integer(0)?);
+                Ok(())
+            },
+        )?;
+        Ok(pack)
     }
 
     /// Forgets a pack, and that any snapshot is complete. Within a transaction.
@@ -296,16 +323,7 @@ impl Cache {
 
     /// A pack's footer; `None` for a pack that is not known.
     pub fn footer(&self, id: &PackId) -> Result<Option<Footer>, SqliteError> {
-        let mut pack = None;
-        self.db.for_each_cached(
-            "SELECT n FROM packs WHERE id = ?",
-            &[ValueRef::Blob(&id.0)],
-            |row| {
-                pack = Some(row.integer(0)?);
-                Ok(())
-            },
-        )?;
-        let Some(pack) = pack.map(ValueRef::Integer) else {
+        let Some(pack) = self.number_of(id)?.map(ValueRef::Integer) else {
             return Ok(None);
         };
         let mut footer = Footer::default();

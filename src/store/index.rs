@@ -2,7 +2,7 @@
 //!
 //! What of it may be leaned on is decided in `usable`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::usable::Excluded;
 use crate::backend::{Backend, BackendErrorKind, ObjectInfo};
 use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobKind, Encoding};
-use crate::format::footer::{BasePrefix, Footer, TRAILER_BYTES, Trailer};
+use crate::format::footer::{BasePrefix, BlobEntry, Footer, TRAILER_BYTES, Trailer};
 use crate::format::pack::PACK_HEAD_BYTES;
 use crate::format::{FormatError, limits, name, pack};
 use crate::model::id::{BlobId, PackId};
@@ -41,6 +41,8 @@ pub struct Index {
     pub(super) excluded: Excluded,
     pub(super) packs: HashMap<PackId, u64>,
     pub(super) unreadable: Vec<UnreadablePack>,
+    /// Packs whose footers cannot be read: what is known of them was found frame by frame.
+    searched: HashSet<PackId>,
     pub(super) rules: Rules,
 }
 
@@ -69,6 +71,7 @@ impl Index {
             excluded,
             packs,
             unreadable: Vec::new(),
+            searched: HashSet::new(),
             rules,
         };
         index.guarded(Self::refresh)?;
@@ -169,6 +172,9 @@ impl Index {
         let Some(bytes) = self.packs.get(id).copied() else {
             return Ok(());
         };
+        if self.searched.contains(id) {
+            return Ok(());
+        }
         self.guarded(|index| {
             index.cache.transaction(|| index.cache.remove_pack(id))?;
             index.unreadable.retain(|pack| pack.id != *id);
@@ -183,6 +189,24 @@ impl Index {
             let cache = &index.cache;
             Ok(cache.transaction(|| cache.add_pack(&id, bytes, footer))?)
         })
+    }
+
+    /// Takes what was found in a pack whose footer cannot be read, in its place. Only where the cache is a
+    /// temporary one: it is no footer that the store has.
+    pub(super) fn adopt(&mut self, id: PackId, found: &Footer) -> Result<(), StoreError> {
+        let Some(bytes) = self.packs.get(&id).copied() else {
+            return Ok(());
+        };
+        let cache = &self.cache;
+        cache.transaction(|| cache.add_pack(&id, bytes, found))?;
+        self.unreadable.retain(|pack| pack.id != id);
+        self.searched.insert(id);
+        Ok(())
+    }
+
+    /// Takes one more blob that was found in such a pack.
+    pub(super) fn adopt_blob(&mut self, id: &PackId, found: &BlobEntry) -> Result<(), StoreError> {
+        Ok(self.cache.add_blob(id, found)?)
     }
 
     /// All copies of a blob, usable ones first: a reader tries every one.

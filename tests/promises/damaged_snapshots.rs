@@ -368,6 +368,62 @@ fn of_a_damaged_frame_all_that_others_hold_is_restored() {
     assert!(with_loss > 3);
 }
 
+/// Without its table of contents nothing of a pack was had.
+#[test]
+fn of_packs_without_a_table_of_contents_all_that_is_whole_is_restored() {
+    let mut scene = scene();
+    let packs: BTreeSet<PackId> = scene
+        .added
+        .iter()
+        .flat_map(|added| added.blobs.iter().map(|(pack, _)| *pack))
+        .collect();
+    let whole = |scene: &Scene, pack: &PackId| {
+        let bytes = scene.shelf.backend.get(&name::pack(pack), u64::MAX);
+        bytes.unwrap()
+    };
+    for pack in &packs {
+        let mut bytes = whole(&scene, pack);
+        let at = bytes.len() - 20;
+        bytes[at] ^= 4;
+        scene.shelf.backend.put(&name::pack(pack), &bytes).unwrap();
+    }
+    scene.reopen();
+    let to = scene.shelf.sandbox.path("new.db");
+    let asked = RestoreOptions {
+        allow_damaged: true,
+        check: CheckLevel::Full,
+        ..restore_options(&to)
+    };
+    for at in 0..STATES.len() {
+        let manifest = scene.manifest(at);
+        assert!(scene.restore(&manifest, &restore_options(&to)).is_err());
+        let outcome = scene.restore(&manifest, &asked).unwrap();
+        assert_eq!(outcome.lost, []);
+        assert_lacks(&scene.good[at], &to, &outcome, "nothing");
+        std::fs::remove_file(&to).unwrap();
+    }
+    // A frame that is damaged besides takes what is in it.
+    let (pack, frame) = packs
+        .iter()
+        .flat_map(|pack| {
+            let mut bytes = whole(&scene, pack);
+            let at = bytes.len() - 20;
+            bytes[at] ^= 4;
+            let frames = footer_of(&bytes).frames;
+            frames.into_iter().map(|frame| (*pack, frame))
+        })
+        .max_by_key(|(_, frame)| frame.plain_bytes)
+        .unwrap();
+    let mut bytes = whole(&scene, &pack);
+    bytes[usize::try_from(frame.offset).unwrap() + frame.stored_bytes as usize / 2] ^= 0x41;
+    scene.shelf.backend.put(&name::pack(&pack), &bytes).unwrap();
+    scene.reopen();
+    let manifest = scene.manifest(1);
+    let outcome = scene.restore(&manifest, &asked).unwrap();
+    assert!(!outcome.lost.is_empty());
+    assert_lacks(&scene.good[1], &to, &outcome, "a frame");
+}
+
 /// Into a database that exists, what the snapshot cannot give would look like what was deleted.
 #[test]
 fn what_is_left_of_a_damaged_snapshot_goes_into_a_new_file_only() {

@@ -2,6 +2,7 @@
 //! wherever it is cut off, and done twice it changes nothing.
 
 mod faults;
+mod footers;
 mod random;
 
 use std::collections::BTreeMap;

@@ -48,7 +48,7 @@ pub fn run(
     decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
-    let records = records(store, manifest)?;
+    let records = records(store, manifest, options.allow_damaged)?;
     restore(&records, store, world, options, decider, progress)
 }
 
@@ -63,7 +63,7 @@ pub fn run_from(
     decider: &mut dyn Decider,
     progress: &mut dyn Progress,
 ) -> Result<RestoreOutcome, Error> {
-    let records = records(store, manifest)?;
+    let records = records(store, manifest, options.allow_damaged)?;
     restore(&records, keep, world, options, decider, progress)
 }
 
@@ -90,7 +90,7 @@ pub fn try_out(
     folder: &Path,
     progress: &mut dyn Progress,
 ) -> Result<Tried, Error> {
-    new_file::try_out(&records(store, manifest)?, world, folder, progress)
+    new_file::try_out(&records(store, manifest, false)?, world, folder, progress)
 }
 
 fn restore(
@@ -119,9 +119,17 @@ fn restore(
     Ok(outcome)
 }
 
-fn records<'r>(store: &Store, manifest: &'r Manifest) -> Result<Records<'r>, Error> {
+/// `all_that_is_whole`: what is in packs whose tables of contents are damaged, too.
+fn records<'r>(
+    store: &Store,
+    manifest: &'r Manifest,
+    all_that_is_whole: bool,
+) -> Result<Records<'r>, Error> {
     Ok(Records {
-        reader: store.reader()?,
+        reader: match all_that_is_whole {
+            true => store.searching_reader()?,
+            false => store.reader()?,
+        },
         manifest,
         summary: summary(manifest, &store.snapshot_names()?.ids),
     })

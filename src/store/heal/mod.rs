@@ -5,6 +5,7 @@ mod marks;
 mod packs;
 mod records;
 mod salvage;
+mod search;
 
 pub use marks::Marked;
 pub use packs::HealedPacks;

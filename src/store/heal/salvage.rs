@@ -12,7 +12,6 @@ use crate::format::name;
 use crate::model::id::{BlobId, PackId};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::index::Index;
 use crate::store::parity::Rebuilt;
 use crate::store::reader::StoreReader;
 use crate::store::usable::Excluded;
@@ -49,8 +48,15 @@ impl Store {
     ) -> Result<Salvage, StoreError> {
         let mut excluded = Excluded::read(&*self.backend, self.hash)?;
         excluded.damaged.extend(damaged);
-        let index = self.load_index(excluded.clone())?;
-        let plain = StoreReader::new(self.backend.clone(), self.hash, index);
+        // Beside damage no cache is believed: a footer that cannot be read any more may be in it.
+        let plain = match damaged.is_empty() {
+            true => StoreReader::new(
+                self.backend.clone(),
+                self.hash,
+                self.load_index(excluded.clone())?,
+            ),
+            false => self.searched(self.backend.clone(), excluded.clone())?,
+        };
         if rebuildable.is_empty() {
             let rebuilt = None;
             return Ok(Salvage { plain, rebuilt });
@@ -60,12 +66,8 @@ impl Store {
             lengths: rebuildable.clone(),
             at_hand: Mutex::default(),
         });
-        // Its own cache: these footers are not what lies there.
-        let index = Index::load(backend.clone(), self.hash, excluded, None, self.rules)?;
-        Ok(Salvage {
-            plain,
-            rebuilt: Some(StoreReader::new(backend, self.hash, index)),
-        })
+        let rebuilt = Some(self.searched(backend, excluded)?);
+        Ok(Salvage { plain, rebuilt })
     }
 
     /// The right length of a pack that can be made whole, and by what.
