@@ -93,6 +93,11 @@ impl Cache {
         Ok(packs)
     }
 
+    /// A number that is another one once another process has written to the cache.
+    pub fn version(&self) -> Result<i64, SqliteError> {
+        Ok(self.db.integer("PRAGMA data_version")?.unwrap_or_default())
+    }
+
     /// Runs `work` in one transaction.
     pub fn transaction<T>(
         &self,

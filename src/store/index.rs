@@ -19,6 +19,9 @@ use crate::format::pack::PACK_HEAD_BYTES;
 use crate::format::{FormatError, limits, name, pack};
 use crate::model::id::{BlobId, PackId};
 
+/// Packs are listed so often in a row at most, if clean-ups delete them faster than their footers are read.
+const LISTINGS_MAX: u32 = 16;
+
 /// A pack whose footer cannot be read: nothing in it is known.
 #[derive(Debug, Clone)]
 pub struct UnreadablePack {
@@ -34,8 +37,12 @@ pub struct Index {
     pub(super) cache: Cache,
     /// The cache is a temporary one already.
     temporary: bool,
-    /// The packs were listed once more already.
-    listed_again: bool,
+    /// Two listings in a row were the same: what is in no pack is nowhere.
+    settled: bool,
+    /// A pack that was listed is gone: what it held may be in another one.
+    stale: bool,
+    /// Version of the cache when it was last made to hold what was listed.
+    cache_version: i64,
     backend: Arc<dyn Backend>,
     hash: StoreHash,
     pub(super) excluded: Excluded,
@@ -56,7 +63,6 @@ impl Index {
         cache_file: Option<PathBuf>,
         rules: Rules,
     ) -> Result<Self, StoreError> {
-        let packs = list_packs(&*backend)?;
         let (cache, temporary) = match cache_file.as_deref().map(|file| Cache::open(Some(file))) {
             Some(Ok(cache)) => (cache, false),
             // A cache file that cannot be used costs time, not the run.
@@ -65,16 +71,18 @@ impl Index {
         let mut index = Self {
             cache,
             temporary,
-            listed_again: false,
+            settled: false,
+            stale: false,
+            cache_version: 0,
             backend,
             hash,
             excluded,
-            packs,
+            packs: HashMap::new(),
             unreadable: Vec::new(),
             searched: HashSet::new(),
             rules,
         };
-        index.guarded(Self::refresh)?;
+        index.list()?;
         Ok(index)
     }
 
@@ -95,20 +103,49 @@ impl Index {
         }
     }
 
-    /// Lists the packs once more, for a blob that was not found: it may have come meanwhile, or
-    /// another process may have taken its pack out of the cache. `false`: that was done before.
-    pub fn list_again(&mut self) -> Result<bool, StoreError> {
-        if self.listed_again {
-            return Ok(false);
+    /// Lists the packs and reads the footers that the cache lacks, until none of them has gone meanwhile.
+    /// Whether the cache was written to.
+    fn list(&mut self) -> Result<bool, StoreError> {
+        let mut written = false;
+        for _ in 0..LISTINGS_MAX {
+            self.stale = false;
+            self.packs = list_packs(&*self.backend)?;
+            written |= self.guarded(Self::refresh)?;
+            if !self.stale {
+                break;
+            }
         }
-        self.listed_again = true;
-        self.packs = list_packs(&*self.backend)?;
-        self.guarded(Self::refresh)?;
-        Ok(true)
+        Ok(written)
     }
 
-    /// Makes the cache hold exactly the packs that were listed.
-    fn refresh(&mut self) -> Result<(), StoreError> {
+    /// Lists the packs once more, for a blob that was not found: it may have come meanwhile, or a clean-up
+    /// may have put it elsewhere, or another process may have taken its pack out of the cache. `false`:
+    /// nothing has changed, and what was not found is nowhere.
+    pub fn list_again(&mut self) -> Result<bool, StoreError> {
+        let version = self.guarded(|index| Ok(index.cache.version()?))?;
+        let moved = version != self.cache_version;
+        if self.settled && !self.stale && !moved {
+            return Ok(false);
+        }
+        let before = self.packs.clone();
+        let written = self.list()?;
+        let changed = moved || written || self.stale || self.packs != before;
+        self.settled = !changed;
+        Ok(changed)
+    }
+
+    /// A pack that was listed is not there any more.
+    pub(super) fn set_stale(&mut self) {
+        self.stale = true;
+    }
+
+    /// True if such a pack was met since packs were listed.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Makes the cache hold exactly the packs that were listed. Whether that took any writing.
+    fn refresh(&mut self) -> Result<bool, StoreError> {
         let known: HashMap<PackId, u64> = self.cache.packs()?.into_iter().collect();
         let stale: Vec<&PackId> = known
             .iter()
@@ -124,11 +161,16 @@ impl Index {
             .map(|(id, bytes)| (*id, *bytes))
             .collect();
         new.sort_unstable();
+        let mut written = !stale.is_empty();
         self.unreadable.clear();
         for (id, bytes) in new {
+            let before = self.unreadable.len();
             self.read_footer_of(id, bytes)?;
+            // One whose footer cannot be read is in no cache, and is read each time.
+            written |= self.unreadable.len() == before;
         }
-        Ok(())
+        self.cache_version = self.cache.version()?;
+        Ok(written)
     }
 
     fn read_footer_of(&mut self, id: PackId, bytes: u64) -> Result<(), StoreError> {
@@ -136,6 +178,7 @@ impl Index {
             // It vanished between the listing and the reading.
             Err(error) if error.backend_kind() == Some(BackendErrorKind::NotFound) => {
                 self.packs.remove(&id);
+                self.stale = true;
                 return Ok(());
             }
             // Of a pack that is known to be damaged that is no news, and no reason to stop.

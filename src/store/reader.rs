@@ -23,6 +23,8 @@ use crate::model::id::{BlobId, PackId};
 /// Decoded frames are kept up to this many bytes in all: frames of small blobs are read again soon,
 /// and a chain of deltas needs one frame for each.
 const FRAMES_BYTES_MAX: usize = 4 << 20;
+/// A blob is looked for so often at most, if clean-ups move it each time: each may take hours.
+const TRIES_MAX: u32 = 64;
 /// A frame's place and its plain text.
 pub(super) type DecodedFrame = ((PackId, u64), Arc<Vec<u8>>);
 
@@ -136,14 +138,15 @@ impl StoreReader {
             cause: Box::new(error),
         };
         let mut failed = None;
-        loop {
+        for _ in 0..TRIES_MAX {
             let tried = self.try_copies(kind, id, &mut failed);
             if let Some(canonical) = tried.map_err(unavailable)? {
                 return Ok(canonical);
             }
             let damaged = failed.as_ref().is_some_and(CopyError::is_damage);
             let mut index = self.index.borrow_mut();
-            if damaged || !index.list_again().map_err(unavailable)? {
+            // Beside a damaged copy there may have been one that is elsewhere now.
+            if damaged && !index.is_stale() || !index.list_again().map_err(unavailable)? {
                 break;
             }
         }
@@ -177,6 +180,7 @@ impl StoreReader {
         {
             Ok(stored) => stored,
             Err(error) if error.kind == BackendErrorKind::NotFound => {
+                self.index.borrow_mut().set_stale();
                 return Err(CopyError::Gone(copy.pack));
             }
             // A pack that was cut short ends before the range does.

@@ -58,6 +58,7 @@ mod live_writers;
 mod local_writes;
 mod lost_manifests;
 mod misplaced;
+mod moving_packs;
 mod odd_tables;
 mod old_stores;
 mod pages;
