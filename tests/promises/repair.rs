@@ -529,7 +529,7 @@ fn records_that_stop_everybody_get_a_content_that_is_safe() {
         (Some(broken(&record)), None, true),
         (None, Some(broken(&verdict)), true),
         (Some(broken(&record)), Some(verdict.clone()), true),
-        (Some(record.clone()), Some(broken(&verdict)), false),
+        (Some(record.clone()), Some(broken(&verdict)), true),
         (Some(broken(&record)), Some(broken(&verdict)), false),
     ];
     for (n, (record, verdict, heals)) in cases.into_iter().enumerate() {
@@ -541,7 +541,15 @@ fn records_that_stop_everybody_get_a_content_that_is_safe() {
         }
         let mut store = case.sandbox.open(backend.clone());
         assert!(case.sandbox.try_backup(&mut store, &case.database).is_err());
+        let before = objects(&*backend);
+        let plan = RepairOptions {
+            dry_run: true,
+            ..no_sources()
+        };
+        let planned = case.try_repair(&store, &[], &plan).unwrap();
+        assert!(objects(&*backend) == before, "case {n}");
         let outcome = case.repair(&store);
+        assert_eq!(planned.records, outcome.records, "case {n}");
         assert_eq!(outcome.is_lost(), !heals, "case {n}: {outcome:?}");
         let backed_up = case.sandbox.try_backup(&mut store, &case.database);
         assert_eq!(backed_up.is_ok(), heals, "case {n}");
@@ -568,6 +576,60 @@ fn records_that_stop_everybody_get_a_content_that_is_safe() {
         names.ids.iter().collect::<Vec<_>>(),
         [visible[0], visible[2], visible[3]]
     );
+    case.sandbox.try_prune(&store).unwrap();
+}
+
+/// It was left for ever, and stopped every backup.
+#[test]
+fn a_verdict_that_cannot_be_read_beside_its_record_is_settled_and_nobody_leans_on_what_it_may_delete()
+ {
+    use larder::codec::hash::StoreHash;
+    use larder::format::frame::{self, ObjectKind};
+    use larder::format::protocol::{GcFinal, GcRecord};
+    let case = Case::small(RedundancyLevel::None);
+    let gc = larder::model::id::GcId([3; 16]);
+    let hash = StoreHash::unkeyed();
+    // A pack of which no snapshot needs anything: what is sealed. It holds what the next backup needs.
+    let backend = case.copy();
+    let mut store = case.sandbox.open(backend.clone());
+    sql(
+        &case.database,
+        "CREATE TABLE only(x); INSERT INTO only SELECT hex(id * 7) FROM a",
+    );
+    let before = names(&*backend, name::PACKS);
+    let only = case.sandbox.backup(&mut store, &case.database);
+    let mut after = names(&*backend, name::PACKS);
+    after.retain(|pack| !before.contains(pack));
+    let dead = name::parse_pack(&after[0]).unwrap();
+    backend.delete(&name::snapshot(&only)).unwrap();
+    let needed = case.packs()[0];
+    let record = GcRecord::of(gc, vec![dead, needed]);
+    let bytes = frame::encode(hash, ObjectKind::Gc, &record).unwrap();
+    backend.put(&name::gc(&gc), &bytes).unwrap();
+    let seal = GcFinal::Sealed {
+        clean_up: gc,
+        dead: vec![dead],
+        time: "2026-11-23T20:15:30.000Z".to_owned(),
+    };
+    let bytes = frame::encode(hash, ObjectKind::GcFinal, &seal).unwrap();
+    backend.put(&name::gc_final(&gc), &bytes).unwrap();
+    flip(&*backend, &name::gc_final(&gc), 20..21);
+    assert!(case.sandbox.try_backup(&mut store, &case.database).is_err());
+    // A backup between two steps of the repair, and then whoever had read the verdict.
+    let healed = store.heal_records(true).unwrap();
+    assert_eq!(healed.len(), 1, "{healed:?}");
+    let again = case.sandbox.backup(&mut store, &case.database);
+    let content = case.sandbox.restore(&mut store, &again);
+    backend.delete(&name::pack(&dead)).unwrap();
+    assert!(case.sandbox.restore(&mut store, &again) == content);
+    let outcome = case.repair(&store);
+    assert!(!outcome.is_lost(), "{outcome:?}");
+    assert!(!names(&*backend, name::PACKS).contains(&name::pack(&needed)));
+    for (id, content) in case.kept.iter().chain([&(again, content)]) {
+        assert!(case.sandbox.restore(&mut store, id) == *content, "{id}");
+    }
+    let validated = case.sandbox.try_validate(&store).unwrap();
+    assert_eq!(validated.damage, []);
     case.sandbox.try_prune(&store).unwrap();
 }
 

@@ -22,7 +22,7 @@ use crate::ops::validate::Findings;
 use crate::progress::{Finding, Progress, Unit};
 use crate::store::StoreError;
 use crate::store::gc::View;
-use crate::store::heal::Marked;
+use crate::store::heal::{HealedRecord, Marked};
 use find::Found;
 use heal::{Healer, Walked};
 use live::Origins;
@@ -68,6 +68,9 @@ pub fn run(
         outcome
             .findings
             .push(Finding::warning(store.location(), text));
+    } else if !write && outcome.records.iter().any(is_of_clean_up) {
+        let text = "what packs hold can be judged once the records of clean-ups are settled";
+        outcome.findings.push(Finding::note(store.location(), text));
     } else if !stopped {
         job(
             store,
@@ -87,6 +90,10 @@ pub fn run(
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)
+}
+
+fn is_of_clean_up(record: &HealedRecord) -> bool {
+    record.object.starts_with(crate::format::name::GC)
 }
 
 /// From here on no writer leans on any copy in a damaged pack.

@@ -179,10 +179,16 @@ impl Records<'_> {
         let of_verdict = self.damage::<GcFinal>(ObjectKind::GcFinal, &verdict)?;
         match (record, of_verdict) {
             (None, None) => {}
-            // What it may have sealed may be half deleted: it is not for us to say that it was not.
-            (None, Some(cause)) => self.note(verdict, cause, None),
+            (None, Some(cause)) => {
+                self.settle(id)?;
+                let done = "what it may delete was marked, and that clean-up was ended";
+                self.note(verdict, cause, Some(done));
+            }
+            // What it may have sealed may be half deleted, and nothing says what that is.
             (Some(cause), Some(of_verdict)) => {
-                self.note(object, cause, None);
+                let advice = "; which packs it may delete is not known: `larder copy` this store to another \
+                              place, and go on with that one";
+                self.note(object, cause + advice, None);
                 self.note(verdict, of_verdict, None);
             }
             (Some(cause), None) => {
@@ -192,6 +198,32 @@ impl Records<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ends a clean-up whose verdict cannot be read. Whoever has read it may still delete what it sealed, which
+    /// is some of what the record condemns: from now on nobody leans on any of that, for it counts as damaged.
+    /// So nothing needs what may be deleted, and all else of it can be healed as ever.
+    fn settle(&self, id: &GcId) -> Result<(), StoreError> {
+        let (backend, hash) = (&*self.store.backend, self.store.hash);
+        let record: Option<GcRecord> =
+            register::read(backend, hash, ObjectKind::Gc, &name::gc(id))?;
+        if !self.write {
+            return Ok(());
+        }
+        for pack in record.iter().flat_map(|record| &record.condemned) {
+            // Nothing is wrong with its bytes: the name says it all.
+            let marked =
+                self.store
+                    .with_room(|| match backend.put_new(&name::damaged(pack), &[]) {
+                        Err(error) if error.kind == BackendErrorKind::Exists => Ok(()),
+                        done => Ok(done?),
+                    });
+            marked?;
+        }
+        backend.barrier()?;
+        self.put(ObjectKind::GcFinal, &name::gc_final(id), &self.abort(id))?;
+        backend.barrier()?;
+        self.delete(&name::gc(id))
     }
 
     /// Ends a clean-up whose record cannot be read, as G0 does: its verdict says what it may delete.
