@@ -151,6 +151,12 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// Bytes that this user may still write in a folder's file system; `None`: not known. A guess, for
     /// others write too.
     fn free_bytes(&self, dir: &Path) -> Option<u64>;
+
+    /// What tells the file or folder at a path, behind links, from all others of this machine, however the
+    /// path is spelt; `None`: nothing is there, or it cannot be told.
+    fn identity(&self, _path: &Path) -> Option<String> {
+        None
+    }
 }
 
 /// Writes all bytes, however short the single writes are.

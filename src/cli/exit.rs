@@ -234,6 +234,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Blob(error) => blob_code(error),
         StoreError::Exists { .. }
         | StoreError::Same { .. }
+        | StoreError::Within { .. }
         | StoreError::NotEmpty { .. }
         | StoreError::Unsupported { .. }
         | StoreError::Backend(_)

@@ -280,7 +280,7 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
             "It can be used as it is: {}",
             look.command(Path::new(location), &["list".as_ref()])
         )),
-        StoreError::Same { .. } => Some(
+        StoreError::Same { .. } | StoreError::Within { .. } => Some(
             "Give another store with --to, or a folder that is empty or does not exist yet."
                 .to_owned(),
         ),

@@ -11,7 +11,7 @@ pub use crate::store::Store;
 use crate::store::rules::Rules;
 use crate::store::{StoreError, Usage};
 pub use crate::vfs::folder_of;
-use crate::vfs::os::OsVfs;
+use crate::vfs::os::{OsVfs, real_path};
 use crate::vfs::{EntryKind, Vfs, VfsError, VfsErrorKind};
 
 /// The seams that an operation works through.
@@ -140,6 +140,35 @@ pub fn create(options: &StoreOptions, world: &World) -> Result<Store, Error> {
     }
     let (backend, usage) = backend_of(options, world)?;
     Ok(Store::create(backend, world.env.clone(), usage)?)
+}
+
+/// Refuses a place for another store that is the folder of this one, or lies within it, however either is
+/// spelt. Nothing is written.
+///
+/// Errors: `Store` (`Same`, `Within`).
+pub fn ensure_apart(store: &Path, place: &Path, world: &World) -> Result<(), Error> {
+    let Some(own) = world.vfs.identity(store) else {
+        return Ok(());
+    };
+    let location = place.display().to_string();
+    let is_own = |path: &Path| world.vfs.identity(path).as_ref() == Some(&own);
+    if is_own(place) {
+        return Err(StoreError::Same { location }.into());
+    }
+    // What is there of the way to it.
+    let mut there = place;
+    while world.vfs.identity(there).is_none() {
+        let above = folder_of(there);
+        if above == there {
+            return Ok(());
+        }
+        there = above;
+    }
+    if real_path(there).ancestors().any(is_own) {
+        let store = store.display().to_string();
+        return Err(StoreError::Within { location, store }.into());
+    }
+    Ok(())
 }
 
 /// Names of what lies in a folder; none where it cannot be read.

@@ -232,7 +232,7 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
             .filter(|id| id.as_str().starts_with(word))
             .collect(),
     };
-    let mut named = None;
+    let mut named: Vec<Manifest> = Vec::new();
     let mut names = Vec::new();
     let mut copies = Vec::new();
     newest_first(
@@ -240,8 +240,8 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
         |manifest| {
             names.push(manifest.name.clone());
             if manifest.name == word {
-                named = Some(manifest);
-                return Ok(false);
+                named.push(manifest);
+                return Ok(true);
             }
             let original = manifest.original.as_ref();
             if word.len() >= 4 && original.is_some_and(|id| id.as_str().starts_with(word)) {
@@ -251,7 +251,11 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
         },
         |_, _| Ok(()),
     )?;
-    if let Some(manifest) = named {
+    // Two at once may have been given one name: neither saw the other's.
+    if named.len() > 1 {
+        return Err(ambiguous(word, &named));
+    }
+    if let Some(manifest) = named.pop() {
         return Ok(manifest);
     }
     // A prefix that ids here have does not mean others.
@@ -274,15 +278,14 @@ fn by_name_or_prefix(store: &Store, word: &str) -> Result<Manifest, Error> {
             Err(no_snapshot(store, word, nearest).into())
         }
         1 => Ok(visible.remove(0)),
-        _ => {
-            let matches = visible.iter().map(|m| m.id.short().to_owned()).collect();
-            Err(SelectError::Ambiguous {
-                word: word.to_owned(),
-                matches,
-            }
-            .into())
-        }
+        _ => Err(ambiguous(word, &visible)),
     }
+}
+
+fn ambiguous(word: &str, found: &[Manifest]) -> Error {
+    let matches = found.iter().map(|m| m.id.short().to_owned()).collect();
+    let word = word.to_owned();
+    SelectError::Ambiguous { word, matches }.into()
 }
 
 /// The candidate that a mistyped word most likely means; `None` if none is near.

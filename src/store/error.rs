@@ -30,6 +30,14 @@ pub enum StoreError {
         /// Where it was to be copied to.
         location: String,
     },
+    /// A store was to be made within another one's folder.
+    #[error("{location} is within the folder of the store {store}")]
+    Within {
+        /// Where it was to be.
+        location: String,
+        /// The store.
+        store: String,
+    },
     /// A folder with other things in it.
     #[error("{location} is not empty and not a store")]
     NotEmpty {

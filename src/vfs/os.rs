@@ -288,6 +288,15 @@ impl Vfs for OsVfs {
         let space = rustix::fs::statvfs(dir).ok()?;
         space.f_bavail.checked_mul(space.f_frsize)
     }
+
+    fn identity(&self, path: &Path) -> Option<String> {
+        let facts = rustix::fs::stat(path).ok()?;
+        match facts.st_ino {
+            // A file system without such numbers.
+            0 => Some(real_path(path).display().to_string()),
+            inode => Some(format!("{}:{inode}", facts.st_dev)),
+        }
+    }
 }
 
 #[cfg(test)]

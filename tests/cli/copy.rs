@@ -287,3 +287,23 @@ fn a_copy_that_is_interrupted_ends_with_130_and_goes_on_later() {
     }
     assert!(interrupted > 1, "{interrupted} of 8");
 }
+
+#[test]
+fn a_store_is_not_copied_into_its_own_folder() {
+    let place = Workplace::backed_up();
+    let before = files(&place.path("."), "").len();
+    for to in [
+        "backups",
+        "./backups/../backups",
+        "backups/copy",
+        "backups/packs/copy",
+    ] {
+        let run = place.code(1, &["copy", "--to", to]);
+        assert!(
+            run.err.contains("Give another store with --to"),
+            "{to}: {}",
+            run.err
+        );
+        assert_eq!(files(&place.path("."), "").len(), before, "{to}");
+    }
+}

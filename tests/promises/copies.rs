@@ -289,6 +289,100 @@ fn a_store_is_not_copied_into_itself() {
     assert!(matches!(error, Error::Store(StoreError::Same { .. })));
 }
 
+/// A store within a store's folder would be foreign to it, and lost with it.
+#[test]
+fn a_place_within_the_store_however_it_is_spelt_is_refused() {
+    use larder::ops::open::{World, ensure_apart};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for folder in ["store", "store/packs", "other"] {
+        std::fs::create_dir(path(folder)).unwrap();
+    }
+    std::os::unix::fs::symlink(path("store"), path("link")).unwrap();
+    std::os::unix::fs::symlink(path("store/packs"), path("deep")).unwrap();
+    let world = World::system();
+    for store in ["store", "link", "other/../store"] {
+        let to = |to: &str| ensure_apart(&path(store), &path(to), &world);
+        for same in [
+            "store",
+            "store/.",
+            "link",
+            "other/../link",
+            "store/packs/..",
+        ] {
+            let refused = to(same);
+            assert!(
+                matches!(refused, Err(Error::Store(StoreError::Same { .. }))),
+                "{same}: {refused:?}"
+            );
+        }
+        for within in [
+            "store/packs",
+            "store/new/er",
+            "link/new",
+            "deep",
+            "deep/new",
+            "deep/../x",
+        ] {
+            let refused = to(within);
+            assert!(
+                matches!(refused, Err(Error::Store(StoreError::Within { .. }))),
+                "{within}: {refused:?}"
+            );
+        }
+        for apart in ["other", "new", "new/er", "storehouse", "link/../new"] {
+            to(apart).unwrap();
+        }
+    }
+}
+
+#[test]
+fn pins_are_copied_and_all_of_the_store_is_counted() {
+    let original = Original::new();
+    original.store.pin(&original.ids[1]).unwrap();
+    let (_, to) = original.empty();
+    let level = larder::ops::parity::RedundancyLevel::Full;
+    let redundancy = larder::ops::parity::Redundancy { level, percent: 3 };
+    larder::ops::parity::choose(&to, redundancy).unwrap();
+    let outcome = original.copy(&to);
+    assert_eq!(outcome.store_bytes, to.bytes().unwrap());
+    let pinned = &outcome.copied[1].snapshot.id;
+    let pins: Vec<String> = to.pins().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(pins, [pinned.clone()]);
+    // One that was taken away there stays away.
+    to.unpin(&pinned.parse().unwrap()).unwrap();
+    original.copy(&to);
+    assert!(to.pins().unwrap().is_empty());
+}
+
+/// The newer one was taken, whichever was meant.
+#[test]
+fn a_name_that_two_snapshots_have_means_neither() {
+    let original = Original::new();
+    let first = original.store.manifest(&original.ids[0]).unwrap().unwrap();
+    // As two backups at once, or two copies.
+    let writer = original.store.writer(0).unwrap();
+    let twin = larder::format::manifest::Manifest {
+        id: writer.snapshot().clone(),
+        ..first.clone()
+    };
+    writer.commit(&twin).unwrap();
+    let one = |word: &str| select::one(&original.store, word, &SourceChoice::Any);
+    match one(&first.name) {
+        Err(Error::Select(larder::error::SelectError::Ambiguous { matches, .. })) => {
+            let mut ids = [first.id.short(), twin.id.short()];
+            ids.sort_unstable();
+            let mut matches = matches;
+            matches.sort_unstable();
+            assert_eq!(matches, ids);
+        }
+        other => panic!("{other:?}"),
+    }
+    for id in [&first.id, &twin.id] {
+        assert_eq!(one(id.as_str()).unwrap().id, *id);
+    }
+}
+
 /// What cannot be read of a snapshot stops that one alone, and is named.
 #[test]
 fn damage_stops_only_the_snapshots_that_need_it() {

@@ -15,6 +15,7 @@ use crate::cli::render::text;
 use crate::cli::render::text::copy::CopyView;
 use crate::ops;
 use crate::ops::copy::CopyOptions;
+use crate::ops::open;
 use crate::ops::open::Store;
 use crate::ops::select;
 use crate::ops::select::SourceChoice;
@@ -31,7 +32,7 @@ use crate::ops::select::SourceChoice;
   larder restore latest --to app.db --store /mnt/disk/backups
 
 A copy keeps name, time, tags and all that the snapshot says; it gets an id of its own, and is found by
-the old one too. It is named NAME_2 where another snapshot has its name.
+the old one too. It is named NAME_2 where another snapshot has its name. Pins go with it.
 A snapshot that cannot be read whole is named and not copied, the others are: exit code 4.
 Ctrl-C stops between two blobs: the snapshots that were copied stay, the next run copies the rest.")]
 pub struct CopyArgs {
@@ -58,6 +59,7 @@ pub fn run(args: &CopyArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
     // Words are looked up before a store is made, so that a mistyped one leaves nothing behind.
     let (path, from, options) = from(args, cx)?;
     let place = paths::backup_store(&args.to, &|path| cx.kind(path))?;
+    open::ensure_apart(&path, &place.store, &cx.world)?;
     let (to, created) = cx.open_for_backup(&place, args.compression)?;
     let world = cx.world.clone();
     let mut reporter = cx.reporter();

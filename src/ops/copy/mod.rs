@@ -7,6 +7,8 @@
 mod known;
 mod transfer;
 
+use std::collections::BTreeSet;
+
 use crate::error::{BlobError, Error};
 use crate::format::manifest::{Entity, Manifest};
 use crate::model::counted::{agree, counted};
@@ -126,6 +128,7 @@ pub fn run(
         reader: from.reader()?,
         known,
         reached: Reached::default(),
+        pins: from.pins()?,
         outcome,
     };
     for id in &asked {
@@ -146,6 +149,8 @@ pub fn run(
     let mut outcome = job.outcome;
     outcome.blobs_read = job.reader.blobs_read();
     outcome.store_snapshots = job.known.snapshots();
+    // Parity and second copies too. What was copied stands, whatever becomes of this.
+    outcome.store_bytes = to.bytes().unwrap_or(outcome.store_bytes);
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)
@@ -220,6 +225,8 @@ struct Job<'a> {
     reader: StoreReader,
     known: Known,
     reached: Reached,
+    /// Pinned snapshots of the store that is copied from.
+    pins: BTreeSet<SnapshotId>,
     outcome: CopyOutcome,
 }
 
@@ -298,7 +305,17 @@ impl Job<'_> {
                 return Err(stop);
             }
         };
-        let committed = writer.commit(&copy).map_err(Error::from)?;
+        let is_pinned = self.pins.contains(&manifest.id);
+        if is_pinned {
+            // Before it is there: what forgets by a rule never sees it without its pin.
+            self.to.pin(&copy.id).map_err(Error::from)?;
+        }
+        let committed = writer.commit(&copy);
+        if is_pinned && matches!(committed, Err(StoreError::Fenced { .. })) {
+            // That id will never be.
+            let _ = self.to.unpin(&copy.id);
+        }
+        let committed = committed.map_err(Error::from)?;
         self.reached.committed(round, copy.id.clone());
         self.note(manifest, &copy, committed);
         Ok(())

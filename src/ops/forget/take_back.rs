@@ -155,7 +155,7 @@ fn names_of_others(store: &Store, outcome: &mut TakenBack) -> Result<(), Error> 
             for (id, name) in &back {
                 if *name == manifest.name && *id != manifest.id.as_str() {
                     let text = format!(
-                        "snapshot {} is named {name:?} as well: the name means the newer one, the id this one",
+                        "snapshot {} is named {name:?} as well: only their ids tell them apart",
                         manifest.id.short()
                     );
                     let subject = format!("snapshot {}", id.get(..21).unwrap_or(id));
