@@ -379,6 +379,10 @@ impl Backend for LocalBackend {
         self.root.display().to_string()
     }
 
+    fn identity(&self) -> Option<String> {
+        self.vfs.identity(&self.root)
+    }
+
     fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), BackendError> {
         self.write(name, bytes, Publish::New)
     }

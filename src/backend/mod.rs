@@ -202,6 +202,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// What tells this place from a copy of it on the same machine, however it is named; `None` where that
+    /// cannot be told.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Takes one of them away; gone already is no error. B9: a process that is still writing it loses
     /// nothing: it writes the object again.
     fn remove_unfinished(&self, _name: &str) -> Result<(), BackendError> {

@@ -235,10 +235,12 @@ impl Store {
         Ok(StoreReader::new(self.backend.clone(), self.hash, index))
     }
 
-    /// Which packs were read whole when.
+    /// Which packs were read whole when: in this folder, not in a copy of it.
     pub fn read_log(&self) -> Result<ReadLog, StoreError> {
         let dir = self.cache_dir.as_ref();
-        let file = dir.map(|dir| dir.join(read_log::file_name(&self.id())));
+        let place = self.backend.identity();
+        let place = place.unwrap_or_else(|| self.backend.location());
+        let file = dir.map(|dir| dir.join(read_log::file_name(&self.id(), &place)));
         ReadLog::open(file.as_deref())
     }
 

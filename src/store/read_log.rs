@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
+use crate::codec::hash::plain_digest;
 use crate::model::id::{PackId, StoreId};
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, Row, SqliteError};
@@ -95,7 +96,9 @@ fn opened(file: Option<&Path>) -> Result<Connection, SqliteError> {
     Ok(db)
 }
 
-/// Name of a store's file in the cache folder.
-pub(super) fn file_name(store: &StoreId) -> PathBuf {
-    PathBuf::from(format!("{store}.read"))
+/// Name of a store's file in the cache folder. A copy of the store's files has the store's id, so its place
+/// counts too.
+pub(super) fn file_name(store: &StoreId, place: &str) -> PathBuf {
+    let place = PackId(plain_digest(place.as_bytes())).to_string();
+    PathBuf::from(format!("{store}-{}.read", &place[..16]))
 }

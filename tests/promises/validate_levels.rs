@@ -123,6 +123,29 @@ fn damage_is_found_by_the_part_that_it_lies_in() {
     }
 }
 
+/// They took turns, each as if the packs of the other were its own.
+#[test]
+fn a_copy_of_the_files_of_a_store_has_a_memory_of_its_own() {
+    let mut workshop = several_packs();
+    let store = workshop.path("store");
+    let all = Level::Subset(Subset::Percent(100.0));
+    run(&workshop, all);
+    assert!(run(&workshop, Level::Quick).packs_read.oldest.is_some());
+    let mut copying = std::process::Command::new("cp");
+    copying.arg("-a").arg(&store).arg(workshop.path("copy"));
+    assert!(copying.status().unwrap().success());
+    // The copy comes to lie at the store's own place.
+    std::fs::rename(&store, workshop.path("moved")).unwrap();
+    std::fs::rename(workshop.path("copy"), &store).unwrap();
+    workshop.reopen();
+    assert_eq!(run(&workshop, Level::Quick).packs_read.oldest, None);
+    // And the store, wherever it is now, is known.
+    std::fs::rename(&store, workshop.path("copy")).unwrap();
+    std::fs::rename(workshop.path("moved"), &store).unwrap();
+    workshop.reopen();
+    assert!(run(&workshop, Level::Quick).packs_read.oldest.is_some());
+}
+
 /// By age every pack has its turn, the one that was read longest ago first; the memory may be deleted.
 #[test]
 fn a_share_of_the_bytes_is_those_that_were_read_longest_ago() {
