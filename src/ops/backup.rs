@@ -198,6 +198,8 @@ fn attempt(
         stop: progress.stop_sign(),
         reading: reading.clone(),
     };
+    // Copies of databases that killed runs have left: whether this one needs such a folder or not.
+    crate::source::remove_leftovers(&capture_options.temp_dir, &*world.env);
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();
     let lineage = naming::read(store, options.name.as_deref(), time_ms)?;

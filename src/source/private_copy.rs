@@ -77,9 +77,7 @@ const FILE_NAME: &str = "copy.db";
 
 /// An empty folder that only we may enter, removed when it is dropped.
 pub(super) fn folder(options: &CaptureOptions) -> Result<tempfile::TempDir, SourceError> {
-    let made = tempfile::Builder::new()
-        .prefix("larder-")
-        .tempdir_in(&options.temp_dir);
+    let made = super::scratch_folder(&options.temp_dir, &*options.env);
     // Never `NotFound`: that is said of the database.
     made.map_err(|cause| match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SourceError::NoSpace {

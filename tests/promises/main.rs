@@ -53,6 +53,7 @@ mod independent_reader;
 mod interfering;
 mod killed_restores;
 mod layering;
+mod leftovers;
 mod live_sources;
 mod live_writers;
 mod local_writes;

@@ -126,7 +126,7 @@ pub fn run(
 ) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
     let mut listing = Listing::open(&options.export, world)?;
-    let scratch = scratch(options.temp_dir.as_deref())?;
+    let scratch = scratch(options.temp_dir.as_deref(), world)?;
     let checked = check(&mut listing, progress)?;
     if !checked.damage.is_empty() {
         return Err(Error::Import(ImportError::Damaged {
@@ -218,7 +218,7 @@ pub fn borrow(
     temp_dir: Option<&Path>,
     progress: &mut dyn Progress,
 ) -> Result<Borrowed, Error> {
-    let folder = scratch(temp_dir)?;
+    let folder = scratch(temp_dir, world)?;
     let place = StoreOptions {
         location: folder.path().join("store"),
         cache_dir: None,
@@ -241,11 +241,9 @@ pub fn borrow(
     })
 }
 
-fn scratch(temp_dir: Option<&Path>) -> Result<TempDir, Error> {
+fn scratch(temp_dir: Option<&Path>, world: &World) -> Result<TempDir, Error> {
     let place = temp_dir.map_or_else(std::env::temp_dir, Path::to_owned);
-    let folder = tempfile::Builder::new()
-        .prefix("larder-import-")
-        .tempdir_in(&place);
+    let folder = crate::source::scratch_folder(&place, &*world.env);
     folder.map_err(|cause| {
         Error::Target(TargetError::File {
             op: "make a folder in",
