@@ -2,7 +2,7 @@
 //! and nothing else.
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use larder::env::{Env, SystemEnv};
 use larder::model::process::ProcessMark;
@@ -41,14 +41,38 @@ impl Env for Of {
 
 /// Leaves a folder with a file in it, as that process would when it is killed.
 fn leave(place: &Path, process: ProcessMark) -> PathBuf {
-    let folder = scratch_folder(place, &Of(process)).unwrap().keep();
+    // Made elsewhere: who makes one looks around.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let made = scratch_folder(elsewhere.path(), &Of(process)).unwrap();
+    let folder = place.join(made.path().file_name().unwrap());
+    std::fs::rename(made.keep(), &folder).unwrap();
     std::fs::write(folder.join("copy.db"), b"a copy of a database").unwrap();
     folder
 }
 
-fn sleeper() -> (Child, ProcessMark) {
-    let child = std::process::Command::new("sleep").arg("600").spawn();
-    let child = child.unwrap();
+/// A process that does not outlive its test.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn end(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn sleeper() -> (Sleeper, ProcessMark) {
+    let mut command = std::process::Command::new("sleep");
+    command
+        .arg("600")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let child = command.spawn().unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let started = stat.rsplit(')').next().unwrap().split_whitespace().nth(19);
     let mark = ProcessMark {
@@ -57,7 +81,7 @@ fn sleeper() -> (Child, ProcessMark) {
         ..SystemEnv.process().unwrap()
     };
     assert_eq!(SystemEnv.is_running(&mark), Some(true));
-    (child, mark)
+    (Sleeper(child), mark)
 }
 
 #[test]
@@ -90,8 +114,7 @@ fn folders_of_dead_processes_go_and_all_others_stay() {
     std::fs::create_dir(&stranger).unwrap();
     remove_leftovers(place, &SystemEnv);
     assert!(of_child.exists(), "its process lives");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.end();
     // What bears such a name and is no folder.
     let name = of_child.file_name().unwrap().to_str().unwrap();
     let file = place.join(format!("{name}x"));
@@ -121,8 +144,7 @@ fn folders_of_another_user_stay() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, mark) = sleeper();
     let left = leave(dir.path(), mark);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.end();
     if std::os::unix::fs::chown(&left, Some(12345), None).is_err() {
         println!("only root can give a folder to another user: not tried");
         return;
@@ -140,8 +162,7 @@ fn the_next_backup_removes_what_a_killed_one_left() {
     std::fs::create_dir(&temp_dir).unwrap();
     let (mut child, mark) = sleeper();
     let left = leave(&temp_dir, mark);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.end();
     let options = backup::BackupOptions {
         temp_dir: Some(temp_dir.clone()),
         ..workshop.backup_options(&database)
