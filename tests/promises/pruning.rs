@@ -6,6 +6,7 @@ use std::time::Duration;
 use larder::backend::Backend;
 use larder::backend::memory::MemoryBackend;
 use larder::codec::hash::StoreHash;
+use larder::env::Env;
 use larder::error::Error;
 use larder::format::config::FormatMark;
 use larder::format::frame::{self, ObjectKind};
@@ -342,5 +343,40 @@ fn a_good_copy_does_not_go_for_the_sake_of_a_damaged_one() {
         }
         let left = names(&*case.backend, name::PACKS);
         assert!(left.contains(&packs[1 - spoiled]), "{spoiled}: {done:?}");
+    }
+}
+
+/// The forgotten snapshot was deleted first, and then nothing could be: it could have been had back. And that was
+/// said only after a wait for a backup that had nothing to do with it.
+#[test]
+fn what_cannot_be_told_stops_a_prune_before_it_waits_and_before_it_takes_anything_away() {
+    let mut case = Case::new();
+    for change in ["", "DELETE FROM a WHERE id > 2000", "DELETE FROM b"] {
+        case.back_up(change);
+    }
+    let ids: Vec<SnapshotId> = case.kept.iter().map(|(id, _)| id.clone()).collect();
+    case.store.forget(&ids[0]).unwrap();
+    case.sandbox.env.advance(Duration::from_secs(90 * 3600));
+    // A backup at work: a prune would wait for it.
+    let writer = case.store.writer(1_700_000_000_000).unwrap();
+    let manifest = name::snapshot(&ids[1]);
+    let good = case.backend.get(&manifest, u64::MAX).unwrap();
+    let mut bytes = good.clone();
+    bytes[60] ^= 1;
+    case.backend.put(&manifest, &bytes).unwrap();
+    let before = names(&*case.backend, "");
+    let began = case.sandbox.env.monotonic();
+    let stopped = case.sandbox.try_prune(&case.store);
+    assert!(
+        matches!(stopped, Err(Error::Store(StoreError::Damaged { .. }))),
+        "{stopped:?}"
+    );
+    assert_eq!(case.sandbox.env.monotonic(), began, "it waited");
+    assert_eq!(names(&*case.backend, ""), before);
+    assert!(case.store.unforget(&ids[0]).unwrap());
+    case.backend.put(&manifest, &good).unwrap();
+    writer.abandon().unwrap();
+    for (id, content) in case.kept.clone() {
+        assert!(case.sandbox.restore(&mut case.store, &id) == content);
     }
 }
