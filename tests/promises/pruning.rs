@@ -11,7 +11,7 @@ use larder::error::Error;
 use larder::format::config::FormatMark;
 use larder::format::frame::{self, ObjectKind};
 use larder::format::name;
-use larder::format::protocol::{GcRecord, WriterRecord};
+use larder::format::protocol::{GcFinal, GcRecord, WriterRecord};
 use larder::model::id::{GcId, SnapshotId};
 use larder::ops::open::Store;
 use larder::ops::prune::{self, PruneOptions};
@@ -19,6 +19,7 @@ use larder::ops::stats::{self, StatsOptions};
 use larder::progress::NoProgress;
 use larder::store::{StoreError, Usage};
 
+use crate::interfering::Interfering;
 use crate::sandbox::{Sandbox, names, scale, seed, snapshots};
 use crate::tree_rows::Random;
 use crate::workshop::sql;
@@ -379,4 +380,75 @@ fn what_cannot_be_told_stops_a_prune_before_it_waits_and_before_it_takes_anythin
     for (id, content) in case.kept.clone() {
         assert!(case.sandbox.restore(&mut case.store, &id) == content);
     }
+}
+
+/// Both backed off, each because of the other.
+#[test]
+fn of_two_prunes_that_come_at_once_one_goes_on() {
+    use std::collections::BTreeSet;
+    let mut went_on = [0, 0, 0];
+    for round in 0..24 {
+        let case = with_garbage();
+        let pack = name::parse_pack(&names(&*case.backend, name::PACKS)[0]).unwrap();
+        let condemned = BTreeSet::from([pack]);
+        let sealed = round % 3 == 2;
+        // Other ids each time.
+        (0..round).for_each(|_| drop(case.store.clean_up()));
+        // Between the look of the first one and its record, the second one makes its own, and perhaps seals.
+        let (other, packs) = (case.sandbox.open(case.backend.clone()), condemned.clone());
+        let second = Arc::new(std::sync::Mutex::new(None));
+        let made = second.clone();
+        let backend = Interfering::new(case.backend.clone(), move |_, object| {
+            let mut made = made.lock().unwrap();
+            if object.starts_with(name::GC) && made.is_none() {
+                let mut second = other.clean_up();
+                assert!(second.condemn(packs.clone()).unwrap());
+                if sealed {
+                    assert!(second.seal(BTreeSet::new()).unwrap());
+                }
+                // It goes on later: whether it may is decided by its verdict.
+                *made = Some(names_of_records(&other));
+            }
+            Ok(())
+        });
+        let store = case.sandbox.open(Arc::new(backend));
+        let mut first = store.clean_up();
+        let first_goes_on = first.condemn(condemned.clone()).unwrap();
+        let verdict = verdict_of_other(&case, second.lock().unwrap().as_deref().unwrap());
+        match (sealed, first_goes_on) {
+            (true, goes_on) => {
+                assert!(
+                    !goes_on && verdict == Some(true),
+                    "one that is sealed was first"
+                );
+                went_on[2] += 1;
+            }
+            (false, true) => {
+                assert_eq!(verdict, Some(false), "both go on");
+                went_on[0] += 1;
+            }
+            (false, false) => {
+                assert_eq!(verdict, None, "neither goes on");
+                went_on[1] += 1;
+            }
+        }
+    }
+    println!("first, second, second sealed: {went_on:?}");
+    assert!(went_on.iter().all(|count| *count > 1), "{went_on:?}");
+}
+
+/// The clean-up that is at work.
+fn names_of_records(store: &Store) -> String {
+    let objects = store.objects().unwrap().into_iter();
+    let mut records =
+        objects.filter(|object| matches!(name::parse_gc(&object.name), Some((_, false))));
+    records.next().unwrap().name
+}
+
+/// Its verdict: `true` if it is sealed.
+fn verdict_of_other(case: &Case, record: &str) -> Option<bool> {
+    let object = format!("{record}{}", name::GC_FINAL_ENDING);
+    let bytes = case.backend.get(&object, u64::MAX).ok()?;
+    let verdict = frame::decode(StoreHash::unkeyed(), ObjectKind::GcFinal, &bytes, "").unwrap();
+    Some(matches!(verdict, GcFinal::Sealed { .. }))
 }

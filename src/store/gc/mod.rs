@@ -286,7 +286,7 @@ impl CleanUp<'_> {
         Ok(ids)
     }
 
-    /// G3: condemns packs, durably. `false`: another clean-up is at work, and this one must end.
+    /// G3: condemns packs, durably. `false`: another clean-up goes on, and this one must end.
     pub fn condemn(&mut self, packs: BTreeSet<PackId>) -> Result<bool, StoreError> {
         // Of two that come at once one goes on, if the other has its record already.
         if self.store.rules.hold(Rule::BackOff) && !self.others()?.is_empty() {
@@ -305,8 +305,20 @@ impl CleanUp<'_> {
         self.store
             .with_room(|| register::decide(backend, hash, kind, &object, &record))?;
         self.condemned = Some(packs);
-        if self.store.rules.hold(Rule::BackOff) && !self.others()?.is_empty() {
+        Ok(!self.store.rules.hold(Rule::BackOff) || self.is_first()?)
+    }
+
+    /// Of clean-ups whose records are there at once the one with the smallest id goes on: it takes from each
+    /// other one what that needs to seal, as G0 does. One that is sealed already was first.
+    fn is_first(&self) -> Result<bool, StoreError> {
+        let others = self.others()?;
+        if others.iter().any(|other| other.id < self.id) {
             return Ok(false);
+        }
+        for other in &others {
+            if let GcFinal::Sealed { .. } = self.abort_of(&other.id)? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
