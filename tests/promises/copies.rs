@@ -348,7 +348,7 @@ fn pins_are_copied_and_all_of_the_store_is_counted() {
     assert_eq!(outcome.store_bytes, to.bytes().unwrap());
     let pinned = &outcome.copied[1].snapshot.id;
     let pins: Vec<String> = to.pins().unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(pins, [pinned.clone()]);
+    assert_eq!(pins, std::slice::from_ref(pinned));
     // One that was taken away there stays away.
     to.unpin(&pinned.parse().unwrap()).unwrap();
     original.copy(&to);

@@ -255,7 +255,7 @@ fn records_of_clean_ups_in_each_others_place_are_named_and_stop_backups_and_prun
         let [one, two] = ids.map(|id| of(&id));
         let good = case.get(&one);
         case.backend.put(&one, &case.get(&two)).unwrap();
-        assert_eq!(case.named(), [one.clone()]);
+        assert_eq!(case.named(), std::slice::from_ref(&one));
         assert!(case.store.writer(1_700_000_000_000).is_err());
         let pruned = case.sandbox.try_prune(&case.store);
         assert!(

@@ -12,8 +12,11 @@ use larder::ops::repair::Way;
 use super::{Case, blobs, change, flip};
 use crate::shelf::footer_of;
 
+/// What is done to a pack.
+type Cut = fn(&mut Vec<u8>);
+
 /// Ways to damage the end of a pack, and nothing else of it.
-const HARMS: [(&str, fn(&mut Vec<u8>)); 4] = [
+const HARMS: [(&str, Cut); 4] = [
     ("a bit of the digest", |bytes| {
         let at = bytes.len() - 20;
         bytes[at] ^= 4;
