@@ -129,7 +129,10 @@ mod tests {
         for wanted in [SMALL_BYTES, LARGE_BYTES] {
             for put in [wanted, wanted / 8 * 5, SMALL_BYTES / 8 * 4] {
                 let left = left_to_clean_up(put).unwrap();
-                assert!((12 << 10..=put - BLOCK_BYTES).contains(&left), "{put}: {left}");
+                assert!(
+                    (12 << 10..=put - BLOCK_BYTES).contains(&left),
+                    "{put}: {left}"
+                );
             }
         }
         assert_eq!(left_to_clean_up(12 << 10), None);

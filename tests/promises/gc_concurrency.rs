@@ -265,60 +265,100 @@ fn assert_safe(name: &str, found: &Found) {
     }
 }
 
-/// All orders with `LARDER_TEST_SCALE=100`; else as many as there is time for, nearest to the start.
-#[test]
-fn one_writer_and_one_clean_up_in_any_order_lose_nothing() {
-    let states_max = match scale() {
-        1 => 60,
-        10 => 3000,
-        _ => usize::MAX,
+/// Who meets whom: writers, clean-ups, and whether somebody forgets or takes back beside them.
+type Meeting = (usize, usize, bool);
+
+/// All orders in which those of a meeting come, or as many as `states_max` allows, nearest to the start:
+/// in all scenes, in two ways.
+fn search_all(meeting: Meeting, states_max: usize) {
+    let (writers, prunes, forgets) = meeting;
+    let plain = Variant {
+        deltas: true,
+        gone: !forgets,
+        forgets: usize::from(forgets),
+        ..PLAIN
     };
     let ways = [
+        Variant { tries: 2, ..plain },
         Variant {
-            deltas: true,
-            tries: 2,
-            ..PLAIN
-        },
-        Variant {
-            deltas: true,
             alone: true,
             repacks: 1,
-            ..PLAIN
+            ..plain
         },
     ];
     let of_scene = |scene: &'static Scene| {
-        let mut sum = (0, 0, 0);
+        let mut sum = (0, 0, 0, 0);
         for (n, way) in ways.iter().enumerate() {
-            let found = Stage::new(scene, 1, 1, *way, None).search(states_max);
-            let name = format!("{}, way {n}", scene.name);
+            let way = Variant {
+                // What is forgotten, and may be had back, is there.
+                gone: way.gone && !scene.undo,
+                ..*way
+            };
+            let found = Stage::new(scene, writers, prunes, way, None).search(states_max);
+            let name = format!("{meeting:?}, {}, way {n}", scene.name);
             report(&name, &found);
             assert_safe(&name, &found);
-            sum = (
-                sum.0 + found.states,
-                sum.1 + found.steps,
-                sum.2 + found.ends,
-            );
+            sum.0 += found.states;
+            sum.1 += found.steps;
+            sum.2 += found.ends;
+            sum.3 += usize::from(found.cut);
         }
         sum
     };
     // Two threads: a search is one after the other.
-    let halves = SCENES.split_at(SCENES.len() / 2);
-    let (one, two) = std::thread::scope(|scope| {
-        let run = |half: &'static [Scene]| {
-            scope.spawn(move || half.iter().map(of_scene).collect::<Vec<_>>())
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let sums = std::thread::scope(|scope| {
+        let run = || {
+            let mut sums = Vec::new();
+            while let Some(scene) =
+                SCENES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+            {
+                sums.push(of_scene(scene));
+            }
+            sums
         };
-        let (one, two) = (run(halves.0), run(halves.1));
-        (one.join().unwrap(), two.join().unwrap())
+        let (one, two) = (scope.spawn(run), scope.spawn(run));
+        [one.join().unwrap(), two.join().unwrap()].concat()
     });
-    let sum =
-        |of: fn(&(usize, usize, usize)) -> usize| one.iter().chain(&two).map(of).sum::<usize>();
+    let sum = |of: fn(&(usize, usize, usize, usize)) -> usize| sums.iter().map(of).sum::<usize>();
     println!(
-        "1 writer, 1 prune, 1 who forgets, all orders of {} scenes: {} states, {} steps, {} ends: 0 losses",
+        "{writers} writer, {prunes} clean-up{}, orders of {} scenes: {} states, {} steps, {} ends, {} scenes cut off: 0 losses",
+        if forgets {
+            ", one who forgets or takes back"
+        } else {
+            ""
+        },
         SCENES.len() * ways.len(),
         sum(|s| s.0),
         sum(|s| s.1),
-        sum(|s| s.2)
+        sum(|s| s.2),
+        sum(|s| s.3),
     );
+}
+
+/// All orders with `LARDER_TEST_SCALE=100`; else as many as there is time for, nearest to the start.
+#[test]
+fn one_writer_and_one_clean_up_in_any_order_lose_nothing() {
+    search_all(
+        (1, 1, false),
+        match scale() {
+            1 => 60,
+            10 => 3000,
+            _ => usize::MAX,
+        },
+    );
+}
+
+/// All orders of one clean-up and one who forgets; of a writer beside them, those nearest to the start.
+#[test]
+fn one_clean_up_and_one_who_forgets_in_any_order_lose_nothing() {
+    let (both, all) = match scale() {
+        1 => (30, 60),
+        10 => (3000, 3000),
+        _ => (usize::MAX, 20_000),
+    };
+    search_all((0, 1, true), both);
+    search_all((1, 1, true), all);
 }
 
 #[test]
