@@ -24,13 +24,7 @@ pub(super) fn check(
         Err(StoreError::Damaged { object, cause }) => found.object(object, cause.to_string()),
         Err(error) => return Err(error.into()),
     }
-    let mut all = store.redundants()?;
-    let forgotten = store.forgotten()?;
-    // A forgotten manifest is on its way out, and not looked at itself either.
-    all.retain(|redundant| match &redundant.of {
-        Original::Snapshot(id) => !forgotten.contains(id),
-        Original::Config | Original::Pack(_) => true,
-    });
+    let all = store.redundants()?;
     let total = all.iter().map(|redundant| redundant.bytes).sum();
     progress.phase("Reading parity", total, Unit::Bytes);
     for redundant in &all {
