@@ -1,5 +1,9 @@
 //! Zstandard with bounds: the plain length is known beforehand and never exceeded.
 
+use std::cell::RefCell;
+
+use zstd::zstd_safe::{DCtx, ResetDirective, get_error_name};
+
 /// Windows up to 8 MiB are accepted, whatever a frame asks for.
 pub const WINDOW_LOG_MAX: u32 = 23;
 /// The smallest window that zstd knows.
@@ -140,9 +144,15 @@ impl Decompressor {
     }
 }
 
+thread_local! {
+    // One a thread: making them takes longer than a small frame.
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::default();
+    static CONTEXT: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
 /// Decompresses one frame that must give exactly `plain_bytes` bytes; see [`Decompressor::exact`].
 pub fn decompress_exact(frame: &[u8], plain_bytes: usize) -> Result<Vec<u8>, ZstdError> {
-    Decompressor::default().exact(frame, plain_bytes)
+    DECOMPRESSOR.with_borrow_mut(|one| one.exact(frame, plain_bytes))
 }
 
 /// Compresses into one frame that can be read only with the same `prefix`: what `plain` shares
@@ -174,9 +184,14 @@ pub fn decompress_after(prefix: &[u8], frame: &[u8], bytes_max: u64) -> Result<V
 
 /// Decompresses one frame of unknown plain length, refusing more than `bytes_max` bytes.
 pub fn decompress_bounded(frame: &[u8], bytes_max: u64) -> Result<Vec<u8>, ZstdError> {
-    let decoder = zstd::stream::read::Decoder::with_buffer(frame)
-        .map_err(|e| ZstdError::Damaged(e.to_string()))?;
-    read_bounded(decoder, bytes_max)
+    CONTEXT.with_borrow_mut(|context| {
+        // The last one may have ended in the middle.
+        context
+            .reset(ResetDirective::SessionOnly)
+            .map_err(|code| ZstdError::Damaged(get_error_name(code).to_owned()))?;
+        let decoder = zstd::stream::read::Decoder::with_context(frame, context);
+        read_bounded(decoder, bytes_max)
+    })
 }
 
 fn read_bounded(
@@ -208,6 +223,18 @@ fn read_bounded(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_damaged_leaves_nothing_for_the_next_one() {
+        let plain: Vec<u8> = (0..5000_u32).flat_map(u32::to_le_bytes).collect();
+        let frame = compress(&plain, 3).unwrap();
+        for cut in 1..frame.len() {
+            assert!(decompress_bounded(&frame[..cut], 1 << 20).is_err());
+            assert!(decompress_exact(&frame[..cut], plain.len()).is_err());
+            assert!(decompress_bounded(&frame, 1 << 20).unwrap() == plain);
+            assert!(decompress_exact(&frame, plain.len()).unwrap() == plain);
+        }
+    }
 
     #[test]
     fn a_bomb_is_refused_without_unpacking_it() {
