@@ -105,7 +105,7 @@ fn read_config(backend: &dyn Backend, hash: StoreHash) -> Result<Config, StoreEr
         },
         Err(error) => error.into(),
     };
-    let second = redundancy::second(backend, name::CONFIG);
+    let second = redundancy::second_after(backend, name::CONFIG, &failure)?;
     match second.map(|bytes| decode(&bytes).map_err(wrong)) {
         None | Some(Err(StoreError::Damaged { .. })) => Err(failure),
         Some(done) => done,

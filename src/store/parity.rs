@@ -196,7 +196,7 @@ impl Store {
     /// Errors: `Backend` where the store fails otherwise, `Unsupported` for a sidecar of another format.
     pub fn rebuild(&self, pack: &PackId) -> Result<Rebuilt, StoreError> {
         let object = name::pack(pack);
-        let second = redundancy::second(&*self.backend, &object);
+        let second = redundancy::second(&*self.backend, &object)?;
         let sidecar = self.sidecar_as_found(pack)?;
         let side = match sidecar.as_deref().map(|bytes| Sidecar::decode(pack, bytes)) {
             None => Err(None),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::error::StoreError;
 use super::{Store, register, snapshots};
-use crate::backend::{Backend, BackendErrorKind};
+use crate::backend::{Backend, BackendError, BackendErrorKind};
 use crate::codec::hash::{StoreHash, pack_id};
 use crate::format::frame::{self, ObjectKind};
 use crate::format::parity::PARITY_PACK_BYTES_MIN;
@@ -82,11 +82,43 @@ pub fn put_once(backend: &dyn Backend, object: &str, bytes: &[u8]) -> Result<(),
     }
 }
 
-/// The second copy of an object, unproven; `None` if there is none that can be read.
-pub fn second(backend: &dyn Backend, object: &str) -> Option<Vec<u8>> {
-    backend
-        .get(&name::second(object), limits::OBJECT_BYTES_MAX)
-        .ok()
+/// The second copy of an object, unproven; `None` if there is none, or its place cannot be read. That the
+/// store fails otherwise is no word on whether there is one: who asks would call something lost.
+pub fn second(backend: &dyn Backend, object: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    match get_twice(backend, &name::second(object)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error)
+            if matches!(
+                error.kind,
+                BackendErrorKind::NotFound | BackendErrorKind::Other
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same where the first could not be had: if that was no damage, it is what is told.
+pub fn second_after(
+    backend: &dyn Backend,
+    object: &str,
+    first: &StoreError,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    match second(backend, object) {
+        Err(_) if !matches!(first, StoreError::Damaged { .. }) => Ok(None),
+        read => read,
+    }
+}
+
+/// A small object. A bad sector is damage like any other, if it is bad twice.
+fn get_twice(backend: &dyn Backend, object: &str) -> Result<Vec<u8>, BackendError> {
+    match backend.get(object, limits::OBJECT_BYTES_MAX) {
+        Err(error) if error.kind == BackendErrorKind::Other => {
+            backend.get(object, limits::OBJECT_BYTES_MAX)
+        }
+        read => read,
+    }
 }
 
 /// True for bytes that can only be this object's: a manifest that was written in another one's place is not.
@@ -293,7 +325,7 @@ impl Store {
     pub fn compare_second(&self, object: &str) -> Result<Option<SecondCopy>, StoreError> {
         let mut both = Vec::new();
         for one in [object.to_owned(), name::second(object)] {
-            match self.backend.get(&one, limits::OBJECT_BYTES_MAX) {
+            match get_twice(&*self.backend, &one) {
                 Ok(bytes) => both.push(Some(bytes)),
                 Err(error) if error.kind == BackendErrorKind::NotFound && one != name::CONFIG => {
                     return Ok(None);

@@ -47,9 +47,11 @@ pub fn read(
         Err(error) if error.kind == BackendErrorKind::NotFound => return Ok(None),
         Err(error) => error.into(),
     };
-    let second = redundancy::second(backend, &object);
-    match second.map(|bytes| decode(hash, id, &bytes)) {
-        Some(Ok(Some(manifest))) => Ok(Some(manifest)),
+    let Some(second) = redundancy::second_after(backend, &object, &failure)? else {
+        return Err(failure);
+    };
+    match decode(hash, id, &second) {
+        Ok(Some(manifest)) => Ok(Some(manifest)),
         _ => Err(failure),
     }
 }

@@ -168,6 +168,12 @@ pub fn is_present(vfs: &dyn Vfs, path: &Path) -> Result<bool, TargetError> {
     Ok(entry.is_some())
 }
 
+/// Length of a file; 0 if it is not there.
+pub fn file_bytes(vfs: &dyn Vfs, path: &Path) -> Result<u64, TargetError> {
+    let entry = vfs.entry(path).map_err(|e| of_file("look at", path, e))?;
+    Ok(entry.map_or(0, |entry| entry.bytes))
+}
+
 /// An old `-wal` beside a new database would be replayed into it.
 fn ensure_absent(vfs: &dyn Vfs, place: &Path) -> Result<(), TargetError> {
     for path in std::iter::once(place.to_owned()).chain(sidecars(place)) {

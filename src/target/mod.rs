@@ -37,7 +37,7 @@ pub use compare::{Comparer, Field};
 pub use copies::Copies;
 pub use database::{Completed, NewDatabase, Restored};
 pub use error::TargetError;
-pub use files::{ensure_can_be_made, is_present};
+pub use files::{ensure_can_be_made, file_bytes, is_present};
 pub use filter::{Filter, FilterTable, equal_to};
 pub use full_text::full_texts_over;
 pub use image::DatabaseImage;

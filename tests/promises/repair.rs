@@ -451,6 +451,30 @@ fn a_snapshot_whose_manifest_is_damaged_stands_again_under_a_new_id() {
     }
 }
 
+/// Who forgets what stands for a damaged manifest has not damaged anything.
+#[test]
+fn a_damaged_manifest_stays_no_damage_when_what_stands_for_it_is_forgotten() {
+    let case = Case::small(RedundancyLevel::Full);
+    let backend = case.copy();
+    let (id, _) = &case.kept[1];
+    let object = name::snapshot(id);
+    flip(&*backend, &object, 60..70);
+    let store = case.sandbox.open(backend.clone());
+    let outcome = case.repair(&store);
+    let new_id = outcome.snapshots[0].new_id.clone().unwrap();
+    backend.delete(&name::second(&object)).unwrap();
+    for forget in [false, true] {
+        if forget {
+            assert!(store.forget(&new_id.parse().unwrap()).unwrap());
+        }
+        let validated = case.sandbox.try_validate(&store).unwrap();
+        assert_eq!(validated.damage, [], "{forget}");
+    }
+    let pruned = case.sandbox.try_prune(&store).unwrap();
+    assert_eq!(pruned.deleted_snapshots.len(), 2);
+    case.sandbox.assert_whole(&store, 3);
+}
+
 #[test]
 fn a_config_is_written_again_from_its_copy_or_made_anew_where_there_is_none() {
     let case = Case::small(RedundancyLevel::Full);

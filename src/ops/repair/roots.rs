@@ -122,13 +122,19 @@ fn read(store: &Store, id: &SnapshotId, is_lost: bool) -> Result<Read, Error> {
             second.ok().flatten().map(Box::new),
         ));
     }
-    let manifest = match store.manifest(id) {
+    let unreadable = |error: &StoreError| error.backend_kind() == Some(BackendErrorKind::Other);
+    let first = match store.manifest(id) {
+        // A bad sector is damage like any other, if it is bad twice.
+        Err(error) if unreadable(&error) => store.manifest(id),
+        read => read,
+    };
+    let manifest = match first {
         Ok(Some(manifest)) => Box::new(manifest),
         Ok(None) => return Ok(Read::None),
         Err(StoreError::Damaged { cause, .. }) => {
             return Ok(Read::Damaged(cause.to_string(), None));
         }
-        Err(error) if error.backend_kind() == Some(BackendErrorKind::Other) => {
+        Err(error) if unreadable(&error) => {
             return Ok(Read::Damaged(error.to_string(), None));
         }
         Err(error) => return Err(error.into()),

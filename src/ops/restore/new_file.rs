@@ -21,7 +21,7 @@ use crate::progress::{Finding, Progress, Severity, Unit};
 use crate::store::StoreReader;
 use crate::target::{
     CheckLevel, Completed, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError,
-    ensure_can_be_made,
+    ensure_can_be_made, file_bytes,
 };
 use crate::tree::TreeShape;
 use crate::tree::holes::Holes;
@@ -150,14 +150,14 @@ pub(super) fn try_out(
         lost: &Lost::default(),
     };
     let completed = complete(&basis, from_pages, progress)?;
-    let entry = world.vfs.entry(completed.path()).ok().flatten();
+    let bytes = file_bytes(&*world.vfs, completed.path())?;
     let mut findings = match from_pages {
         true => Vec::new(),
         false => left_out(manifest),
     };
     findings.extend_from_slice(completed.findings());
     Ok(Tried {
-        bytes: entry.map_or(0, |entry| entry.bytes),
+        bytes,
         checked: checked(&basis, from_pages),
         findings,
     })

@@ -16,7 +16,7 @@ use crate::format::manifest::Manifest;
 use crate::model::id::SnapshotId;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, Unit};
-use crate::store::{Original, Redundant, StoreError};
+use crate::store::{Original, Redundant, StoreError, Verdict};
 pub(in crate::ops) use findings::{Findings, pack_object};
 pub use outcome::{
     AffectedRecords, Audited, BrokenConstraint, Damage, EntityCheck, NotAudited, PacksRead,
@@ -62,15 +62,27 @@ pub struct ValidateOptions {
 }
 
 /// What no snapshot that is shown is made of. Forgotten ones are not read, but a prune has to know what they
-/// need; not of those that stand again under another id.
+/// need; not of those that stand again under another id, forgotten as well or not, nor of those whose deletion
+/// was decided.
 fn look_beside(
     store: &Store,
     forgotten: &[SnapshotId],
-    stand_again: &HashSet<SnapshotId>,
+    mut stand_again: HashSet<SnapshotId>,
     found: &mut Findings,
 ) -> Result<(), Error> {
-    for id in forgotten.iter().filter(|id| !stand_again.contains(*id)) {
-        readable(store, id, found)?;
+    let marks = store.forgotten()?;
+    let mut damaged = Vec::new();
+    for id in forgotten {
+        match store.manifest(id) {
+            Err(StoreError::Damaged { object, cause }) => damaged.push((id, object, cause)),
+            read => stand_again.extend(read?.and_then(|manifest| manifest.original)),
+        }
+    }
+    for (id, object, cause) in damaged {
+        let verdict = marks.mark(id).and_then(|mark| mark.verdict);
+        if !stand_again.contains(id) && verdict != Some(Verdict::Delete) {
+            found.snapshot(object, cause.to_string(), id);
+        }
     }
     for name in store.foreign()? {
         found.note(name, "is no object of this store; it was not read");
@@ -147,7 +159,7 @@ pub fn run(
         )?),
         None => None,
     };
-    look_beside(store, &names.forgotten, &stand_again, &mut found)?;
+    look_beside(store, &names.forgotten, stand_again, &mut found)?;
     lost(store, &mut found)?;
     let packs_good = packs
         .packs

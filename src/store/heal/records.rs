@@ -1,7 +1,10 @@
 //! Small objects of the protocol that cannot be read, and stop everybody: each gets the content that is
 //! safe whatever it said, or is left and named. Why each is safe: docs/decisions/013-repair.md.
 
-use crate::backend::BackendErrorKind;
+use serde::de::DeserializeOwned;
+
+use crate::backend::{Backend, BackendErrorKind};
+use crate::codec::hash::StoreHash;
 use crate::format::config::Config;
 use crate::format::frame::ObjectKind;
 use crate::format::name;
@@ -23,6 +26,21 @@ pub struct HealedRecord {
     pub done: Option<&'static str>,
 }
 
+/// As [`register::read`]. A bad sector is damage like any other, if it is bad twice.
+fn read_twice<T: DeserializeOwned + Record>(
+    backend: &dyn Backend,
+    hash: StoreHash,
+    kind: ObjectKind,
+    object: &str,
+) -> Result<Option<T>, StoreError> {
+    match register::read(backend, hash, kind, object) {
+        Err(error) if error.backend_kind() == Some(BackendErrorKind::Other) => {
+            register::read(backend, hash, kind, object)
+        }
+        read => read,
+    }
+}
+
 /// Writes where that is asked for.
 struct Records<'s> {
     store: &'s Store,
@@ -36,7 +54,7 @@ impl Store {
     pub fn heal_config(&self, write: bool) -> Result<Option<HealedRecord>, StoreError> {
         let (backend, hash) = (&*self.backend, self.hash);
         let read: Result<Option<Config>, StoreError> =
-            register::read(backend, hash, ObjectKind::Config, name::CONFIG);
+            read_twice(backend, hash, ObjectKind::Config, name::CONFIG);
         let cause = match read {
             Ok(Some(_)) => return Ok(None),
             Ok(None) => "it is gone".to_owned(),
@@ -90,13 +108,13 @@ impl Store {
 
 impl Records<'_> {
     /// The cause if an object is there and cannot be read.
-    fn damage<T: serde::de::DeserializeOwned + Record>(
+    fn damage<T: DeserializeOwned + Record>(
         &self,
         kind: ObjectKind,
         object: &str,
     ) -> Result<Option<String>, StoreError> {
         let (backend, hash) = (&*self.store.backend, self.store.hash);
-        match register::read::<T>(backend, hash, kind, object) {
+        match read_twice::<T>(backend, hash, kind, object) {
             Ok(_) => Ok(None),
             Err(StoreError::Damaged { cause, .. }) => Ok(Some(cause.to_string())),
             Err(StoreError::Backend(error)) if error.kind == BackendErrorKind::Other => {

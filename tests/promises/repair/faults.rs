@@ -48,6 +48,11 @@ fn a_repair_of_which_any_call_fails_leaves_the_store_no_worse_and_can_be_done_ag
             let what = format!("{fault:?} at {:?}: {done:?}", faults.log().get(nth - 1));
             assert!(matches!(done, Ok(_) | Err(Error::Store(_))), "{what}");
             failed += usize::from(done.is_err());
+            // What could not be read once is not lost, and no snapshot stands again for it.
+            if let Ok(outcome) = &done {
+                assert!(!outcome.is_lost(), "{what}");
+                assert!(outcome.snapshots.len() <= 1, "{what}");
+            }
             // No worse: what could be had before can be had now.
             case.sandbox.env.begin_process();
             let store = case.sandbox.open(backend.clone());
