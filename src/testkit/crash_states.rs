@@ -8,10 +8,12 @@
 mod image;
 mod record;
 mod replay;
+mod states;
 
 pub use image::Image;
 pub use record::{Broken, RecordingVfs};
-pub use replay::{CrashState, Replay};
+pub use replay::Replay;
+pub use states::CrashState;
 
 /// A file or a folder, by its number: those of files are odd.
 type NodeNumber = usize;

@@ -22,6 +22,8 @@ pub(super) enum Operation {
     Move(PathBuf, PathBuf),
     Unlink(PathBuf),
     CreateFolder(PathBuf),
+    /// A file whose bytes are others now, or that is gone, though nobody asked for it.
+    Damage(PathBuf, Option<Vec<u8>>),
     /// A sync that was asked for, and that a broken disk has not done.
     Ignored,
 }
@@ -60,6 +62,19 @@ impl RecordingVfs {
 
     fn push(&self, operation: Operation) {
         self.record().operations.push(operation);
+    }
+
+    /// Damages a durable file: other bytes, or none at all. Whatever happens then, it stays so.
+    pub fn damage(&self, path: &Path, bytes: Option<&[u8]>) -> Result<(), VfsError> {
+        match bytes {
+            Some(bytes) => self.inner.plant_file(path, bytes)?,
+            None => self.inner.unlink(path)?,
+        }
+        self.push(Operation::Damage(
+            path.to_owned(),
+            bytes.map(<[u8]>::to_vec),
+        ));
+        Ok(())
     }
 
     /// How many operations were recorded: the point that the next one follows.

@@ -1,37 +1,17 @@
-//! A record gone through operation by operation, and the states that each point of it allows.
+//! A record gone through operation by operation: what is there at each point of it, what of that is durable,
+//! and what is not yet.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::NodeNumber;
-use super::image::{Change, Image, Node, Tree};
+use super::image::{Bytes, Change, Node, ROOT, Tree};
 use super::record::Operation;
 use crate::vfs::folder_of;
 
-/// A disk writes whole units of so many bytes: sectors, pages.
-const TEAR_UNITS: [usize; 2] = [512, 4096];
-/// Places where a write is torn that are tried, of each unit.
-const TEARS_MAX: usize = 8;
-/// Random choices of what was kept, at each point.
-const RANDOM_SUBSETS: usize = 16;
-
-/// A state that a power cut may leave.
-#[derive(Debug, Clone)]
-pub struct CrashState {
-    /// How it came to be.
-    pub how: String,
-    /// What is there.
-    pub image: Image,
-}
-
-/// What becomes of one change that is not durable.
-enum Fate {
-    Kept,
-    Lost,
-    /// These bytes were written in place of its own.
-    Spoilt(Vec<u8>),
-}
+/// What can be reached no more is dropped after so many operations.
+const COLLECT_EACH: usize = 256;
 
 /// A record, operation by operation.
 #[derive(Debug)]
@@ -40,8 +20,29 @@ pub struct Replay {
     position: usize,
     folders: usize,
     live: Tree,
-    durable: Tree,
-    pending: Vec<Change>,
+    pub(super) durable: Tree,
+    pub(super) pending: Vec<Change>,
+    aside: Aside,
+    /// The last operation changed what may be there, outside the folder that is left aside.
+    is_of_note: bool,
+}
+
+/// A folder in which nobody looks for anything.
+#[derive(Debug, Default)]
+struct Aside {
+    path: Option<PathBuf>,
+    node: Option<NodeNumber>,
+    /// Files that have, or had, a name in another folder.
+    named_elsewhere: BTreeSet<NodeNumber>,
+}
+
+impl Aside {
+    fn holds(&self, change: &Change) -> bool {
+        match change {
+            Change::Comes(folder, ..) | Change::Goes(folder, _) => self.node == Some(*folder),
+            Change::Bytes(file, ..) => self.path.is_some() && !self.named_elsewhere.contains(file),
+        }
+    }
 }
 
 impl Replay {
@@ -53,12 +54,32 @@ impl Replay {
             live: Tree::new(),
             durable: Tree::new(),
             pending: Vec::new(),
+            aside: Aside::default(),
+            is_of_note: false,
         }
+    }
+
+    /// States that differ only in what lies in this folder are made apart from the others.
+    #[must_use]
+    pub fn leaving_aside(mut self, folder: &Path) -> Self {
+        self.aside.path = Some(folder.to_owned());
+        self
     }
 
     /// How many operations were done.
     pub fn position(&self) -> usize {
         self.position
+    }
+
+    /// Whether the last operation changed what may be there outside the folder that is left aside.
+    pub fn is_of_note(&self) -> bool {
+        self.is_of_note
+    }
+
+    /// Changes that are not durable, by number: outside the folder that is left aside, or in it.
+    pub(super) fn changes(&self, aside: bool) -> Vec<usize> {
+        let held = |n: &usize| self.aside.holds(&self.pending[*n]) == aside;
+        (0..self.pending.len()).filter(held).collect()
     }
 
     /// Does the next operation. `false`: there is none.
@@ -67,13 +88,20 @@ impl Replay {
             return false;
         };
         self.position += 1;
+        self.is_of_note = false;
+        if self.position.is_multiple_of(COLLECT_EACH) {
+            self.collect();
+        }
         match operation {
             Operation::CreateFile(path, node) => {
                 self.make(&path, node, Node::File(Arc::default()));
             }
             Operation::CreateFolder(path) => {
                 self.folders += 1;
-                let node = Node::Folder(BTreeMap::new());
+                let node = Node::Folder(Arc::default());
+                if self.aside.path.as_ref() == Some(&path) {
+                    self.aside.node = Some(self.folders * 2);
+                }
                 self.make(&path, self.folders * 2, node);
             }
             Operation::Write(node, bytes) => {
@@ -89,6 +117,7 @@ impl Replay {
                 self.name(&from, None);
             }
             Operation::Unlink(path) => self.name(&path, None),
+            Operation::Damage(path, bytes) => self.damage(&path, bytes.as_deref()),
             Operation::Ignored => {}
         }
         true
@@ -110,8 +139,29 @@ impl Replay {
     }
 
     fn change(&mut self, change: Change) {
+        let aside = self.aside.holds(&change);
+        if let (Change::Comes(_, _, node), false) = (&change, aside) {
+            self.aside.named_elsewhere.insert(*node);
+        }
+        self.is_of_note |= !aside;
         self.live.apply(&change);
         self.pending.push(change);
+    }
+
+    /// What is damaged was durable, and so is its damage.
+    fn damage(&mut self, path: &Path, bytes: Option<&[u8]>) {
+        self.is_of_note = true;
+        let node = self.live.find(path);
+        self.settle_bytes(node);
+        self.settle_names(self.live.find(folder_of(path)));
+        if let Some(bytes) = bytes {
+            let file = Node::File(Arc::new(Bytes::of(bytes)));
+            self.live.nodes.insert(node, file.clone());
+            self.durable.nodes.insert(node, file);
+        } else {
+            self.name(path, None);
+            self.settle_names(self.live.find(folder_of(path)));
+        }
     }
 
     fn settle_bytes(&mut self, file: NodeNumber) {
@@ -129,112 +179,28 @@ impl Replay {
     fn settle(&mut self, is_durable: impl Fn(&Change) -> bool) {
         let pending = std::mem::take(&mut self.pending);
         for change in pending {
-            match is_durable(&change) {
-                true => self.durable.apply(&change),
-                false => self.pending.push(change),
+            if is_durable(&change) {
+                self.is_of_note |= !self.aside.holds(&change);
+                self.durable.apply(&change);
+            } else {
+                self.pending.push(change);
             }
         }
     }
 
-    fn image(&self, fate: impl Fn(usize, &Change) -> Fate) -> Image {
-        let mut tree = self.durable.clone();
-        for (n, change) in self.pending.iter().enumerate() {
-            match (fate(n, change), change) {
-                (Fate::Lost, _) => {}
-                (Fate::Spoilt(bytes), Change::Bytes(node, at, _)) => {
-                    tree.apply(&Change::Bytes(*node, *at, bytes));
-                }
-                _ => tree.apply(change),
+    /// Drops what has no name any more, and will have none: states are copies of all that is kept.
+    fn collect(&mut self) {
+        let mut kept = self.live.reachable();
+        kept.extend(self.durable.reachable());
+        for change in &self.pending {
+            match change {
+                Change::Bytes(node, ..) | Change::Goes(node, _) => kept.extend([*node]),
+                Change::Comes(folder, _, node) => kept.extend([*folder, *node]),
             }
         }
-        Image::of(&tree)
-    }
-
-    /// Every state that is tried at this point. `seed` decides the random ones.
-    pub fn states(&self, seed: u64) -> Vec<CrashState> {
-        let mut states = Vec::new();
-        let mut add = |how: String, image: Image| states.push(CrashState { how, image });
-        let when = |kept: bool| if kept { Fate::Kept } else { Fate::Lost };
-        add("all kept".to_owned(), self.image(|_, _| Fate::Kept));
-        if self.pending.is_empty() {
-            return states;
-        }
-        add(
-            "all unsynced lost".to_owned(),
-            self.image(|_, _| Fate::Lost),
-        );
-        for one in 0..self.pending.len() {
-            let change = self.describe(one);
-            add(
-                format!("{change} alone lost"),
-                self.image(|n, _| when(n != one)),
-            );
-            add(
-                format!("{change} alone kept"),
-                self.image(|n, _| when(n == one)),
-            );
-        }
-        let is_name = |change: &Change| !matches!(change, Change::Bytes(..));
-        add(
-            "names without bytes".to_owned(),
-            self.image(|_, change| when(is_name(change))),
-        );
-        for (what, byte) in [("zeros", 0), ("garbage", 0xA5)] {
-            let image = self.image(|_, change| match change {
-                Change::Bytes(_, _, bytes) => Fate::Spoilt(vec![byte; bytes.len()]),
-                _ => Fate::Kept,
-            });
-            add(format!("lengths with {what}"), image);
-        }
-        self.torn(&mut add);
-        for subset in 0..RANDOM_SUBSETS {
-            let coin = |n: usize| {
-                let mut hasher = blake3::Hasher::new();
-                for part in [seed, self.position as u64, subset as u64, n as u64] {
-                    hasher.update(&part.to_le_bytes());
-                }
-                hasher.finalize().as_bytes()[0] & 1 == 0
-            };
-            add(
-                format!("random choice {subset}"),
-                self.image(|n, _| when(coin(n))),
-            );
-        }
-        states
-    }
-
-    /// The last write that is not durable, torn at the borders of units.
-    fn torn(&self, add: &mut impl FnMut(String, Image)) {
-        let is_bytes = |change: &Change| matches!(change, Change::Bytes(..));
-        let Some(last) = self.pending.iter().rposition(is_bytes) else {
-            return;
-        };
-        let Change::Bytes(_, at, bytes) = &self.pending[last] else {
-            return;
-        };
-        for unit in TEAR_UNITS {
-            let borders = (at / unit + 1..).map(|n| n * unit - at);
-            let borders = borders.take_while(|border| *border < bytes.len());
-            for border in borders.take(TEARS_MAX) {
-                let mut late = bytes.clone();
-                late[..border].fill(0);
-                let variants = [("up to", bytes[..border].to_vec()), ("only from", late)];
-                for (which, torn) in variants {
-                    let image = self.image(|n, _| match n == last {
-                        true => Fate::Spoilt(torn.clone()),
-                        false => Fate::Kept,
-                    });
-                    add(format!("last write {which} {border}"), image);
-                }
-            }
-        }
-    }
-
-    fn describe(&self, n: usize) -> String {
-        match &self.pending[n] {
-            Change::Bytes(_, at, bytes) => format!("{} bytes at {at}", bytes.len()),
-            Change::Comes(_, name, _) => format!("name {}", name.display()),
-            Change::Goes(_, name) => format!("removal of {}", name.display()),
-        }
+        kept.insert(ROOT);
+        let keep = |nodes: &mut BTreeMap<NodeNumber, Node>| nodes.retain(|n, _| kept.contains(n));
+        keep(&mut self.live.nodes);
+        keep(&mut self.durable.nodes);
     }
 }

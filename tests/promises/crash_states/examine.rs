@@ -1,22 +1,30 @@
 //! What must hold of a store after a power cut, whatever state that left.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use larder::format::manifest::Manifest;
 use larder::format::name;
 use larder::model::id::SnapshotId;
 use larder::ops::open::{self, Store, StoreOptions, World};
 use larder::ops::prune::{self, PruneOptions};
 use larder::ops::stored::root_of;
 use larder::progress::NoProgress;
+use larder::store::StoreError;
 use larder::testkit::crash_states::CrashState;
 use larder::testkit::memory_vfs::MemoryVfs;
 use larder::testkit::seeded_env::SeededEnv;
 use larder::vfs::Vfs;
 
-use super::scene::{Scene, Word};
+use super::harm::{Harm, repair_with};
+use super::scene::{Content, Scene, Word};
 use crate::sandbox::{ROOT, Sandbox, names, snapshots};
+
+/// Of states that differ only in `tmp/`, which nobody reads, one in so many is examined.
+const ASIDE_EACH: u64 = 32;
+/// Of states so many are restored in full, each snapshot of them; and each set of snapshots once.
+const RESTORED_EACH: u64 = 50;
 
 /// What was tried.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -25,10 +33,16 @@ pub struct Counts {
     pub states: u64,
     /// States that no other one equals.
     pub distinct: u64,
-    /// Those of them that differ in more than `tmp/`.
+    /// Those of them that differ in names or bytes of what is not in `tmp/`.
     pub contents: u64,
+    /// Those of them that differ in files, not only in folders without any.
+    pub objects: u64,
+    /// States that were examined, whole.
+    pub examined: u64,
+    /// Of those the ones that were repaired before.
+    pub repaired: u64,
     pub restores: u64,
-    /// Distinct states by the work that was going on.
+    /// Contents by the work that was going on.
     pub works: BTreeMap<&'static str, u64>,
 }
 
@@ -38,6 +52,9 @@ impl Counts {
         self.states += other.states;
         self.distinct += other.distinct;
         self.contents += other.contents;
+        self.objects += other.objects;
+        self.examined += other.examined;
+        self.repaired += other.repaired;
         self.restores += other.restores;
         for (work, states) in &other.works {
             *self.works.entry(work).or_default() += states;
@@ -45,26 +62,42 @@ impl Counts {
     }
 }
 
+/// Which snapshots there are.
+#[derive(Default)]
+struct Seen {
+    visible: Vec<SnapshotId>,
+    /// Those that they stand for: their manifests were damaged.
+    originals: BTreeSet<SnapshotId>,
+}
+
+/// What was found of a content.
+struct Known {
+    seen: Seen,
+    has_config: bool,
+}
+
 /// Examines the states of one record.
 pub struct Examiner<'s> {
     scene: &'s Scene,
     sandbox: Sandbox,
-    /// Of one state in so many every snapshot is restored; of the others one that was not yet in such a set.
-    restore_each: u64,
-    seen: HashSet<[u8; 32]>,
+    distinct: HashSet<[u8; 32]>,
+    objects: HashSet<[u8; 32]>,
     contents: HashSet<[u8; 32]>,
+    /// By content, and whether something was damaged.
+    known: HashMap<([u8; 32], bool), Known>,
     visible_sets: HashSet<Vec<SnapshotId>>,
     pub counts: Counts,
 }
 
 impl<'s> Examiner<'s> {
-    pub fn new(scene: &'s Scene, restore_each: u64) -> Self {
+    pub fn new(scene: &'s Scene) -> Self {
         Self {
             scene,
             sandbox: Sandbox::new(),
-            restore_each,
-            seen: HashSet::new(),
+            distinct: HashSet::new(),
+            objects: HashSet::new(),
             contents: HashSet::new(),
+            known: HashMap::new(),
             visible_sets: HashSet::new(),
             counts: Counts::default(),
         }
@@ -73,40 +106,89 @@ impl<'s> Examiner<'s> {
     /// A state at a point of the record.
     pub fn state(&mut self, position: usize, work: &'static str, state: &CrashState) {
         self.counts.states += 1;
-        let whole = state.image.digest(None);
-        if !self.seen.insert(whole) {
-            return;
-        }
-        self.counts.distinct += 1;
-        if self.counts.distinct.is_multiple_of(1000) {
-            println!("so far: {:?}", self.counts);
-        }
-        *self.counts.works.entry(work).or_default() += 1;
+        let whole = state.image.digest(|_, _| true);
+        let is_distinct = self.distinct.insert(whole);
+        self.counts.distinct += u64::from(is_distinct);
         let temp = Path::new(ROOT).join("tmp");
-        let is_new = self.contents.insert(state.image.digest(Some(&temp)));
-        self.counts.contents += u64::from(is_new);
+        let content = state.image.digest(|path, _| !path.starts_with(&temp));
+        let objects = |path: &Path, is_file| is_file && !path.starts_with(&temp);
+        let is_new = self.objects.insert(state.image.digest(objects));
+        self.counts.objects += u64::from(is_new);
         let what = format!("{work}, after operation {position}, {}", state.how);
+        let harm = self.scene.harms.iter().find(|h| h.is_there(position));
         let seed = u64::from_le_bytes(whole[..8].try_into().unwrap());
+        if self.contents.insert(content) {
+            self.counts.contents += 1;
+            *self.counts.works.entry(work).or_default() += 1;
+        }
+        if let Some(known) = self.known.get(&(content, harm.is_some())) {
+            // What was found then is so now; but more may have been said since.
+            self.words(&known.seen, position, &what);
+            assert!(known.has_config || !self.is_made(position), "{what}");
+            if !is_distinct || !seed.is_multiple_of(ASIDE_EACH) {
+                return;
+            }
+        }
+        self.counts.examined += 1;
         self.begin(seed);
         let vfs = Arc::new(state.image.to_vfs().unwrap());
-        let mut store = self.open(&vfs, position, seed, &what);
-        let visible = self.words(&store, position, &what);
-        // What lies in tmp/ is nothing that any step reads: one state in 16 is tried all the same.
-        if !is_new && !seed.is_multiple_of(16) {
-            assert_eq!(store.foreign().unwrap(), [""; 0], "{what}");
-            return;
+        let config = Path::new(ROOT).join("config");
+        let has_config = vfs.entry(&config).unwrap().is_some();
+        if let Some(harm) = harm {
+            self.repair(&vfs, harm, seed, &what);
         }
-        self.manifests(&store, &what);
-        self.sandbox.validated(&store, visible.len(), &what);
-        let sampled = seed.is_multiple_of(self.restore_each);
+        let store = self.open(&vfs, position, seed, &what);
+        let seen = self.state_of(&vfs, store, (position, seed), &what);
+        let known = Known { seen, has_config };
+        self.known.insert((content, harm.is_some()), known);
+    }
+
+    /// All that must hold of a store. Gives the snapshots that there are.
+    fn state_of(
+        &mut self,
+        vfs: &Arc<MemoryVfs>,
+        mut store: Store,
+        (position, seed): (usize, u64),
+        what: &str,
+    ) -> Seen {
+        let seen = self.manifests(&store, what);
+        let visible = seen.visible.clone();
+        self.words(&seen, position, what);
+        self.sandbox.validated(&store, visible.len(), what);
+        let sampled = seed.is_multiple_of(RESTORED_EACH);
         if self.visible_sets.insert(visible.clone()) || sampled {
             for id in &visible {
                 self.counts.restores += 1;
                 let restored = self.sandbox.restore(&mut store, id);
-                assert!(restored == self.scene.contents[id].restored, "{what}: {id}");
+                let known = self.content_of(&store, id);
+                assert!(restored == known.restored, "{what}: {id}");
             }
         }
-        self.converge(&vfs, store, visible, &what);
+        self.converge(vfs, store, visible, what);
+        seen
+    }
+
+    /// What is damaged at this point of the record is repaired with what there is for that; before it,
+    /// nothing comes back wrong.
+    fn repair(&mut self, vfs: &Arc<MemoryVfs>, harm: &Harm, seed: u64, what: &str) {
+        let backend = self.sandbox.folder(vfs.clone());
+        let env = self.sandbox.env.clone();
+        let opened = Store::open_for_repair(backend, env, crate::sandbox::usage());
+        let mut store = opened.unwrap_or_else(|e| panic!("{what}: before the repair: {e}"));
+        if seed.is_multiple_of(RESTORED_EACH) {
+            for id in store.snapshot_names().unwrap().ids {
+                if let (Ok(restored), Some(known)) = (
+                    self.sandbox.try_restore(&mut store, &id),
+                    self.scene.contents.get(&id),
+                ) {
+                    assert!(restored == known.restored, "{what}: {id} comes back wrong");
+                }
+            }
+        }
+        self.counts.repaired += 1;
+        let done = repair_with(&self.sandbox, &store, &harm.remedy);
+        let done = done.unwrap_or_else(|e| panic!("{what}: the repair: {e}"));
+        assert!(!done.is_lost(), "{what}: {done:?}");
     }
 
     /// Another process, after the power cut: none of those before runs.
@@ -142,7 +224,7 @@ impl<'s> Examiner<'s> {
             vfs: vfs.clone(),
         };
         let there = vfs.entry(&Path::new(ROOT).join("config")).unwrap();
-        if self.scene.made.is_none_or(|made| position < made) && there.is_none() {
+        if !self.is_made(position) && there.is_none() {
             return open::create(&options, &world).unwrap_or_else(|e| panic!("{what}: {e}"));
         }
         let usage = larder::store::Usage {
@@ -154,30 +236,76 @@ impl<'s> Examiner<'s> {
             .unwrap_or_else(|e| panic!("{what}: {e}"))
     }
 
-    /// What was said of each snapshot holds. Gives those that can be seen.
-    fn words(&self, store: &Store, position: usize, what: &str) -> Vec<SnapshotId> {
-        let visible = snapshots(store);
-        let known: BTreeSet<&SnapshotId> = visible.iter().collect();
+    fn is_made(&self, position: usize) -> bool {
+        self.scene.made.is_some_and(|made| made <= position)
+    }
+
+    /// What was said of each snapshot holds.
+    fn words(&self, seen: &Seen, position: usize, what: &str) {
         for id in self.scene.contents.keys() {
+            let is_visible = seen.visible.contains(id);
             match self.scene.word(id, position) {
-                Word::Visible => assert!(known.contains(id), "{what}: {id} is lost"),
-                Word::Hidden => assert!(!known.contains(id), "{what}: {id} is back"),
+                // It may stand again under another id.
+                Word::Visible => {
+                    let stands = is_visible || seen.originals.contains(id);
+                    assert!(stands, "{what}: {id} is lost");
+                }
+                Word::Hidden => assert!(!is_visible, "{what}: {id} is back"),
                 Word::Either => {}
             }
         }
-        visible
+    }
+
+    /// What is known of a snapshot, or of the one that it stands for.
+    fn content_of(&self, store: &Store, id: &SnapshotId) -> &Content {
+        self.scene.contents.get(id).unwrap_or_else(|| {
+            let manifest = store.manifest(id).unwrap().unwrap();
+            &self.scene.contents[&manifest.original.unwrap()]
+        })
     }
 
     /// Every manifest that is there, forgotten or not, is what it was.
-    fn manifests(&self, store: &Store, what: &str) {
+    fn manifests(&self, store: &Store, what: &str) -> Seen {
         let names = store.snapshot_names().unwrap();
-        for id in names.ids.iter().chain(&names.forgotten) {
+        let mut seen = Seen::default();
+        for id in &names.ids {
             if let Some(manifest) = store.manifest(id).unwrap() {
-                let known = self.scene.contents.get(id);
-                let known = known.unwrap_or_else(|| panic!("{what}: {id} was never made"));
-                assert_eq!(manifest, known.manifest, "{what}");
+                self.manifest(&manifest, what);
+                seen.visible.push(id.clone());
+                seen.originals.extend(manifest.original);
             }
         }
+        for id in &names.forgotten {
+            match store.manifest(id) {
+                Ok(Some(manifest)) => self.manifest(&manifest, what),
+                Ok(None) => {}
+                // It stands again under another id.
+                Err(StoreError::Damaged { .. }) => {
+                    assert!(self.scene.stands_again(id), "{what}: {id} is damaged");
+                }
+                Err(error) => panic!("{what}: {id}: {error}"),
+            }
+        }
+        seen
+    }
+
+    fn manifest(&self, manifest: &Manifest, what: &str) {
+        let contents = &self.scene.contents;
+        if let Some(known) = contents.get(&manifest.id) {
+            assert_eq!(*manifest, known.manifest, "{what}");
+            return;
+        }
+        // It was made by the repair of this state.
+        let first = manifest.original.as_ref();
+        let known = first.and_then(|id| contents.get(id));
+        let known = known.unwrap_or_else(|| panic!("{what}: {} was never made", manifest.id));
+        let expected = Manifest {
+            id: manifest.id.clone(),
+            original: manifest.original.clone(),
+            new_bytes: manifest.new_bytes,
+            ..known.manifest.clone()
+        };
+        assert_eq!(*manifest, expected, "{what}");
     }
 
     /// The next backup and the next prune work, and leave nothing that is not needed.
@@ -201,7 +329,7 @@ impl<'s> Examiner<'s> {
         };
         // The newest one of the record is of the database as it is now.
         assert_eq!(roots(&manifest), roots(&newest.manifest), "{what}");
-        visible.push(new);
+        visible.push(new.clone());
         self.prune(&store, false, what);
         let again = self.prune(&store, true, what);
         let left = (again.dead, again.repacked, again.unused_bytes);
@@ -218,17 +346,10 @@ impl<'s> Examiner<'s> {
         assert_eq!(there, visible, "{what}: after the next prune");
         let named = store.snapshot_names().unwrap();
         assert_eq!(named.forgotten, [], "{what}");
-        self.manifests_but_new(&store, &visible, what);
-        self.sandbox.validated(&store, visible.len(), what);
-    }
-
-    fn manifests_but_new(&self, store: &Store, visible: &[SnapshotId], what: &str) {
-        for id in visible {
-            if let Some(known) = self.scene.contents.get(id) {
-                let manifest = store.manifest(id).unwrap().unwrap();
-                assert_eq!(manifest, known.manifest, "{what}");
-            }
+        for id in visible.iter().filter(|id| **id != new) {
+            self.manifest(&store.manifest(id).unwrap().unwrap(), what);
         }
+        self.sandbox.validated(&store, visible.len(), what);
     }
 
     fn prune(&self, store: &Store, dry_run: bool, what: &str) -> prune::PruneOutcome {
@@ -249,9 +370,10 @@ impl<'s> Examiner<'s> {
 }
 
 impl Sandbox {
-    /// Nothing is damaged, and nothing is strange.
+    /// Nothing is damaged, and nothing is strange; second copies may be on their way.
     fn validated(&self, store: &Store, snapshots: usize, what: &str) {
-        let found = self.try_validate(store).unwrap();
+        let mut found = self.try_validate(store).unwrap();
+        found.findings.retain(|note| note.subject != "redundancy");
         assert_eq!((found.damage, found.findings), (vec![], vec![]), "{what}");
         assert_eq!(found.snapshots.len(), snapshots, "{what}");
         assert!(found.snapshots.iter().all(|s| s.good), "{what}");

@@ -1,6 +1,6 @@
 //! A store whose every file operation is recorded, and what was promised at which point of the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use larder::testkit::fault_vfs::FaultVfs;
 use larder::testkit::faults::Fault;
 use larder::vfs::{Vfs, VfsErrorKind};
 
+use super::harm::Harm;
 use crate::sandbox::{ROOT, Sandbox, snapshots, usage};
 use crate::tree_rows::Random;
 use crate::workshop::sql;
@@ -47,7 +48,11 @@ pub struct Scene {
     pub made: Option<usize>,
     pub contents: BTreeMap<SnapshotId, Content>,
     /// What was said of each snapshot, and when.
-    pub words: Vec<(usize, SnapshotId, Word)>,
+    words: BTreeMap<SnapshotId, Vec<(usize, Word)>>,
+    /// When something was said.
+    pub said: BTreeSet<usize>,
+    /// What was damaged, and when.
+    pub harms: Vec<Harm>,
     /// Where each piece of work begins.
     pub works: Vec<(usize, &'static str)>,
     /// How many processes there were.
@@ -81,7 +86,9 @@ impl Scene {
             cache,
             made: None,
             contents: BTreeMap::new(),
-            words: Vec::new(),
+            words: BTreeMap::new(),
+            said: BTreeSet::new(),
+            harms: Vec::new(),
             works: Vec::new(),
             processes: 0,
             steps: 0,
@@ -93,7 +100,8 @@ impl Scene {
         self.works.push((self.disk.position(), what));
     }
 
-    fn backend(&self, vfs: Arc<dyn Vfs>) -> Arc<LocalBackend> {
+    /// The backend of a process.
+    pub fn backend(&self, vfs: Arc<dyn Vfs>) -> Arc<LocalBackend> {
         let root = PathBuf::from(ROOT);
         Arc::new(LocalBackend::new(vfs, self.sandbox.env.clone(), root))
     }
@@ -117,22 +125,39 @@ impl Scene {
         Ok(Store::open(self.backend(vfs), env, self.usage())?)
     }
 
+    /// As [`Scene::open`], where the config may be damaged.
+    pub fn open_for_repair(&mut self) -> Store {
+        self.sandbox.env.begin_process();
+        self.processes += 1;
+        let backend = self.backend(Arc::new(self.disk.clone()));
+        Store::open_for_repair(backend, self.sandbox.env.clone(), self.usage()).unwrap()
+    }
+
     /// Makes the store.
     pub fn make(&mut self) {
         let backend = self.backend(Arc::new(self.disk.clone()));
         Store::create(backend, self.sandbox.env.clone(), self.usage()).unwrap();
         self.made = Some(self.disk.position());
+        self.said.insert(self.disk.position());
     }
 
     pub fn say(&mut self, id: &SnapshotId, word: Word) {
-        self.words.push((self.disk.position(), id.clone(), word));
+        let now = self.disk.position();
+        self.said.insert(now);
+        self.words.entry(id.clone()).or_default().push((now, word));
     }
 
     /// What may be seen of a snapshot at a point of the record.
     pub fn word(&self, id: &SnapshotId, position: usize) -> Word {
-        let said = self.words.iter().rev();
-        let mut before = said.filter(|(at, of, _)| *at <= position && of == id);
-        before.next().map_or(Word::Either, |(_, _, word)| *word)
+        let said = self.words.get(id).into_iter().flatten();
+        let before = said.take_while(|(at, _)| *at <= position).last();
+        before.map_or(Word::Either, |(_, word)| *word)
+    }
+
+    /// Whether another snapshot was made in the place of this one, by a repair.
+    pub fn stands_again(&self, id: &SnapshotId) -> bool {
+        let mut manifests = self.contents.values().map(|content| &content.manifest);
+        manifests.any(|manifest| manifest.original.as_ref() == Some(id))
     }
 
     /// Snapshots that were reported as there, by now.
@@ -168,7 +193,7 @@ impl Scene {
     }
 
     /// Keeps what every snapshot that can be seen now restores to.
-    fn learn(&mut self) {
+    pub fn learn(&mut self) {
         let mut store = self.open();
         for id in snapshots(&store) {
             if self.contents.contains_key(&id) {
@@ -186,8 +211,13 @@ impl Scene {
         self.back_up_of(&database)
     }
 
-    /// Backs up a database that has nothing in common with any other.
-    pub fn back_up_other(&mut self) -> SnapshotId {
+    /// A number from here to there, of the seed.
+    pub fn between(&mut self, from: usize, to: usize) -> usize {
+        from + usize::try_from(self.random.below((to - from) as u64)).unwrap()
+    }
+
+    /// A database that has nothing in common with any other.
+    pub fn other_database(&mut self) -> PathBuf {
         self.steps += 1;
         let (step, salt) = (self.steps, self.random.below(1 << 30));
         let database = self.sandbox.path(&format!("other{step}.db"));
@@ -197,10 +227,46 @@ impl Scene {
                INSERT INTO other{step} SELECT i, hex(i * {salt} % 1000003) FROM n;"
         );
         sql(&database, &text);
+        database
+    }
+
+    /// The same, so large that its pack has parity.
+    pub fn large_database(&mut self) -> PathBuf {
+        let database = self.other_database();
+        let db = rusqlite::Connection::open(&database).unwrap();
+        db.execute_batch("BEGIN; CREATE TABLE r(x BLOB)").unwrap();
+        for _ in 0..60 {
+            let value = self.random.bytes(19_000);
+            db.execute("INSERT INTO r VALUES(?1)", [value]).unwrap();
+        }
+        db.execute_batch("COMMIT").unwrap();
+        db.close().unwrap();
+        database
+    }
+
+    /// Backs up a database that has nothing in common with any other.
+    pub fn back_up_other(&mut self) -> SnapshotId {
+        let database = self.other_database();
         self.back_up_of(&database)
     }
 
-    fn back_up_of(&mut self, database: &Path) -> SnapshotId {
+    /// Backs up so many of them, and forgets them: packs that nothing needs.
+    pub fn waste(&mut self, count: usize) {
+        for _ in 0..count {
+            let other = self.back_up_other();
+            self.forget(&other);
+        }
+    }
+
+    /// Forgets what is more than so many snapshots.
+    pub fn keep_few(&mut self, count: usize) {
+        while self.visible().len() > count {
+            let id = self.any_visible();
+            self.forget(&id);
+        }
+    }
+
+    pub fn back_up_of(&mut self, database: &Path) -> SnapshotId {
         let mut store = self.open();
         let id = self.sandbox.backup(&mut store, database);
         self.say(&id, Word::Visible);
