@@ -1,14 +1,19 @@
 //! Every command that touches a store, as one call: a row a command.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use larder::cli::exit::{self, Code};
 use larder::error::Error;
 use larder::ops::backup::{self, BackupOptions};
+use larder::ops::copy::{self, CopyOptions};
 use larder::ops::diff::{Diff, DiffOptions, Operand};
 use larder::ops::export::{self, ExportOptions, RecordForm};
 use larder::ops::import::{self, ImportOptions};
+use larder::ops::open::Store;
+use larder::ops::parity::{self, AddOptions};
 use larder::ops::prune::{self, PruneOptions};
+use larder::ops::repair::{self, RepairOptions};
 use larder::ops::restore::{self, Mode, NoDecider, RestoreOptions};
 use larder::ops::stats::{self, StatsOptions};
 use larder::ops::undo::{self, UndoOptions};
@@ -19,7 +24,7 @@ use larder::progress::NoProgress;
 use super::place::{Done, Place};
 
 /// What is there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Start {
     /// Not even a store.
     Nothing,
@@ -29,6 +34,30 @@ pub enum Start {
     Full,
     /// The same, and a database that a restore has changed.
     Restored,
+    /// The same, with second copies.
+    Redundant,
+    /// The same, and a pack is damaged that has one.
+    Damaged,
+    /// As `Full`, and another store beside it.
+    Beside,
+    /// As `Full`, a pack is damaged, and another store has copies of all.
+    Lacking,
+    /// A store of which a pack is so long that it may have parity.
+    Large,
+    /// The same, with parity.
+    Covered,
+}
+
+impl Start {
+    /// Another store is there.
+    pub fn has_other(self) -> bool {
+        matches!(self, Self::Beside | Self::Lacking)
+    }
+
+    /// Something is damaged, and can be healed.
+    pub fn is_damaged(self) -> bool {
+        matches!(self, Self::Damaged | Self::Lacking)
+    }
 }
 
 /// What a command may change.
@@ -117,6 +146,69 @@ pub const COMMANDS: &[Command] = &[
             None => marked(false),
         }
     }),
+    command("validate --drill", Start::Full, Kind::Reads, drill),
+    command(
+        "backup with second copies",
+        Start::Redundant,
+        Kind::Writes,
+        back_up,
+    ),
+    command(
+        "prune with second copies",
+        Start::Redundant,
+        Kind::Writes,
+        |place| pruned(place, false),
+    ),
+    command("copy to another store", Start::Beside, Kind::Writes, |p| {
+        copied(&p.open()?, &p.open_other()?, p)
+    }),
+    command(
+        "copy from another store",
+        Start::Beside,
+        Kind::Writes,
+        |p| copied(&p.open_other()?, &p.open()?, p),
+    ),
+    command("parity status", Start::Redundant, Kind::Reads, |place| {
+        let status = parity::status(&place.open()?)?;
+        done(&status, exit::of_parity_status(&status))
+    }),
+    command("parity check", Start::Redundant, Kind::Reads, |place| {
+        let store = place.open()?;
+        let checked = parity::check(&store, &place.world, &mut NoProgress)?;
+        let told = (checked.parity, checked.seconds, &checked.damage);
+        done(told, exit::of_redundancy(&checked.damage))
+    }),
+    command("parity add", Start::Large, Kind::Marks, |place| {
+        parity_added(place, false)
+    }),
+    command("parity add --full", Start::Full, Kind::Marks, |place| {
+        parity_added(place, true)
+    }),
+    command("parity remove", Start::Covered, Kind::Marks, parity_removed),
+    command(
+        "parity remove of second copies",
+        Start::Redundant,
+        Kind::Marks,
+        parity_removed,
+    ),
+    command("repair --dry-run", Start::Damaged, Kind::Reads, |place| {
+        repaired(place, true, Vec::new(), Vec::new())
+    }),
+    command("repair", Start::Damaged, Kind::Marks, |place| {
+        repaired(place, false, Vec::new(), Vec::new())
+    }),
+    command(
+        "repair from another store",
+        Start::Lacking,
+        Kind::Marks,
+        |place| repaired(place, false, vec![place.open_other()?], Vec::new()),
+    ),
+    command(
+        "repair from a database",
+        Start::Lacking,
+        Kind::Marks,
+        |place| repaired(place, false, Vec::new(), vec![place.path("first.db")]),
+    ),
     command("prune --dry-run", Start::Full, Kind::Reads, |place| {
         pruned(place, true)
     }),
@@ -301,6 +393,99 @@ fn import(place: &Place) -> Result<Done, Error> {
         (made.snapshot.records, &made.findings),
         exit::of_backup(&made),
     )
+}
+
+fn drill(place: &Place) -> Result<Done, Error> {
+    let store = place.open()?;
+    let options = ValidateOptions {
+        drill: Some(place.path("temp")),
+        ..ValidateOptions::default()
+    };
+    let found = validate::run(&store, &place.world, &options, &mut NoProgress)?;
+    let drilled = found.drill.iter().flat_map(|drill| &drill.snapshots);
+    let drilled: Vec<_> = drilled
+        .map(|of| (&of.id, of.records, of.bytes, &of.findings, &of.failure))
+        .collect();
+    done(
+        (drilled, &found.damage, &found.findings),
+        exit::of_validate(&found),
+    )
+}
+
+fn copied(from: &Store, to: &Store, place: &Place) -> Result<Done, Error> {
+    let options = CopyOptions::default();
+    let made = copy::run(from, to, &place.world, &options, &mut NoProgress)?;
+    done(
+        (
+            made.copied.len() + made.present.len(),
+            &made.not_copied,
+            &made.findings,
+        ),
+        exit::of_copy(&made, None),
+    )
+}
+
+fn parity_added(place: &Place, full: bool) -> Result<Done, Error> {
+    let store = place.open()?;
+    let options = AddOptions {
+        full,
+        percent: None,
+    };
+    let added = parity::add(&store, &place.world, &options, &mut NoProgress)?;
+    done(
+        (added.made.count + added.kept, &added.damage),
+        exit::of_redundancy(&added.damage),
+    )
+}
+
+fn parity_removed(place: &Place) -> Result<Done, Error> {
+    let removed = parity::remove(&place.open()?, &mut NoProgress)?;
+    done(removed, Code::Ok)
+}
+
+fn repaired(
+    place: &Place,
+    dry_run: bool,
+    stores: Vec<Store>,
+    sources: Vec<PathBuf>,
+) -> Result<Done, Error> {
+    let store = open_for_repair(place)?;
+    let options = RepairOptions {
+        dry_run,
+        sources,
+        no_sources: true,
+        max_wait: Duration::ZERO,
+        busy_timeout: Duration::from_millis(200),
+        temp_dir: Some(place.path("temp")),
+    };
+    let made = repair::run(&store, &stores, &place.world, &options, &mut NoProgress)?;
+    // Why a place of what is lost could not be looked at.
+    let told = if made.is_lost() {
+        &made.findings[..]
+    } else {
+        &[]
+    };
+    done(
+        (
+            made.healed_in_all(),
+            &made.records,
+            &made.lost,
+            made.damaged.len(),
+            told,
+        ),
+        exit::of_repair(&made),
+    )
+}
+
+fn open_for_repair(place: &Place) -> Result<Store, Error> {
+    match &place.backend {
+        Some(backend) => Ok(Store::open_for_repair(
+            backend.clone(),
+            place.world.env.clone(),
+            crate::sandbox::usage(),
+        )?),
+        None => open::open_for_repair(&place.options(), &place.world),
+    }
 }
 
 fn pruned(place: &Place, dry_run: bool) -> Result<Done, Error> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use larder::backend::Backend;
 use larder::backend::local::LocalBackend;
 use larder::cli::exit::Code;
+use larder::env::Env;
 use larder::error::Error;
 use larder::format::manifest::Manifest;
 use larder::ops::open::{self, Store, StoreOptions, World};
@@ -17,7 +18,10 @@ use larder::vfs::{Entry, Vfs, VfsError, VfsFile};
 
 use crate::sandbox::{ROOT, usage};
 
-/// Files of the store in memory, all others on the disk.
+/// Where another store lies.
+pub const OTHER: &str = "/home/other";
+
+/// Files of the stores in memory, all others on the disk.
 #[derive(Debug, Clone)]
 pub struct TwoVfs {
     pub memory: MemoryVfs,
@@ -125,15 +129,23 @@ impl Place {
         }
     }
 
+    /// The store beside it.
+    pub fn open_other(&self) -> Result<Store, Error> {
+        let options = StoreOptions {
+            location: PathBuf::from(OTHER),
+            ..self.options()
+        };
+        open::open(&options, &self.world)
+    }
+
     pub fn one(&self, store: &Store, word: &str) -> Result<Manifest, Error> {
         select::one(store, word, &SourceChoice::Any)
     }
 }
 
 /// The backend of a store in memory.
-pub fn local(vfs: Arc<dyn Vfs>, world: &World) -> Arc<dyn Backend> {
-    let root = PathBuf::from(ROOT);
-    Arc::new(LocalBackend::new(vfs, world.env.clone(), root))
+pub fn local(vfs: Arc<dyn Vfs>, env: &Arc<dyn Env>, root: &str) -> Arc<dyn Backend> {
+    Arc::new(LocalBackend::new(vfs, env.clone(), PathBuf::from(root)))
 }
 
 /// A folder's files and what is in them.
