@@ -105,11 +105,19 @@ fn expected(of: &EveryKind, object: &str, change: &Change) -> (Expected, Option<
             .position(|(k, h, _)| (*k, *h) == (kind, harm));
         return (Expected::Unseen, entry);
     }
-    let mut named = named(object);
-    if let Change::Swapped(with) = change {
-        named.insert(called(with));
+    let swapped = match change {
+        Change::Swapped(with) => Some(with.as_str()),
+        _ => None,
+    };
+    // The manifest of a snapshot whose deletion was decided is not looked at, nor its copy.
+    let going = of.going.to_string();
+    let looked_at = [Some(object), swapped].into_iter().flatten();
+    let looked_at = looked_at.filter(|object| !object.ends_with(&going));
+    let named: BTreeSet<String> = looked_at.map(called).collect();
+    match named.is_empty() {
+        true => (Expected::Unseen, None),
+        false => (Expected::Named(named), None),
     }
-    (Expected::Named(named), None)
 }
 
 fn altered(of: &EveryKind, other: &Objects, object: &str, change: &Change) -> Altered {

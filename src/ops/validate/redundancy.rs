@@ -9,7 +9,7 @@ use crate::model::counted::{agree, counted};
 use crate::ops::open::Store;
 use crate::ops::parity;
 use crate::progress::{Progress, Unit};
-use crate::store::{Original, Redundant, StoreError};
+use crate::store::{Original, Redundant, StoreError, Verdict};
 
 /// Reads sidecars, and second copies beside the first ones. Missing ones are notes: the store can do
 /// without.
@@ -24,7 +24,15 @@ pub(super) fn check(
         Err(StoreError::Damaged { object, cause }) => found.object(object, cause.to_string()),
         Err(error) => return Err(error.into()),
     }
-    let all = store.redundants()?;
+    let mut all = store.redundants()?;
+    let marks = store.forgotten()?;
+    // Where the deletion of a manifest was decided, it is not looked at itself either.
+    all.retain(|redundant| match &redundant.of {
+        Original::Snapshot(id) => {
+            marks.mark(id).and_then(|mark| mark.verdict) != Some(Verdict::Delete)
+        }
+        Original::Config | Original::Pack(_) => true,
+    });
     let total = all.iter().map(|redundant| redundant.bytes).sum();
     progress.phase("Reading parity", total, Unit::Bytes);
     for redundant in &all {

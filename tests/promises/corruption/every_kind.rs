@@ -62,6 +62,8 @@ pub struct EveryKind {
     pub kept: Vec<SnapshotId>,
     /// Forgotten long ago, and taken back.
     pub taken_back: SnapshotId,
+    /// Its deletion was decided; its manifest is still there.
+    pub going: SnapshotId,
     /// Forgotten long ago, and pinned.
     pub pinned: SnapshotId,
     /// The database as it was last.
@@ -239,9 +241,9 @@ impl Builder {
         made
     }
 
-    /// Snapshots that are pinned, taken back, waiting, and on their way out. Gives the first three, and
+    /// Snapshots that are pinned, taken back, waiting, and on their way out. Gives them, and
     /// a last one that is as any other.
-    fn forgotten(&mut self, first: &SnapshotId) -> [SnapshotId; 4] {
+    fn forgotten(&mut self, first: &SnapshotId) -> [SnapshotId; 5] {
         let pinned = self.back_up("INSERT INTO b VALUES('pinned', 'only here')");
         let taken_back =
             self.back_up("DELETE FROM b WHERE k = 'pinned'; INSERT INTO b VALUES('back', 1)");
@@ -264,7 +266,7 @@ impl Builder {
         };
         let object = name::forgotten_final(&going, 1);
         self.put(&object, ObjectKind::ForgetFinal, &verdict);
-        [pinned, taken_back, waiting, last]
+        [pinned, taken_back, waiting, going, last]
     }
 
     fn objects(&self) -> Objects {
@@ -282,7 +284,7 @@ impl EveryKind {
     pub fn new(redundant: bool, salt: u64) -> Self {
         let mut builder = Builder::new(redundant, salt);
         let mut kept = builder.states(salt);
-        let [pinned, taken_back, waiting, last] = builder.forgotten(&kept[0]);
+        let [pinned, taken_back, waiting, going, last] = builder.forgotten(&kept[0]);
         kept.extend([pinned.clone(), taken_back.clone(), waiting, last]);
         builder.records();
         if redundant {
@@ -294,6 +296,7 @@ impl EveryKind {
             contents: builder.contents,
             kept,
             taken_back,
+            going,
             pinned,
             database: std::fs::read(&builder.database).unwrap(),
             unix_ms: builder.sandbox.env.unix_ms(),
