@@ -9,7 +9,7 @@ use crate::model::counted::{agree, counted};
 use crate::ops::open::Store;
 use crate::ops::parity;
 use crate::progress::{Progress, Unit};
-use crate::store::{Original, Redundant, StoreError, Verdict};
+use crate::store::{Original, Redundant, SecondCopy, StoreError, Verdict};
 
 /// Reads sidecars, and second copies beside the first ones. Missing ones are notes: the store can do
 /// without.
@@ -26,6 +26,7 @@ pub(super) fn check(
     }
     let mut all = store.redundants()?;
     let marks = store.forgotten()?;
+    let forgotten = store.snapshot_names()?.forgotten;
     // Where the deletion of a manifest was decided, it is not looked at itself either.
     all.retain(|redundant| match &redundant.of {
         Original::Snapshot(id) => {
@@ -39,13 +40,22 @@ pub(super) fn check(
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
-        check_one(store, redundant, found)?;
+        let of_forgotten =
+            matches!(&redundant.of, Original::Snapshot(id) if forgotten.contains(id));
+        check_one(store, redundant, of_forgotten, found)?;
         progress.advance(redundant.bytes);
     }
     Ok(())
 }
 
-fn check_one(store: &Store, redundant: &Redundant, found: &mut Findings) -> Result<(), Error> {
+/// `of_forgotten`: whether the first one is damaged is told elsewhere, if it matters: it may stand again under
+/// another id.
+fn check_one(
+    store: &Store,
+    redundant: &Redundant,
+    of_forgotten: bool,
+    found: &mut Findings,
+) -> Result<(), Error> {
     if redundant.is_orphan {
         // Garbage, which the next prune deletes.
         return Ok(());
@@ -60,6 +70,7 @@ fn check_one(store: &Store, redundant: &Redundant, found: &mut Findings) -> Resu
         return Ok(());
     };
     let compared = store.compare_second(first)?;
+    let compared = compared.filter(|c| !of_forgotten || *c != SecondCopy::FirstDamaged);
     if let Some(damage) = compared.and_then(|c| parity::damage_of_second(&redundant.of, c)) {
         found.object(damage.object, damage.cause);
     }
