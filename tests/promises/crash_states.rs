@@ -29,22 +29,36 @@ fn record(seed: u64) -> Scene {
     scene
 }
 
-/// `share`: one point in so many is examined.
-fn examine(scene: &Scene, replay: Replay, seed: u64, share: u64) -> Counts {
+/// Which points of a record are examined.
+#[derive(Clone, Copy)]
+enum Points {
+    /// One in so many.
+    Share(u64),
+    /// Those at which something was reported.
+    Said,
+}
+
+fn examine(scene: &Scene, replay: Replay, seed: u64, points: Points) -> Counts {
     let mut replay = replay.leaving_aside(&Path::new(ROOT).join("tmp"));
     let mut examiner = Examiner::new(scene);
-    let mut points = seed;
+    let mut of_note = seed;
     while replay.step() {
         let position = replay.position();
         let begun = scene.works.iter().rev().find(|(at, _)| *at < position);
         let Some((_, work)) = begun else {
             continue;
         };
-        let of_note = replay.is_of_note() || scene.said.contains(&position);
-        points += u64::from(of_note);
-        let states = match of_note {
-            true if points.is_multiple_of(share) => replay.states(seed),
-            false if (position as u64 + seed).is_multiple_of(ASIDE_EACH * share) => {
+        let said = scene.said.contains(&position);
+        let is_of_note = replay.is_of_note() || said;
+        of_note += u64::from(is_of_note);
+        let states = match points {
+            Points::Said if said => replay.states(seed),
+            Points::Share(share) if is_of_note && of_note.is_multiple_of(share) => {
+                replay.states(seed)
+            }
+            Points::Share(share)
+                if !is_of_note && (position as u64 + seed).is_multiple_of(ASIDE_EACH * share) =>
+            {
                 replay.states_aside(seed)
             }
             _ => continue,
@@ -79,7 +93,7 @@ fn every_state_that_a_power_cut_may_leave_keeps_every_word() {
                         next.0 - 1
                     };
                     let scene = record(seed);
-                    let counts = examine(&scene, scene.disk.replay(), seed, share);
+                    let counts = examine(&scene, scene.disk.replay(), seed, Points::Share(share));
                     println!("seed {seed}: {counts:?}");
                     next.lock().unwrap().1.add(&counts);
                 }
@@ -108,7 +122,7 @@ fn a_sync_that_is_missing_is_found_out() {
     ];
     for broken in broken {
         let found = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            examine(&scene, scene.disk.replay_on(broken), seed(), 1)
+            examine(&scene, scene.disk.replay_on(broken), seed(), Points::Said)
         }));
         let Err(told) = found else {
             panic!("{broken:?} goes unnoticed");

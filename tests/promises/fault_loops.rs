@@ -254,7 +254,11 @@ fn fail(
     counts.failed += u64::from(run.done.is_err());
     check_files(calm, &run.place.folder, run.done.is_ok(), &what);
     scene.examine(command, &run.disk, &what);
-    if run.done.is_err() {
+    let is_lost = run
+        .done
+        .as_ref()
+        .is_ok_and(|done| done.code == Code::Damaged);
+    if run.done.is_err() || is_lost {
         let vfs = Arc::new(TwoVfs {
             memory: run.disk.clone(),
         });

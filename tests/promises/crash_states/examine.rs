@@ -120,6 +120,9 @@ impl<'s> Examiner<'s> {
         if self.contents.insert(content) {
             self.counts.contents += 1;
             *self.counts.works.entry(work).or_default() += 1;
+            if self.counts.contents.is_multiple_of(2000) {
+                println!("so far: {:?}", self.counts);
+            }
         }
         if let Some(known) = self.known.get(&(content, harm.is_some())) {
             // What was found then is so now; but more may have been said since.
