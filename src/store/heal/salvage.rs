@@ -144,9 +144,18 @@ impl RebuiltPacks {
         }
         let failed = |error: StoreError| {
             let object = name::pack(pack);
-            BackendError::new(BackendErrorKind::Other, "rebuild", &object, error)
+            // A failed call is no damage: whoever asks must know which it is.
+            let kind = error.backend_kind().unwrap_or(BackendErrorKind::Other);
+            BackendError::new(kind, "rebuild", &object, error)
         };
-        let Some((bytes, _)) = self.store.made_whole(pack).map_err(failed)? else {
+        let made = match self.store.made_whole(pack) {
+            // A bad sector is damage like any other, if it is bad twice.
+            Err(error) if error.backend_kind() == Some(BackendErrorKind::Other) => {
+                self.store.made_whole(pack)
+            }
+            made => made,
+        };
+        let Some((bytes, _)) = made.map_err(failed)? else {
             return Ok(None);
         };
         let bytes = Arc::new(bytes);
