@@ -99,6 +99,10 @@ fn expected(of: &EveryKind, object: &str, change: &Change) -> (Expected, Option<
     if (kind, harm) == (Kind::Pack, Harm::Deleted) {
         return (Expected::Missed, None);
     }
+    if (kind, harm) == (Kind::Manifest, Harm::Deleted) && of.is_listed(object) && of.redundant {
+        // Nobody has forgotten it, and its second copy says that it was there.
+        return (Expected::Named(named(object)), None);
+    }
     if harmless(kind, harm).is_some() {
         let entry = HARMLESS
             .iter()

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::format::name;
 use crate::format::redundancy::RedundancyLevel;
 use crate::model::counted::{agree, counted};
+use crate::model::id::SnapshotId;
 use crate::ops::open::Store;
 use crate::ops::parity;
 use crate::progress::{Progress, Unit};
@@ -26,7 +27,7 @@ pub(super) fn check(
     }
     let mut all = store.redundants()?;
     let marks = store.forgotten()?;
-    let forgotten = store.snapshot_names()?.forgotten;
+    let names = store.snapshot_names()?;
     // Where the deletion of a manifest was decided, it is not looked at itself either.
     all.retain(|redundant| match &redundant.of {
         Original::Snapshot(id) => {
@@ -40,20 +41,21 @@ pub(super) fn check(
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
-        let of_forgotten =
-            matches!(&redundant.of, Original::Snapshot(id) if forgotten.contains(id));
-        check_one(store, redundant, of_forgotten, found)?;
+        let forgotten = match &redundant.of {
+            Original::Snapshot(id) => Some(id).filter(|id| names.forgotten.contains(id)),
+            Original::Config | Original::Pack(_) => None,
+        };
+        check_one(store, redundant, forgotten, found)?;
         progress.advance(redundant.bytes);
     }
     Ok(())
 }
 
-/// `of_forgotten`: whether the first one is damaged is told elsewhere, if it matters: it may stand again under
-/// another id.
+/// `forgotten`: the snapshot, if it is one, whose manifest this is a copy of.
 fn check_one(
     store: &Store,
     redundant: &Redundant,
-    of_forgotten: bool,
+    forgotten: Option<&SnapshotId>,
     found: &mut Findings,
 ) -> Result<(), Error> {
     if redundant.is_orphan {
@@ -70,11 +72,34 @@ fn check_one(
         return Ok(());
     };
     let compared = store.compare_second(first)?;
-    let compared = compared.filter(|c| !of_forgotten || *c != SecondCopy::FirstDamaged);
+    if let (Some(SecondCopy::FirstDamaged), Some(id)) = (compared, forgotten)
+        && is_told_elsewhere(store, id)?
+    {
+        return Ok(());
+    }
     if let Some(damage) = compared.and_then(|c| parity::damage_of_second(&redundant.of, c)) {
         found.object(damage.object, damage.cause);
     }
     Ok(())
+}
+
+/// True for a forgotten snapshot whose manifest cannot be read, which is told where it matters, and for one that
+/// stands again under another id.
+fn is_told_elsewhere(store: &Store, id: &SnapshotId) -> Result<bool, Error> {
+    if matches!(store.manifest(id), Err(StoreError::Damaged { .. })) {
+        return Ok(true);
+    }
+    let names = store.snapshot_names()?;
+    for other in names.ids.iter().chain(&names.forgotten) {
+        let stands_for = match store.manifest(other) {
+            Err(StoreError::Damaged { .. }) => None,
+            read => read?.and_then(|manifest| manifest.original),
+        };
+        if stands_for.as_ref() == Some(id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn notes(store: &Store, found: &mut Findings) -> Result<(), Error> {

@@ -280,6 +280,17 @@ impl Builder {
 }
 
 impl EveryKind {
+    /// True for the manifest of a snapshot that is not forgotten.
+    pub fn is_listed(&self, manifest: &str) -> bool {
+        let forgotten = |mark: &SnapshotId| {
+            let object = name::forgotten(mark, 1);
+            let verdict = name::forgotten_final(mark, 1);
+            *mark != self.taken_back
+                && (self.objects.contains_key(&object) || self.objects.contains_key(&verdict))
+        };
+        name::parse_snapshot(manifest).is_some_and(|id| !forgotten(&id))
+    }
+
     /// Another one than by another `salt`, with another name of the store and others of its snapshots.
     pub fn new(redundant: bool, salt: u64) -> Self {
         let mut builder = Builder::new(redundant, salt);
