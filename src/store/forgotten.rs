@@ -89,7 +89,7 @@ impl Forgotten {
 
 /// What a verdict says; `None` if it is gone. A damaged one takes nothing away: its snapshot counts as not
 /// forgotten, and can be forgotten again by another mark.
-fn verdict_of(
+pub(super) fn verdict_of(
     backend: &dyn Backend,
     hash: StoreHash,
     object: &str,

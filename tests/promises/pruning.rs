@@ -215,6 +215,52 @@ fn a_forgotten_snapshot_stays_until_its_time_is_up_and_while_it_is_pinned() {
     case.examine("after both");
 }
 
+#[test]
+fn of_a_deleted_snapshot_one_small_file_is_left_which_still_keeps_its_id() {
+    let mut case = Case::new();
+    let mut random = Random(7);
+    for step in 1..5 {
+        case.back_up(&change(&mut random, step));
+    }
+    let ids: Vec<SnapshotId> = case.kept.iter().map(|(id, _)| id.clone()).collect();
+    for id in &ids[..3] {
+        case.store.forget(id).unwrap();
+    }
+    case.store.unforget(&ids[0]).unwrap();
+    case.store.forget(&ids[0]).unwrap();
+    case.store.pin(&ids[2]).unwrap();
+    let options = PruneOptions {
+        grace: Duration::ZERO,
+        ..PruneOptions::default()
+    };
+    let world = case.sandbox.world();
+    prune::run(&case.store, &world, &options, &mut NoProgress).unwrap();
+
+    let marks = names(&*case.backend, name::FORGOTTEN);
+    let expected = [
+        name::forgotten(&ids[0], 1),
+        name::forgotten_final(&ids[0], 1),
+        name::forgotten_final(&ids[0], 2),
+        name::forgotten_final(&ids[1], 1),
+        name::forgotten(&ids[2], 1),
+    ];
+    assert_eq!(marks, expected);
+    for id in &ids[..2] {
+        assert!(
+            !case.store.forget(id).unwrap(),
+            "it is deleted, and still counts as forgotten"
+        );
+        let again = case.store.unforget(id).unwrap_err();
+        assert!(matches!(again, StoreError::Pruned { .. }), "{again}");
+    }
+    case.kept.drain(..2);
+    let pinned = case.kept.remove(0);
+    case.examine("after the prune");
+    case.store.unforget(&pinned.0).unwrap();
+    case.kept.insert(0, pinned);
+    case.examine("with the one that was pinned");
+}
+
 /// A record of a writer on a machine that nobody here can look into.
 fn put_record(backend: &dyn Backend, id: &SnapshotId, beat: u64) {
     let record = WriterRecord {

@@ -192,6 +192,7 @@ fn steps(
         clean::remove_records(&clean_up)?;
         clean_up.remove_unfinished(&unfinished)?;
         outcome.orphans = clean_up.delete_orphans()?;
+        clean_up.drop_marks()?;
         clean_up.expire()?;
         store.keep_ballast();
         outcome.store_bytes.1 = store.bytes()?;

@@ -1,6 +1,8 @@
 //! Takes away what the protocol needs no more: seals, aborts, abort markers and marks of forgotten
 //! snapshots and of damaged packs, once no process can be alive that they still bind (rule A5).
 
+use std::collections::BTreeSet;
+
 use super::CleanUp;
 use crate::backend::BackendErrorKind;
 use crate::format::frame::{self, ObjectKind};
@@ -8,6 +10,7 @@ use crate::format::protocol::{AbortMarker, ForgetFinal, GcFinal};
 use crate::format::{limits, name};
 use crate::model::id::SnapshotId;
 use crate::store::error::StoreError;
+use crate::store::forgotten::{self, Verdict};
 use crate::store::register;
 
 /// Verdicts and markers are kept so long at least.
@@ -66,6 +69,39 @@ impl CleanUp<'_> {
             }
         }
         Ok(expired)
+    }
+
+    /// Marks of snapshots whose manifests are gone for good: that their deletion was decided is told by the
+    /// verdicts, which stay until they expire. Returns how many.
+    pub fn drop_marks(&self) -> Result<u64, StoreError> {
+        let (backend, hash) = (&*self.store.backend, self.store.hash);
+        let marks = backend.list(name::FORGOTTEN)?;
+        let marks: BTreeSet<_> = marks
+            .iter()
+            .filter_map(|mark| name::parse_forgotten(&mark.name))
+            .collect();
+        let mut decided = Vec::new();
+        for (id, nth, is_final) in &marks {
+            if *is_final
+                && marks.contains(&(id.clone(), *nth, false))
+                && forgotten::verdict_of(backend, hash, &name::forgotten_final(id, *nth))?
+                    == Some(Verdict::Delete)
+            {
+                decided.push((id, *nth));
+            }
+        }
+        let there = crate::store::snapshots::list(backend)?.ids;
+        decided.retain(|(id, _)| there.binary_search(id).is_err());
+        if decided.is_empty() {
+            return Ok(0);
+        }
+        // The manifests must not come back.
+        self.barrier()?;
+        for (id, nth) in &decided {
+            self.delete(&name::forgotten(id, *nth))?;
+        }
+        self.barrier()?;
+        Ok(decided.len() as u64)
     }
 
     fn expire_verdicts(&self, is_old: &dyn Fn(&str) -> bool) -> Result<u64, StoreError> {
@@ -138,8 +174,8 @@ impl CleanUp<'_> {
     }
 
     /// Marks of snapshots that are deleted. Until then they say that the id is not to be used again:
-    /// a clean-up that sleeps might still delete it. A mark goes before its verdict, for without one
-    /// it would say something else.
+    /// a clean-up that sleeps might still delete it. A mark that is left goes before its verdict, for
+    /// without one it would say something else.
     fn expire_marks(
         &self,
         ids: &[SnapshotId],
