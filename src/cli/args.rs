@@ -215,6 +215,26 @@ pub fn mebibytes(word: &str) -> Result<u64, String> {
         .map_err(|_| "a whole number of MiB is expected, as 1024".to_owned())
 }
 
+/// An amount of memory: a number with K, M or G behind it, at least 1M.
+pub fn memory(word: &str) -> Result<usize, String> {
+    let expected = || "an amount of memory is expected, as 64M or 1G; at least 1M".to_owned();
+    let word = word.trim_end_matches("iB").trim_end_matches(['B', 'b']);
+    let (digits, unit) = match word.char_indices().next_back() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => (&word[..at], unit.to_ascii_uppercase()),
+        _ => (word, ' '),
+    };
+    let shift = match unit {
+        ' ' => 0,
+        'K' => 10,
+        'M' => 20,
+        'G' => 30,
+        _ => return Err(expected()),
+    };
+    let number: usize = digits.parse().map_err(|_| expected())?;
+    let bytes = number.checked_mul(1 << shift);
+    bytes.filter(|bytes| *bytes >= 1 << 20).ok_or_else(expected)
+}
+
 /// A tag that a person may give: `forget --tag a,b` asks for two, `--tag ''` for none, and restores have tags of
 /// their own.
 pub fn tag(word: &str) -> Result<String, String> {

@@ -190,6 +190,7 @@ fn target_code(error: &TargetError) -> Code {
         | TargetError::RowShape { .. }
         | TargetError::Content { .. }
         | TargetError::SchemaDiffers { .. }
+        | TargetError::NeedsSql { .. }
         | TargetError::Count { .. }
         | TargetError::Sqlite { .. }
         | TargetError::File { .. } => Code::Failed,

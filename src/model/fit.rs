@@ -17,6 +17,16 @@ pub enum Misfit {
     Converted,
 }
 
+impl Misfit {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Converted => "converted",
+        }
+    }
+}
+
 /// What a column makes of values that are stored in it: section 3 of the page above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affinity {

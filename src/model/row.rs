@@ -70,7 +70,8 @@ fn compare_nocase(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len())
 }
 
-pub(super) fn trim_spaces(text: &[u8]) -> &[u8] {
+/// A text without the spaces at its end, as RTRIM compares it.
+pub fn trim_spaces(text: &[u8]) -> &[u8] {
     let kept = text
         .iter()
         .rposition(|&b| b != b' ')

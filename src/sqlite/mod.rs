@@ -7,6 +7,7 @@ mod authorize;
 pub mod check;
 pub mod copy;
 mod hardening;
+pub mod layout;
 pub mod open;
 pub mod quote;
 pub mod schema;

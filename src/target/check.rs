@@ -42,6 +42,42 @@ pub struct Expected {
     pub incomplete: bool,
 }
 
+/// Checks a new database that is complete, open as `db` in `file`: counts and foreign keys by a connection of
+/// their own beside SQLite's own check, so that both cores are used. With [`CheckLevel::None`] nothing is.
+///
+/// Errors: `Damaged`, `Count`.
+pub(super) fn new_file(
+    db: &Connection,
+    (file, place): (&Path, &Path),
+    level: CheckLevel,
+    (schema, expected): (&Schema, &Expected),
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    if level == CheckLevel::None {
+        return Ok(());
+    }
+    let beside = || -> Result<(Vec<Finding>, Vec<Finding>), TargetError> {
+        let (mut of_counts, mut of_keys) = (Vec::new(), Vec::new());
+        let other = Connection::open_complete(file, false)
+            .map_err(|cause| TargetError::of(place, "", cause))?;
+        counts(&other, place, expected, &mut of_counts)?;
+        foreign_keys(&other, place, expected, &mut of_keys)?;
+        Ok((of_counts, of_keys))
+    };
+    let (of_itself, beside) = std::thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        let mut of_itself = Vec::new();
+        let checked = integrity(db, place, level, expected, &mut of_itself);
+        (checked.map(|()| of_itself), beside.join())
+    });
+    let beside = beside.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    // A file that is damaged gives wrong counts: that it is damaged says more.
+    let of_itself = of_itself?;
+    let (of_counts, of_keys) = beside?;
+    findings.extend(of_counts.into_iter().chain(of_itself).chain(of_keys));
+    full_text(db, place, schema, expected, findings)
+}
+
 /// Lines of SQLite's check that speak of values which the source held, too: they break a
 /// constraint that was added, or switched off, after they were written.
 const OF_VALUES: [&str; 4] = [

@@ -46,6 +46,13 @@ impl Completed {
         self.file.temp()
     }
 
+    /// The same, with one thing more to be told of it.
+    #[must_use]
+    pub fn with(mut self, finding: Finding) -> Self {
+        self.findings.push(finding);
+        self
+    }
+
     /// What was found while it was made.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -172,12 +179,13 @@ impl NewDatabase {
         }
         schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
         db.pragma("ignore_check_constraints", 0).map_err(at)?;
-        check::counts(&db, &place, expected, &mut findings)?;
-        check::integrity(&db, &place, level, expected, &mut findings)?;
-        check::foreign_keys(&db, &place, expected, &mut findings)?;
-        if level != CheckLevel::None {
-            check::full_text(&db, &place, &schema, expected, &mut findings)?;
-        }
+        check::new_file(
+            &db,
+            (file.temp(), &place),
+            level,
+            (&schema, expected),
+            &mut findings,
+        )?;
         set_journal_mode(&db, &place, &settings)?;
         db.close().map_err(at)?;
         Ok(Completed::new(file, findings))
@@ -185,7 +193,11 @@ impl NewDatabase {
 }
 
 /// WAL is kept in the file's header; everything else is the connection's own.
-fn set_journal_mode(db: &Connection, place: &Path, settings: &Settings) -> Result<(), TargetError> {
+pub(super) fn set_journal_mode(
+    db: &Connection,
+    place: &Path,
+    settings: &Settings,
+) -> Result<(), TargetError> {
     if settings.journal_mode != "wal" {
         return Ok(());
     }

@@ -199,6 +199,14 @@ pub enum TargetError {
         /// The object.
         what: String,
     },
+    /// Trees are not written here for rows like these: SQLite makes the database from them, by SQL.
+    #[error("table {table} must be made by SQL: {reason}")]
+    NeedsSql {
+        /// The table.
+        table: String,
+        /// Why.
+        reason: String,
+    },
     /// A table does not hold as many rows as it should.
     #[error("table {table} holds {} where {wanted} {} due", counted(*found, "row"), agree(*wanted, "is", "are"))]
     Count {

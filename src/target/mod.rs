@@ -2,6 +2,8 @@
 //! database that exists, written in one transaction.
 
 mod affinity;
+mod btree;
+mod built;
 mod check;
 mod columns;
 mod compare;
@@ -24,6 +26,7 @@ mod parents;
 mod plain_table;
 mod rehearsal;
 mod schema;
+mod skeleton;
 mod trial;
 mod worksheet;
 mod writer;
@@ -31,6 +34,7 @@ mod writer;
 pub use crate::sqlite::check::ForeignKeyCheck;
 pub use crate::sqlite::version as sqlite_version;
 pub use affinity::{Affine, Applied};
+pub use built::{BuiltDatabase, RecordWriter};
 pub use check::{CheckLevel, Expected, of_module, of_values};
 pub use columns::{ColumnMap, Declared, Key, Mapped, Record, Slot, has_other_unique, shown};
 pub use compare::{Comparer, Field};

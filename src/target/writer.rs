@@ -20,7 +20,7 @@ use crate::sqlite::{Connection, ErrorKind, SqliteError, Statement};
 pub(super) const STREAM_BYTES: usize = 256 * 1024;
 
 /// The longest value SQLite can hold; a longer one is refused before any of it is read.
-const VALUE_BYTES_MAX: u64 = 1_000_000_000;
+pub(super) const VALUE_BYTES_MAX: u64 = 1_000_000_000;
 
 /// Gives the content of large values.
 pub trait SpilledContent {

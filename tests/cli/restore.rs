@@ -16,6 +16,51 @@ fn a_new_file_is_made() {
     assert_eq!(place.count("restored.db", SUPPLIERS), 8);
 }
 
+/// A value over 16 KiB in its key leaves a table to SQL: that takes longer, so it is said.
+#[test]
+fn a_new_file_is_the_same_whoever_writes_it_and_whatever_memory_there_is() {
+    let place = Workplace::backed_up();
+    place.ok(&["restore", "latest", "--to", "trees.db"]);
+    place.ok(&["restore", "latest", "--to", "small.db", "--memory", "1M"]);
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("trees.db") == read("small.db"));
+    let run = place.code(
+        0,
+        &["restore", "latest", "--to", "sql.db", "--builder", "sql"],
+    );
+    assert!(!run.err.contains("made by SQL"), "{}", run.err);
+    let sum = "SELECT sum(id * length(name) + unicode(uuid)) FROM products";
+    assert_eq!(place.count("trees.db", sum), place.count("sql.db", sum));
+
+    place.sql(
+        "large.db",
+        "CREATE TABLE w(k TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO w VALUES(hex(zeroblob(20000)))",
+    );
+    place.ok(&["backup", "large.db", "--name", "large"]);
+    let run = place.code(0, &["restore", "large", "--to", "by-sql.db"]);
+    assert!(
+        run.err.contains("made by SQL, which takes longer"),
+        "{}",
+        run.err
+    );
+    assert_eq!(place.count("by-sql.db", "SELECT length(k) FROM w"), 40_000);
+}
+
+#[test]
+fn an_amount_of_memory_is_understood_or_refused_with_an_example() {
+    let place = Workplace::backed_up();
+    for (number, memory) in ["1M", "64MiB", "1g", "2000000"].into_iter().enumerate() {
+        let to = format!("restored {number}.db");
+        place.ok(&["restore", "latest", "--to", &to, "--memory", memory]);
+    }
+    for memory in ["", "0", "5", "1K", "M", "-1M", "1T", "1.5G", "99999999999G"] {
+        let memory = format!("--memory={memory}");
+        let run = place.code(2, &["restore", "latest", "--to", "no.db", &memory]);
+        assert!(run.err.contains("as 64M or 1G"), "{memory}: {}", run.err);
+    }
+    assert!(!place.path("no.db").exists());
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let place = Workplace::backed_up();

@@ -61,6 +61,7 @@ fn any_database_comes_back_from_every_snapshot_and_has_the_roots_of_a_full_backu
             total.statements += seen.statements;
             total.refused += seen.refused;
             total.judged += seen.judged;
+            total.by_trees += seen.by_trees;
         }
     };
     std::thread::scope(|scope| {
@@ -71,6 +72,7 @@ fn any_database_comes_back_from_every_snapshot_and_has_the_roots_of_a_full_backu
     println!("seed {}: {cases} cases, {total:?}", seed());
     // Else most of what is drawn would not be tried.
     assert!(total.refused * 4 < total.statements, "{total:?}");
+    assert!(total.by_trees * 2 > total.backups, "{total:?}");
 }
 
 /// The SQL of a case: some of it may be refused.

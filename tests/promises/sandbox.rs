@@ -12,11 +12,10 @@ use larder::model::id::SnapshotId;
 use larder::ops::backup::{self, BackupOptions, BackupOutcome};
 use larder::ops::open::{Store, World};
 use larder::ops::prune::{self, PruneOptions, PruneOutcome};
-use larder::ops::restore::{self, Form, Mode, RestoreOptions};
+use larder::ops::restore::{self, RestoreOptions, RestoreOutcome};
 use larder::ops::validate::{self, ValidateOptions, ValidateOutcome};
 use larder::progress::{NoProgress, Progress};
 use larder::store::{StoreError, Usage};
-use larder::target::CheckLevel;
 use larder::testkit::seeded_env::SeededEnv;
 use larder::vfs::Vfs;
 use larder::vfs::os::OsVfs;
@@ -118,6 +117,17 @@ impl Sandbox {
     /// Restores a snapshot; gives the bytes of the new database. Equal records, schema and settings
     /// give equal bytes: restoring is deterministic.
     pub fn try_restore(&self, store: &mut Store, id: &SnapshotId) -> Result<Vec<u8>, Error> {
+        let restored = self.try_restore_by(store, id, RestoreOptions::default());
+        restored.map(|(bytes, _)| bytes)
+    }
+
+    /// The same, as `options` say.
+    pub fn try_restore_by(
+        &self,
+        store: &mut Store,
+        id: &SnapshotId,
+        options: RestoreOptions,
+    ) -> Result<(Vec<u8>, RestoreOutcome), Error> {
         let manifest = larder::ops::select::one(
             store,
             &id.to_string(),
@@ -126,12 +136,8 @@ impl Sandbox {
         let target = self.path("restored.db");
         let options = RestoreOptions {
             target: target.clone(),
-            mode: Mode::Add,
-            dry_run: false,
             busy_timeout: Duration::from_millis(200),
-            check: CheckLevel::Quick,
-            form: Form::Best,
-            ..RestoreOptions::default()
+            ..options
         };
         let restored = restore::run(
             store,
@@ -143,9 +149,9 @@ impl Sandbox {
         );
         let bytes = std::fs::read(&target);
         match restored {
-            Ok(_) => {
+            Ok(outcome) => {
                 std::fs::remove_file(&target).unwrap();
-                Ok(bytes.unwrap())
+                Ok((bytes.unwrap(), outcome))
             }
             Err(error) => {
                 assert!(bytes.is_err(), "a failed restore left a file: {error}");

@@ -35,6 +35,7 @@ use crate::cli::render::text;
 use crate::cli::render::text::restore::RestoreView;
 use crate::model::text::TextEncoding;
 use crate::ops;
+use crate::ops::restore::Builder;
 use crate::ops::restore::CheckLevel;
 use crate::ops::restore::Choice;
 use crate::ops::restore::Decider;
@@ -106,6 +107,12 @@ pub struct RestoreArgs {
     /// What a new file is made from
     #[arg(long, value_name = "FORM", value_enum, default_value_t)]
     from: FormWord,
+    /// Who writes a new file that is made from records
+    #[arg(long, value_name = "BUILDER", value_enum, default_value_t)]
+    builder: BuilderWord,
+    /// Memory for keys of a new file that are sorted; more goes to temporary files beside it
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = args::memory)]
+    memory: usize,
     /// How long to wait for a database that is busy, in seconds
     #[arg(
         long,
@@ -137,12 +144,22 @@ enum FormWord {
     Pages,
 }
 
+/// Who writes a new file.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum BuilderWord {
+    /// larder, tree by tree; where only SQL can do it, SQL does, and that is said
+    #[default]
+    Trees,
+    /// SQLite, by INSERT and CREATE INDEX
+    Sql,
+}
+
 /// How the result is checked.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum CheckWord {
-    /// Counts and foreign keys only: SQLite itself verifies nothing
+    /// Counts only, and of a database that existed foreign keys: SQLite itself verifies nothing
     None,
-    /// And SQLite's `quick_check`
+    /// Counts, foreign keys, and SQLite's `quick_check`
     #[default]
     Quick,
     /// And SQLite's `integrity_check`, and every record read again
@@ -167,6 +184,11 @@ impl RestoreArgs {
                 FormWord::Records => Form::Records,
                 FormWord::Pages => Form::Pages,
             },
+            builder: match self.builder {
+                BuilderWord::Trees => Builder::Trees,
+                BuilderWord::Sql => Builder::Sql,
+            },
+            sort_bytes: self.memory,
             scope: self.scope.scope(),
             matching: matching.by.unwrap_or_default().into(),
             keys: config.keys_and(&matching.keys),

@@ -18,8 +18,8 @@ pub use self::missing::{
     Candidate, Candidates, Choice, Decider, Decision, Decisions, Missing, NoDecider, OnMissing,
 };
 pub use self::options::{
-    CheckLevel, DeclaredKey, DeclaredReference, Form, KeyValue, Match, Mode, OnConflict, Rename,
-    RestoreOptions, Scope,
+    Builder, CheckLevel, DeclaredKey, DeclaredReference, Form, KeyValue, Match, Mode, OnConflict,
+    Rename, RestoreOptions, SORT_BYTES, Scope,
 };
 pub use self::report::{
     Conflict, ConflictKind, LeftOut, Made, Remapped, RestoreOutcome, TableReport,

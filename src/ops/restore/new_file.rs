@@ -1,5 +1,7 @@
 //! Into a new file: the database exactly as it was, checked before it gets its name.
 
+mod by_sql;
+mod by_trees;
 pub(super) mod lost;
 mod pages;
 mod reread;
@@ -8,23 +10,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::lost::Lost;
-use super::records::{self, Records};
-use super::{Form, RestoreOptions, RestoreOutcome, TableReport, Tried};
+use super::records::Records;
+use super::{Builder, Form, RestoreOptions, RestoreOutcome, TableReport, Tried};
 use crate::env::random_16;
 use crate::error::{Error, SelectError};
 use crate::format::manifest::{Entity, Manifest};
-use crate::model::counted::{agree, counted};
 use crate::model::schema::{Schema, Table, TableKind};
 use crate::ops::open::World;
 use crate::ops::stored::read_schema;
-use crate::progress::{Finding, Progress, Severity, Unit};
+use crate::progress::{Finding, Progress, Severity};
 use crate::store::StoreReader;
 use crate::target::{
-    CheckLevel, Completed, Expected, ForeignKeyCheck, NewDatabase, TableWriter, TargetError,
-    ensure_can_be_made, file_bytes,
+    CheckLevel, Completed, Expected, ForeignKeyCheck, TargetError, ensure_can_be_made, file_bytes,
 };
-use crate::tree::TreeShape;
-use crate::tree::holes::Holes;
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
 pub(super) fn run(
@@ -98,7 +96,7 @@ fn complete(
 fn checked(basis: &Making<'_>, from_pages: bool) -> Vec<&'static str> {
     let check = basis.options.check;
     let mut checked = match check {
-        CheckLevel::None => vec!["counts", "foreign keys; SQLite itself verified nothing"],
+        CheckLevel::None => vec!["counts, as they were written; SQLite verified nothing"],
         CheckLevel::Quick => vec!["quick_check", "counts", "foreign keys"],
         CheckLevel::Full => vec![
             "integrity_check",
@@ -194,6 +192,38 @@ pub(super) struct Making<'a> {
     pub lost: &'a Lost,
 }
 
+impl Making<'_> {
+    /// Tables of the schema that the snapshot does not carry. A virtual table holds nothing itself.
+    fn skipped(&self) -> Vec<String> {
+        let carried = |table: &&Table| {
+            let mut carried = self.manifest.all_tables();
+            table.kind == TableKind::Virtual || carried.any(|e| e.entity == table.name)
+        };
+        let tables = self.schema.tables.iter();
+        let skipped = tables.filter(|table| !carried(table));
+        skipped.map(|table| table.name.clone()).collect()
+    }
+
+    /// Errors: `Count` unless so many rows of a table were written as it has, without those that are lost.
+    fn ensure_count(&self, entity: &Entity, written: u64) -> Result<(), TargetError> {
+        let lost = self.lost.holes(&entity.entity).rows();
+        let wanted = entity.records.saturating_sub(lost);
+        match written == wanted {
+            true => Ok(()),
+            false => Err(TargetError::Count {
+                table: entity.entity.clone(),
+                wanted,
+                found: written,
+            }),
+        }
+    }
+
+    /// Records that are to be restored.
+    fn records(&self) -> u64 {
+        self.manifest.all_tables().map(|e| e.records).sum()
+    }
+}
+
 /// Pages of a damaged database are not taken unasked: its records make a sound one.
 fn is_from_pages(manifest: &Manifest, options: &RestoreOptions) -> Result<bool, Error> {
     match options.form {
@@ -207,71 +237,19 @@ fn is_from_pages(manifest: &Manifest, options: &RestoreOptions) -> Result<bool, 
     }
 }
 
+/// From records: larder writes the trees, or where it cannot, SQLite does.
 fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<Completed, Error> {
-    let Making {
-        reader,
-        world,
-        manifest,
-        schema,
-        options,
-        lost,
-    } = basis;
-    // A virtual table holds nothing itself.
-    let carried = |table: &&Table| {
-        table.kind == TableKind::Virtual || manifest.all_tables().any(|e| e.entity == table.name)
-    };
-    let skipped = schema
-        .tables
-        .iter()
-        .filter(|t| !carried(t))
-        .map(|t| t.name.clone());
-    let database = NewDatabase::create(
-        &world.vfs,
-        &options.target,
-        &manifest.settings,
-        schema,
-        skipped,
-        // What it cannot make is kept as pages.
-        manifest.pages.is_some(),
-    )?;
-    let total = manifest.all_tables().map(|e| e.records).sum();
-    progress.phase("Restoring", total, Unit::Records);
-    for table in database.tables() {
-        let Some(entity) = manifest.all_tables().find(|e| e.entity == table.name) else {
-            continue;
-        };
-        let mut writer = database.writer(table)?;
-        let shape = TreeShape::of(table, schema.encoding);
-        let holes = lost.holes(&table.name);
-        fill(reader, (&shape, entity, &holes), &mut writer, progress)?;
+    // Tables that SQL does not make are left out there, for they are kept as pages.
+    if basis.options.builder == Builder::Sql || basis.manifest.pages.is_some() {
+        return by_sql::build(basis, progress);
     }
-    if progress.cancelled() {
-        return Err(Error::Cancelled);
-    }
-    progress.phase("Building indexes and checking", 0, Unit::Records);
-    Ok(database.complete(options.check, &expected(manifest, schema, lost))?)
-}
-
-fn fill(
-    reader: &StoreReader,
-    (shape, entity, holes): (&TreeShape, &Entity, &Holes),
-    writer: &mut TableWriter<'_>,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    records::for_each_outside(reader, shape, entity, holes, progress, |_, row, content| {
-        writer.row(row, content)
-    })?;
-    match writer.generated_differ() {
-        0 => Ok(()),
-        rows => Err(TargetError::Damaged {
-            path: std::path::PathBuf::from(&entity.entity),
-            lines: vec![format!(
-                "{} {} other generated values than were stored",
-                counted(rows, "row"),
-                agree(rows, "has", "have")
-            )],
+    match by_trees::build(basis, progress) {
+        Err(Error::Target(TargetError::NeedsSql { table, reason })) => {
+            let text = format!("made by SQL, which takes longer: table {table}: {reason}");
+            let place = basis.options.target.display().to_string();
+            Ok(by_sql::build(basis, progress)?.with(Finding::note(place, text)))
         }
-        .into()),
+        done => done,
     }
 }
 

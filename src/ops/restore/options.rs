@@ -30,6 +30,20 @@ pub enum Form {
     Pages,
 }
 
+/// Who writes a new file that is made from records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Builder {
+    /// larder writes the trees of tables and indexes; where that cannot be done, SQL does all of it, and that is
+    /// said.
+    #[default]
+    Trees,
+    /// SQLite, by INSERT and CREATE INDEX.
+    Sql,
+}
+
+/// Bytes of memory for keys that are sorted, where nothing else is said.
+pub const SORT_BYTES: usize = 256 << 20;
+
 /// Which keys say which row a record means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Match {
@@ -122,7 +136,7 @@ pub struct Rename {
 }
 
 /// What to restore, and where.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct RestoreOptions {
     /// The database to write: absent, or an existing one.
@@ -137,6 +151,11 @@ pub struct RestoreOptions {
     pub check: CheckLevel,
     /// What a new file is made from.
     pub form: Form,
+    /// Who writes it.
+    pub builder: Builder,
+    /// Bytes that the keys of indexes may take in memory while a new file is made; the rest goes to temporary
+    /// files beside it.
+    pub sort_bytes: usize,
     /// The records that are restored.
     pub scope: Scope,
     /// Which keys say which row a record means.
@@ -161,4 +180,31 @@ pub struct RestoreOptions {
     pub fire_triggers: bool,
     /// Take no snapshot of the database first: the restore cannot be undone.
     pub no_safety_snapshot: bool,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self {
+            target: PathBuf::new(),
+            mode: Mode::default(),
+            dry_run: false,
+            busy_timeout: Duration::ZERO,
+            check: CheckLevel::default(),
+            form: Form::default(),
+            builder: Builder::default(),
+            sort_bytes: SORT_BYTES,
+            scope: Scope::default(),
+            matching: Match::default(),
+            keys: Vec::new(),
+            references: Vec::new(),
+            renames: Vec::new(),
+            on_conflict: OnConflict::default(),
+            decisions: Decisions::default(),
+            deleted_only: false,
+            force: false,
+            allow_damaged: false,
+            fire_triggers: false,
+            no_safety_snapshot: false,
+        }
+    }
 }

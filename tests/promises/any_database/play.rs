@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use larder::backend::memory::MemoryBackend;
-use larder::model::finding::Severity;
+use larder::model::finding::{Finding, Severity};
 use larder::model::id::SnapshotId;
 use larder::ops::open::Store;
+use larder::ops::restore::{Builder, RestoreOptions, SORT_BYTES};
 use larder::store::Usage;
 use rusqlite::Connection;
 
@@ -26,6 +27,8 @@ pub struct Seen {
     pub statements: usize,
     pub refused: usize,
     pub judged: usize,
+    /// Restores of which larder wrote the trees, not SQL.
+    pub by_trees: usize,
 }
 
 /// Plays it, a panic being a failure like any other. `judged`: `dbdiff.py` compares, too.
@@ -138,19 +141,48 @@ impl Case {
         Ok(())
     }
 
-    /// A snapshot is restored to what the source was.
+    /// A snapshot is restored to what the source was, whoever writes the file; what larder writes is the same
+    /// with any memory.
     fn comes_back(&mut self, id: &SnapshotId, expected: &Content) -> Result<(), String> {
-        let restored = self.sandbox.try_restore(&mut self.kept, id);
-        let restored = restored.map_err(|e| format!("restore: {e}"))?;
+        let trees = self.restored(id, Builder::Trees, SORT_BYTES)?;
+        self.seen.by_trees += usize::from(!trees.1);
+        self.compare(&trees.0, expected, "trees")?;
+        let again = self.restored(id, Builder::Trees, 1)?;
+        if again != trees {
+            return Err("restored again, with little memory: other bytes".to_owned());
+        }
+        let sql = self.restored(id, Builder::Sql, SORT_BYTES)?;
+        self.compare(&sql.0, expected, "SQL")
+    }
+
+    /// The file, and whether it was made by SQL though trees were asked for.
+    fn restored(
+        &mut self,
+        id: &SnapshotId,
+        builder: Builder,
+        sort_bytes: usize,
+    ) -> Result<(Vec<u8>, bool), String> {
+        let options = RestoreOptions {
+            builder,
+            sort_bytes,
+            ..RestoreOptions::default()
+        };
+        let restored = self.sandbox.try_restore_by(&mut self.kept, id, options);
+        let (bytes, outcome) = restored.map_err(|e| format!("restore, {builder:?}: {e}"))?;
+        let by_sql = |finding: &Finding| finding.text.starts_with("made by SQL");
+        Ok((bytes, outcome.findings.iter().any(by_sql)))
+    }
+
+    fn compare(&self, restored: &[u8], expected: &Content, by: &str) -> Result<(), String> {
         let to = self.sandbox.path("compared.db");
-        std::fs::write(&to, &restored).unwrap();
+        std::fs::write(&to, restored).unwrap();
         // For writing: read only, SQLite does not even look at CHECKs.
         let db = Connection::open(&to).unwrap();
-        let content = Content::of(&db).map_err(|e| format!("restored: {e}"))?;
+        let content = Content::of(&db).map_err(|e| format!("restored by {by}: {e}"))?;
         let content = content.with_journal_mode(restored.get(18) == Some(&2));
         db.close().unwrap();
         match expected.difference(&content) {
-            Some(difference) => Err(format!("difference: {difference}")),
+            Some(difference) => Err(format!("difference, by {by}: {difference}")),
             None => Ok(()),
         }
     }

@@ -1,0 +1,315 @@
+//! How the keys of an index compare: SQLite file format, sections 2.4 "Record Sort Order" and 2.5.
+//!
+//! Of each key the first 24 bytes of a form are kept whose bytes compare as the keys do: most comparisons end
+//! there. The form is this, column by column; no form is the beginning of another, and all that is not there
+//! counts as zeros:
+//!
+//! - NULL: `01`. A number: `02` and its nearest real, with the order of reals as bytes; where several integers
+//!   have one nearest real, nothing follows and the form is called cut.
+//! - A text: `03`, its bytes as the collation sees them with `00 FF` for `00`, then `00 00`. A blob: `04`, the
+//!   same with its bytes.
+//! - In a descending column every bit is the other.
+
+use std::cmp::Ordering;
+
+use super::record::{RecordReader, decoded};
+use crate::model::row::{Collation, compare_values, trim_spaces};
+use crate::model::text::TextEncoding;
+use crate::model::value::ValueRef;
+
+/// Bytes of the form that are kept.
+const PREFIX_BYTES: usize = 24;
+
+/// How one column of a key compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOrder {
+    /// How its texts do.
+    pub collation: Collation,
+    /// Larger first.
+    pub descending: bool,
+}
+
+impl KeyOrder {
+    /// False where larder does not know how SQLite compares: a collation of the application, or one that SQLite
+    /// has for UTF-8 only, in another encoding.
+    pub fn is_known(&self, encoding: TextEncoding) -> bool {
+        match self.collation {
+            Collation::Binary => true,
+            Collation::Nocase | Collation::Rtrim => encoding.is_utf8(),
+            Collation::Unknown(_) => false,
+        }
+    }
+}
+
+/// The beginning of a key's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// Its first bytes, as big-endian numbers.
+    pub bytes: [u64; 3],
+    /// The form goes on, or says less than the key.
+    pub is_cut: bool,
+}
+
+/// Makes prefixes.
+#[derive(Debug, Default)]
+struct Form {
+    bytes: [u8; PREFIX_BYTES],
+    length: usize,
+    is_cut: bool,
+    /// The bits of the column that is being written are the other ones.
+    inverted: bool,
+}
+
+impl Form {
+    fn push(&mut self, byte: u8) {
+        let byte = if self.inverted { !byte } else { byte };
+        match self.bytes.get_mut(self.length) {
+            Some(place) => *place = byte,
+            // Zeros stand there in any case.
+            None => self.is_cut |= byte != 0,
+        }
+        self.length += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.length >= PREFIX_BYTES && self.is_cut
+    }
+
+    fn push_number(&mut self, real: f64) {
+        // Beyond it integers share their nearest real.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let bits = if real == 0.0 { 0 } else { real.to_bits() };
+        let ordered = match bits >> 63 {
+            0 => bits | 1 << 63,
+            _ => !bits,
+        };
+        self.push(2);
+        self.push_plain(&ordered.to_be_bytes());
+        if real.abs() >= EXACT {
+            self.cut();
+        }
+    }
+
+    /// Nothing follows.
+    fn cut(&mut self) {
+        self.is_cut = true;
+        self.length = self.length.max(PREFIX_BYTES);
+    }
+
+    /// As many of these bytes as there is room for, each as it is. `false`: not all.
+    fn push_plain(&mut self, bytes: &[u8]) -> bool {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        if self.inverted {
+            room[..count].iter_mut().for_each(|byte| *byte = !*byte);
+        }
+        self.length += count;
+        let is_all = count == bytes.len();
+        self.is_cut |= !is_all;
+        is_all
+    }
+
+    fn push_bytes(&mut self, class: u8, bytes: &[u8]) {
+        self.push(class);
+        let seen = &bytes[..bytes.len().min(PREFIX_BYTES)];
+        if !seen.contains(&0) {
+            if self.push_plain(seen) && seen.len() == bytes.len() {
+                self.push(0);
+                self.push(0);
+            } else {
+                self.cut();
+            }
+            return;
+        }
+        for &byte in bytes {
+            self.push(byte);
+            if byte == 0 {
+                self.push(0xFF);
+            }
+            if self.is_full() {
+                return;
+            }
+        }
+        self.push(0);
+        self.push(0);
+    }
+
+    /// Adds a column of a key.
+    fn push_value(&mut self, value: ValueRef<'_>, order: &KeyOrder) {
+        self.inverted = order.descending;
+        match value {
+            ValueRef::Null => self.push(1),
+            #[expect(clippy::cast_precision_loss, reason = "the form is cut where it loses")]
+            ValueRef::Integer(integer) => self.push_number(integer as f64),
+            ValueRef::Real(real) => self.push_number(real),
+            ValueRef::Text(text) => self.push_text(text, &order.collation),
+            ValueRef::Blob(blob) => self.push_bytes(4, blob),
+            // It is not here to be compared.
+            ValueRef::Spilled(_) => self.cut(),
+        }
+    }
+
+    fn push_text(&mut self, text: &[u8], collation: &Collation) {
+        match collation {
+            Collation::Binary | Collation::Unknown(_) => self.push_bytes(3, text),
+            Collation::Rtrim => self.push_bytes(3, trim_spaces(text)),
+            Collation::Nocase => {
+                // Behind a NUL it is not compared.
+                let end = text.iter().position(|byte| *byte == 0);
+                let seen = &text[..end.unwrap_or(text.len())];
+                self.push(3);
+                for byte in seen {
+                    self.push(byte.to_ascii_lowercase());
+                    if self.is_full() {
+                        return;
+                    }
+                }
+                match end {
+                    None => {
+                        self.push(0);
+                        self.push(0);
+                    }
+                    Some(_) => {
+                        self.push(0);
+                        self.cut();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The prefix of a key.
+pub fn prefix<'v>(values: impl Iterator<Item = ValueRef<'v>>, order: &[KeyOrder]) -> Prefix {
+    let mut form = Form::default();
+    for (value, order) in values.zip(order) {
+        form.push_value(value, order);
+        if form.is_full() {
+            break;
+        }
+    }
+    let mut numbers = [0; 3];
+    for (number, bytes) in numbers.iter_mut().zip(form.bytes.as_chunks::<8>().0) {
+        *number = u64::from_be_bytes(*bytes);
+    }
+    Prefix {
+        bytes: numbers,
+        is_cut: form.is_cut,
+    }
+}
+
+/// Compares two keys by the values at the beginning of their records, as many as `order` has columns.
+pub fn compare(a: &[u8], b: &[u8], order: &[KeyOrder], encoding: TextEncoding) -> Ordering {
+    let (Some(mut a), Some(mut b)) = (RecordReader::new(a), RecordReader::new(b)) else {
+        return Ordering::Equal;
+    };
+    for column in order {
+        let (Some((a, a_body)), Some((b, b_body))) = (a.next_encoded(), b.next_encoded()) else {
+            return Ordering::Equal;
+        };
+        let (a, b) = (decoded(a, a_body), decoded(b, b_body));
+        let found = compare_values(a, b, &column.collation, encoding).unwrap_or(Ordering::Equal);
+        if found != Ordering::Equal {
+            return if column.descending {
+                found.reverse()
+            } else {
+                found
+            };
+        }
+    }
+    Ordering::Equal
+}
+
+/// True if one of the first values of a record is NULL: then it is equal to no other key.
+pub fn has_null(record: &[u8], columns: usize) -> bool {
+    let Some(mut reader) = RecordReader::new(record) else {
+        return false;
+    };
+    (0..columns).any(|_| matches!(reader.next_encoded(), Some((0, _))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::fit::Affinity;
+    use crate::model::value::Value;
+    use crate::target::btree::record::RecordBuilder;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let text = proptest::collection::vec(
+            prop_oneof![
+                Just(0),
+                Just(b' '),
+                Just(b'a'),
+                Just(b'A'),
+                Just(b'_'),
+                any::<u8>()
+            ],
+            0..20,
+        );
+        prop_oneof![
+            Just(Value::Null),
+            (-3..3_i64).prop_map(Value::Integer),
+            any::<i64>().prop_map(Value::Integer),
+            (0..9_i64).prop_map(|n| Value::Integer((1 << 53) - 4 + n)),
+            (-3..3_i8).prop_map(|n| Value::Real(f64::from(n) / 2.0)),
+            any::<f64>()
+                .prop_filter("SQLite has none", |real| !real.is_nan())
+                .prop_map(Value::Real),
+            text.clone().prop_map(Value::Text),
+            text.prop_map(Value::Blob),
+        ]
+    }
+
+    fn order() -> impl Strategy<Value = KeyOrder> {
+        let collation = prop_oneof![
+            Just(Collation::Binary),
+            Just(Collation::Nocase),
+            Just(Collation::Rtrim)
+        ];
+        (collation, any::<bool>()).prop_map(|(collation, descending)| KeyOrder {
+            collation,
+            descending,
+        })
+    }
+
+    fn record(values: &[Value]) -> Vec<u8> {
+        let mut builder = RecordBuilder::default();
+        for value in values {
+            builder.push(value.as_ref(), Affinity::None);
+        }
+        let mut record = Vec::new();
+        builder.write(&mut record);
+        record
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// Prefixes that differ compare as the keys do; where they are equal and not cut, so are the keys.
+        #[test]
+        fn prefixes_compare_as_keys_do(
+            a in proptest::collection::vec(value(), 1..4),
+            b in proptest::collection::vec(value(), 1..4),
+            same in 0..3_usize,
+            order in proptest::collection::vec(order(), 3),
+        ) {
+            let mut b = b;
+            let count = a.len().min(b.len());
+            let same = same.min(count);
+            b[..same].clone_from_slice(&a[..same]);
+            let order = &order[..count];
+            let of = |values: &[Value]| prefix(values.iter().map(Value::as_ref), order);
+            let (x, y) = (of(&a), of(&b));
+            let compared = compare(&record(&a), &record(&b), order, TextEncoding::Utf8);
+            match x.bytes.cmp(&y.bytes) {
+                Ordering::Equal if !x.is_cut && !y.is_cut => prop_assert_eq!(compared, Ordering::Equal),
+                Ordering::Equal => {}
+                differ => prop_assert_eq!(compared, differ),
+            }
+        }
+    }
+}

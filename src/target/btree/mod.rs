@@ -1,0 +1,23 @@
+//! B-trees as SQLite has them in a file, written from sorted records: <https://sqlite.org/fileformat2.html>.
+//!
+//! Knows pages, cells and records; nothing of SQL, of schemas, or of where records come from.
+
+mod builder;
+mod file;
+mod geometry;
+mod index_tree;
+mod key;
+mod page;
+mod payload;
+mod record;
+mod shape;
+mod sorter;
+mod table_tree;
+
+pub use builder::{BuildError, FileBuilder, LargeRecord, Plan};
+pub use file::PageFile;
+pub use geometry::{Geometry, Tree};
+pub use key::KeyOrder;
+pub use record::RecordBuilder;
+pub use shape::{Field, IndexShape, Part, TableShape};
+pub use sorter::Sorting;

@@ -1,0 +1,385 @@
+//! Records as SQLite stores them: SQLite file format, section 2.1 "Record Format".
+//!
+//! A header (its own length, then a serial type for each value, as varints) and the bodies of the values.
+
+use crate::model::fit::Affinity;
+use crate::model::value::{LongClass, ValueRef};
+
+/// The longest varint: section 1.6.
+pub const VARINT_BYTES_MAX: usize = 9;
+
+/// Appends a varint: big-endian groups of seven bits, the ninth byte whole.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "of each number only the low bits are taken"
+)]
+pub fn push_varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else if value < 0x4000 {
+        out.extend_from_slice(&[(value >> 7) as u8 | 0x80, value as u8 & 0x7F]);
+    } else if value >> 56 != 0 {
+        for group in (0..8).rev() {
+            out.push((value >> (8 + 7 * group)) as u8 | 0x80);
+        }
+        out.push(value as u8);
+    } else {
+        let groups = varint_bytes(value);
+        for group in (1..groups).rev() {
+            out.push((value >> (7 * group)) as u8 | 0x80);
+        }
+        out.push(value as u8 & 0x7F);
+    }
+}
+
+/// Bytes that a varint takes.
+pub fn varint_bytes(value: u64) -> usize {
+    let bits = 64 - value.leading_zeros() as usize;
+    bits.div_ceil(7).clamp(1, VARINT_BYTES_MAX)
+}
+
+/// Reads a varint, and how many bytes it takes; `None` if the bytes end before it does.
+pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let first = *bytes.first()?;
+    if first < 0x80 {
+        return Some((u64::from(first), 1));
+    }
+    let mut value = 0;
+    for (at, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
+        if at == VARINT_BYTES_MAX - 1 {
+            return Some((value << 8 | u64::from(*byte), VARINT_BYTES_MAX));
+        }
+        value = value << 7 | u64::from(byte & 0x7F);
+        if byte & 0x80 == 0 {
+            return Some((value, at + 1));
+        }
+    }
+    None
+}
+
+/// Serial types and their bodies.
+pub mod serial {
+    /// NULL.
+    pub const NULL: u64 = 0;
+    /// A real in eight bytes.
+    pub const REAL: u64 = 7;
+    /// The integer 0; 1 is the next.
+    pub const ZERO: u64 = 8;
+    /// Blobs from here on, by even numbers, texts by odd ones.
+    pub const BLOB: u64 = 12;
+
+    /// Bytes of a body; `None` for the two types that are never stored.
+    pub fn bytes(serial: u64) -> Option<u64> {
+        Some(match serial {
+            0 | 8 | 9 => 0,
+            1..=4 => serial,
+            5 => 6,
+            6 | 7 => 8,
+            10 | 11 => return None,
+            _ => (serial - 12) / 2,
+        })
+    }
+}
+
+/// The serial type of an integer, and how many bytes its body has. `real`: it stands for a real, which takes
+/// no more than eight bytes in any case, and then stays one.
+fn of_integer(value: i64) -> (u64, usize) {
+    let magnitude = if value < 0 { !value } else { value };
+    match magnitude {
+        0..=127 if value == 0 || value == 1 => (serial::ZERO + value.unsigned_abs(), 0),
+        0..=127 => (1, 1),
+        128..=32_767 => (2, 2),
+        32_768..=8_388_607 => (3, 3),
+        8_388_608..=2_147_483_647 => (4, 4),
+        2_147_483_648..=140_737_488_355_327 => (5, 6),
+        _ => (6, 8),
+    }
+}
+
+/// A record that is put together value by value. Kept for many records, so that its buffers are.
+#[derive(Debug, Default)]
+pub struct RecordBuilder {
+    serials: Vec<u8>,
+    body: Vec<u8>,
+    /// Bytes of values that stand elsewhere.
+    elsewhere: u64,
+}
+
+impl RecordBuilder {
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.serials.clear();
+        self.body.clear();
+        self.elsewhere = 0;
+    }
+
+    /// Appends NULL.
+    pub fn push_null(&mut self) {
+        push_varint(&mut self.serials, serial::NULL);
+    }
+
+    /// Appends an integer.
+    pub fn push_integer(&mut self, value: i64) {
+        let (serial, bytes) = of_integer(value);
+        push_varint(&mut self.serials, serial);
+        self.body
+            .extend_from_slice(&value.to_be_bytes()[8 - bytes..]);
+    }
+
+    /// Appends a value. In a column of REAL affinity a whole number is stored as an integer where that is shorter
+    /// (section 2.1, and the function `sqlite3VdbeIntegerAffinity`).
+    pub fn push(&mut self, value: ValueRef<'_>, affinity: Affinity) {
+        match value {
+            ValueRef::Null => self.push_null(),
+            ValueRef::Integer(value) => self.push_integer(value),
+            ValueRef::Real(real) => match whole(real).filter(|_| affinity == Affinity::Real) {
+                Some(integer) => self.push_integer(integer),
+                None => {
+                    push_varint(&mut self.serials, serial::REAL);
+                    self.body.extend_from_slice(&real.to_bits().to_be_bytes());
+                }
+            },
+            ValueRef::Text(text) => {
+                push_varint(&mut self.serials, serial::BLOB + 1 + 2 * text.len() as u64);
+                self.body.extend_from_slice(text);
+            }
+            ValueRef::Blob(blob) => {
+                push_varint(&mut self.serials, serial::BLOB + 2 * blob.len() as u64);
+                self.body.extend_from_slice(blob);
+            }
+            ValueRef::Spilled(spilled) => {
+                let of_text = u64::from(spilled.class == LongClass::Text);
+                let serial = spilled.bytes.saturating_mul(2);
+                push_varint(
+                    &mut self.serials,
+                    serial.saturating_add(serial::BLOB + of_text),
+                );
+                self.elsewhere = self.elsewhere.saturating_add(spilled.bytes);
+            }
+        }
+    }
+
+    /// Appends a value as another record has it.
+    pub fn push_encoded(&mut self, serial: &[u8], body: &[u8]) {
+        self.serials.extend_from_slice(serial);
+        self.body.extend_from_slice(body);
+    }
+
+    /// Bytes of the whole record, values that stand elsewhere included.
+    pub fn bytes(&self) -> u64 {
+        let here = self.header_bytes() + self.body.len();
+        (here as u64).saturating_add(self.elsewhere)
+    }
+
+    /// The header counts its own length.
+    fn header_bytes(&self) -> usize {
+        let serials = self.serials.len();
+        let mut bytes = serials + 1;
+        while varint_bytes(bytes as u64) + serials > bytes {
+            bytes += 1;
+        }
+        bytes
+    }
+
+    /// The bodies of its values, one after the other.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Appends the header to `out`.
+    pub fn write_header(&self, out: &mut Vec<u8>) {
+        push_varint(out, self.header_bytes() as u64);
+        out.extend_from_slice(&self.serials);
+    }
+
+    /// Appends the record to `out`; of a value that stands elsewhere nothing.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_header(out);
+        out.extend_from_slice(&self.body);
+    }
+}
+
+/// The integer that a real is stored as in a column of REAL affinity: if it is whole, and takes less than the
+/// eight bytes of a real.
+fn whole(real: f64) -> Option<i64> {
+    const LIMIT: f64 = 140_737_488_355_328.0;
+    if real.fract() != 0.0 || !(-LIMIT..LIMIT).contains(&real) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and in range")]
+    Some(real as i64)
+}
+
+/// The values of a record that was put together here.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordReader<'r> {
+    serials: &'r [u8],
+    body: &'r [u8],
+}
+
+impl<'r> RecordReader<'r> {
+    /// Of a whole record; `None` for bytes that are none.
+    pub fn new(record: &'r [u8]) -> Option<Self> {
+        let (header, used) = read_varint(record)?;
+        let header = usize::try_from(header).ok()?;
+        Some(Self {
+            serials: record.get(used..header)?,
+            body: record.get(header..)?,
+        })
+    }
+
+    /// Serial type and body of the next value; `None` behind the last one.
+    pub fn next_encoded(&mut self) -> Option<(u64, &'r [u8])> {
+        let (serial, used) = read_varint(self.serials)?;
+        self.serials = &self.serials[used..];
+        let bytes = usize::try_from(serial::bytes(serial)?).ok()?;
+        let (body, rest) = self.body.split_at_checked(bytes)?;
+        self.body = rest;
+        Some((serial, body))
+    }
+}
+
+/// Where a value stands in its record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// Its serial type.
+    pub serial: u64,
+    serial_at: usize,
+    serial_bytes: usize,
+    body_at: usize,
+    body_bytes: usize,
+}
+
+impl Place {
+    /// Its serial type, as the record has it.
+    pub fn serial_in(self, record: &[u8]) -> &[u8] {
+        let end = self.serial_at + self.serial_bytes;
+        record.get(self.serial_at..end).unwrap_or_default()
+    }
+
+    /// Its body.
+    pub fn body_in(self, record: &[u8]) -> &[u8] {
+        let end = self.body_at + self.body_bytes;
+        record.get(self.body_at..end).unwrap_or_default()
+    }
+}
+
+/// Finds the values of a record that was put together here; fewer where it is none.
+pub fn locate(record: &[u8], places: &mut Vec<Place>) {
+    places.clear();
+    let Some((header, mut at)) = read_varint(record) else {
+        return;
+    };
+    let Ok(header) = usize::try_from(header) else {
+        return;
+    };
+    let mut body_at = header;
+    while at < header {
+        let Some((serial, serial_bytes)) = record.get(at..).and_then(read_varint) else {
+            return;
+        };
+        let bytes = serial::bytes(serial).and_then(|bytes| usize::try_from(bytes).ok());
+        let Some(body_bytes) = bytes.filter(|bytes| record.len() - body_at >= *bytes) else {
+            return;
+        };
+        places.push(Place {
+            serial,
+            serial_at: at,
+            serial_bytes,
+            body_at,
+            body_bytes,
+        });
+        at += serial_bytes;
+        body_at += body_bytes;
+    }
+}
+
+/// The value of a serial type and a body of its length.
+pub fn decoded(serial: u64, body: &[u8]) -> ValueRef<'_> {
+    match serial {
+        0 | 10 | 11 => ValueRef::Null,
+        8 => ValueRef::Integer(0),
+        9 => ValueRef::Integer(1),
+        7 => {
+            let mut bits = [0; 8];
+            bits[8 - body.len().min(8)..].copy_from_slice(&body[..body.len().min(8)]);
+            ValueRef::Real(f64::from_bits(u64::from_be_bytes(bits)))
+        }
+        1..=6 => ValueRef::Integer(integer(body)),
+        _ if serial.is_multiple_of(2) => ValueRef::Blob(body),
+        _ => ValueRef::Text(body),
+    }
+}
+
+/// A big-endian two's-complement number of one to eight bytes.
+fn integer(body: &[u8]) -> i64 {
+    let negative = body.first().is_some_and(|first| first & 0x80 != 0);
+    let mut bytes = [if negative { 0xFF } else { 0 }; 8];
+    let count = body.len().min(8);
+    bytes[8 - count..].copy_from_slice(&body[..count]);
+    i64::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn varints_come_back(value: u64, shift in 0..64_u32) {
+            let value = value >> shift;
+            let mut bytes = Vec::new();
+            push_varint(&mut bytes, value);
+            prop_assert_eq!(bytes.len(), varint_bytes(value));
+            prop_assert_eq!(read_varint(&bytes), Some((value, bytes.len())));
+            prop_assert_eq!(read_varint(&bytes[..bytes.len() - 1]), None);
+        }
+
+        #[test]
+        fn integers_come_back(value: i64, shift in 0..64_u32) {
+            let value = value >> shift;
+            let mut builder = RecordBuilder::default();
+            builder.push_integer(value);
+            let mut record = Vec::new();
+            builder.write(&mut record);
+            prop_assert_eq!(record.len() as u64, builder.bytes());
+            let mut reader = RecordReader::new(&record).unwrap();
+            let (serial, body) = reader.next_encoded().unwrap();
+            prop_assert!(decoded(serial, body).identical(ValueRef::Integer(value)));
+            prop_assert!(reader.next_encoded().is_none());
+        }
+    }
+
+    /// Headers whose length is at the border of one byte and two.
+    #[test]
+    fn a_header_counts_its_own_length() {
+        for (values, header) in [
+            (126, 127),
+            (127, 129),
+            (128, 130),
+            (16_381, 16_383),
+            (16_382, 16_385),
+        ] {
+            let mut builder = RecordBuilder::default();
+            for _ in 0..values {
+                builder.push_null();
+            }
+            let mut record = Vec::new();
+            builder.write(&mut record);
+            assert_eq!(record.len(), header, "{values}");
+            assert_eq!(read_varint(&record).unwrap().0, header as u64);
+        }
+    }
+
+    #[test]
+    fn whole_reals_are_stored_short_where_that_is_shorter() {
+        assert_eq!(whole(1.0), Some(1));
+        assert_eq!(whole(-140_737_488_355_328.0), Some(-140_737_488_355_328));
+        assert_eq!(whole(140_737_488_355_327.0), Some(140_737_488_355_327));
+        assert_eq!(whole(140_737_488_355_328.0), None);
+        assert_eq!(whole(1.5), None);
+        assert_eq!(whole(f64::INFINITY), None);
+    }
+}

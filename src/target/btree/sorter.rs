@@ -1,0 +1,301 @@
+//! Sorts the keys of an index: runs in memory, and where those grow too large, runs in temporary files that
+//! are merged at the end.
+//!
+//! Keys that are equal stay in the order in which they came, which is that of the rowids or primary keys that
+//! stand behind them: so the order is one, whatever was put into files when.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::key::{KeyOrder, Prefix, compare, has_null};
+use super::record::RecordBuilder;
+use crate::model::text::TextEncoding;
+
+/// A run's arena ends before offsets need a 32nd bit.
+const ARENA_BYTES_MAX: usize = 1 << 30;
+
+/// Buffer of each run that is read again.
+const READ_BYTES: usize = 64 << 10;
+
+/// A key in memory: where its record stands in the arena, behind its length.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    prefix: [u64; 3],
+    /// The offset, and in the last bit whether the prefix is cut.
+    at: u32,
+}
+
+/// How keys of one index compare, and whether two may be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sorting {
+    /// Of each column of the key.
+    pub order: Vec<KeyOrder>,
+    /// No two keys without a NULL are equal.
+    pub unique: bool,
+    /// How texts are written.
+    pub encoding: TextEncoding,
+}
+
+/// Keys of one index.
+#[derive(Debug)]
+pub struct Sorter {
+    sorting: Sorting,
+    entries: Vec<Entry>,
+    arena: Vec<u8>,
+    is_sorted: bool,
+    runs: Vec<Run>,
+    folder: PathBuf,
+}
+
+/// A sorted run in a file: of each key the prefix, the flag, the length, the record.
+#[derive(Debug)]
+struct Run {
+    file: BufReader<File>,
+    left: u64,
+}
+
+/// A key on its way out.
+#[derive(Debug)]
+struct Head {
+    prefix: [u64; 3],
+    is_cut: bool,
+    record: Vec<u8>,
+}
+
+/// Two keys of a unique index are equal.
+#[derive(Debug)]
+pub enum Stop {
+    /// They are.
+    Twice,
+    /// A file failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Sorter {
+    /// Nothing yet. Runs go to files without a name in `folder`.
+    pub fn new(sorting: Sorting, folder: &Path) -> Self {
+        Self {
+            sorting,
+            entries: Vec::new(),
+            arena: Vec::new(),
+            is_sorted: true,
+            runs: Vec::new(),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Bytes of memory that its keys take.
+    pub fn bytes(&self) -> usize {
+        self.arena.capacity() + self.entries.capacity() * size_of::<Entry>()
+    }
+
+    /// Adds a key.
+    pub fn push(&mut self, prefix: Prefix, record: &RecordBuilder) -> io::Result<()> {
+        let bytes = usize::try_from(record.bytes()).unwrap_or(usize::MAX);
+        if bytes.saturating_add(self.arena.len() + 4) > ARENA_BYTES_MAX {
+            self.spill()?;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below ARENA_BYTES_MAX")]
+        let (at, length) = (self.arena.len() as u32, bytes as u32);
+        self.arena.extend_from_slice(&length.to_le_bytes());
+        record.write(&mut self.arena);
+        self.entries.push(Entry {
+            prefix: prefix.bytes,
+            at: at << 1 | u32::from(prefix.is_cut),
+        });
+        self.is_sorted = false;
+        Ok(())
+    }
+
+    /// Sorts what is in memory.
+    pub fn sort(&mut self) {
+        if self.is_sorted {
+            return;
+        }
+        let (arena, sorting) = (&self.arena, &self.sorting);
+        self.entries.sort_unstable_by(|a, b| {
+            let by_prefix = a.prefix.cmp(&b.prefix);
+            if by_prefix != Ordering::Equal {
+                return by_prefix;
+            }
+            let by_key = match (a.at | b.at) & 1 {
+                0 => Ordering::Equal,
+                _ => sorting.compare(record_at(arena, a.at), record_at(arena, b.at)),
+            };
+            by_key.then(a.at.cmp(&b.at))
+        });
+        self.is_sorted = true;
+    }
+
+    /// Puts what is in memory into a file.
+    pub fn spill(&mut self) -> io::Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        self.sort();
+        let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(&self.folder)?);
+        for entry in &self.entries {
+            let record = record_at(&self.arena, entry.at);
+            for number in entry.prefix {
+                out.write_all(&number.to_le_bytes())?;
+            }
+            out.write_all(&[(entry.at & 1).to_le_bytes()[0]])?;
+            #[expect(clippy::cast_possible_truncation, reason = "below ARENA_BYTES_MAX")]
+            let length = record.len() as u32;
+            out.write_all(&length.to_le_bytes())?;
+            out.write_all(record)?;
+        }
+        let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        self.runs.push(Run {
+            file: BufReader::with_capacity(READ_BYTES, file),
+            left: self.entries.len() as u64,
+        });
+        self.entries = Vec::new();
+        self.arena = Vec::new();
+        Ok(())
+    }
+
+    /// Gives the records in order. Errors: `Twice` at the second of two equal keys of a unique index.
+    pub fn for_each(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
+        self.sort();
+        if !self.runs.is_empty() {
+            return self.merge(each);
+        }
+        let mut before: Option<Entry> = None;
+        for entry in &self.entries {
+            let record = record_at(&self.arena, entry.at);
+            if let Some(before) = before.filter(|b| self.sorting.unique && b.prefix == entry.prefix)
+            {
+                let is_cut = (before.at | entry.at) & 1 == 1;
+                let record_before = record_at(&self.arena, before.at);
+                if self.sorting.are_equal(is_cut, record_before, record) {
+                    return Err(Stop::Twice);
+                }
+            }
+            each(record)?;
+            before = Some(*entry);
+        }
+        Ok(())
+    }
+
+    fn merge(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
+        self.spill()?;
+        let Self { sorting, runs, .. } = &mut self;
+        let mut heap = BinaryHeap::new();
+        for (number, run) in runs.iter_mut().enumerate() {
+            if let Some(head) = run.next()? {
+                heap.push(Reverse(Waiting {
+                    head,
+                    run: number,
+                    sorting,
+                }));
+            }
+        }
+        let mut before: Option<Head> = None;
+        while let Some(Reverse(Waiting { head, run, .. })) = heap.pop() {
+            if let Some(before) = before.filter(|b| sorting.unique && b.prefix == head.prefix) {
+                let is_cut = before.is_cut || head.is_cut;
+                if sorting.are_equal(is_cut, &before.record, &head.record) {
+                    return Err(Stop::Twice);
+                }
+            }
+            each(&head.record)?;
+            if let Some(next) = runs[run].next()? {
+                heap.push(Reverse(Waiting {
+                    head: next,
+                    run,
+                    sorting,
+                }));
+            }
+            before = Some(head);
+        }
+        Ok(())
+    }
+}
+
+impl Sorting {
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        compare(a, b, &self.order, self.encoding)
+    }
+
+    /// True if two keys with the same prefix are equal, and both without NULL.
+    fn are_equal(&self, is_cut: bool, a: &[u8], b: &[u8]) -> bool {
+        (!is_cut || self.compare(a, b) == Ordering::Equal) && !has_null(a, self.order.len())
+    }
+}
+
+fn record_at(arena: &[u8], at: u32) -> &[u8] {
+    let at = (at >> 1) as usize;
+    let mut length = [0; 4];
+    length.copy_from_slice(&arena[at..at + 4]);
+    &arena[at + 4..at + 4 + u32::from_le_bytes(length) as usize]
+}
+
+impl Run {
+    fn next(&mut self) -> io::Result<Option<Head>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let (mut number, mut flag, mut length) = ([0; 8], [0; 1], [0; 4]);
+        let mut prefix = [0; 3];
+        for part in &mut prefix {
+            self.file.read_exact(&mut number)?;
+            *part = u64::from_le_bytes(number);
+        }
+        self.file.read_exact(&mut flag)?;
+        self.file.read_exact(&mut length)?;
+        let mut record = vec![0; u32::from_le_bytes(length) as usize];
+        self.file.read_exact(&mut record)?;
+        Ok(Some(Head {
+            prefix,
+            is_cut: flag[0] == 1,
+            record,
+        }))
+    }
+}
+
+/// The first key of a run that was not given yet.
+#[derive(Debug)]
+struct Waiting<'s> {
+    head: Head,
+    run: usize,
+    sorting: &'s Sorting,
+}
+
+impl Ord for Waiting<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (&self.head, &other.head);
+        a.prefix
+            .cmp(&b.prefix)
+            .then_with(|| match a.is_cut || b.is_cut {
+                true => self.sorting.compare(&a.record, &b.record),
+                false => Ordering::Equal,
+            })
+            .then(self.run.cmp(&other.run))
+    }
+}
+
+impl PartialOrd for Waiting<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Waiting<'_> {}

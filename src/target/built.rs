@@ -1,0 +1,437 @@
+//! A new database whose trees larder writes itself: SQLite makes the skeleton, larder fills it, SQLite makes the
+//! indexes that are in doubt, and checks all of it. The same database comes of `database.rs`, by SQL.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::btree::{
+    BuildError, Field, FileBuilder, LargeRecord, PageFile, Plan, RecordBuilder, TableShape,
+};
+use super::check::{self, CheckLevel, Expected};
+use super::database::{Completed, set_journal_mode};
+use super::error::TargetError;
+use super::files::Unpublished;
+use super::writer::{SpilledContent, VALUE_BYTES_MAX, copy_exactly};
+use super::{schema, skeleton};
+use crate::model::fit::Fit;
+use crate::model::row::RowRef;
+use crate::model::schema::{ObjectKind, Schema, Settings, Table, TableKind};
+use crate::model::value::{Spilled, ValueRef};
+use crate::progress::Finding;
+use crate::sqlite::quote::ident;
+use crate::sqlite::{Connection, ErrorKind, SqliteError};
+use crate::vfs::Vfs;
+
+/// Bytes copied at a time from a large value.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A database being built. Dropped unfinished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct BuiltDatabase {
+    file: Unpublished,
+    settings: Settings,
+    schema: Schema,
+    /// Names of the tables that wait for rows, in the order in which to fill them.
+    due: Vec<String>,
+    plan: Arc<Plan>,
+    /// `None` for a database without a page.
+    builder: Option<FileBuilder>,
+    left_out: Vec<String>,
+    missing: BTreeSet<(ObjectKind, String)>,
+    skipped: BTreeSet<String>,
+    findings: Vec<Finding>,
+}
+
+impl BuiltDatabase {
+    /// Begins: the tables wait for their rows. `skipped` names tables that are not carried; keys may take
+    /// `sort_bytes` of memory while they are sorted.
+    ///
+    /// Errors: `Exists` if the place or a sidecar of it is taken, `NeedsSql`.
+    pub fn create(
+        vfs: &Arc<dyn Vfs>,
+        place: &Path,
+        settings: &Settings,
+        schema: &Schema,
+        skipped: impl IntoIterator<Item = String>,
+        sort_bytes: usize,
+    ) -> Result<Self, TargetError> {
+        let (file, open) = Unpublished::create(vfs.clone(), place)?;
+        let skipped: BTreeSet<String> = skipped.into_iter().collect();
+        let mut findings: Vec<Finding> = skipped
+            .iter()
+            .map(|name| Finding::warning(format!("table {name}"), "it is not carried"))
+            .collect();
+        let tables = due(schema, &skipped);
+        let made = skeleton::make(
+            file.temp(),
+            place,
+            settings,
+            schema,
+            (&tables, &skipped),
+            &mut findings,
+        )?;
+        let plan = Arc::new(Plan {
+            tables: made.tables,
+            encoding: schema.encoding,
+            folder: crate::vfs::folder_of(place).to_owned(),
+            sort_bytes,
+        });
+        let builder =
+            start(open, &plan).map_err(|cause| TargetError::file("write", file.temp(), cause))?;
+        Ok(Self {
+            due: tables.iter().map(|table| table.name.clone()).collect(),
+            file,
+            settings: settings.clone(),
+            schema: schema.clone(),
+            plan,
+            builder,
+            left_out: made.left_out,
+            missing: made.missing,
+            skipped,
+            findings,
+        })
+    }
+
+    /// Names of the tables that wait for rows, in the order in which to fill them.
+    pub fn tables(&self) -> Vec<String> {
+        self.due.clone()
+    }
+
+    /// A writer for the next of the tables. Each must have had one, with rows or without, in their order.
+    pub fn writer(&mut self, at: usize) -> Option<RecordWriter<'_>> {
+        let table = self.schema.table(self.due.get(at)?)?;
+        Some(RecordWriter {
+            table,
+            shape: self.plan.tables.get(at)?,
+            fit: Fit::of(table, self.schema.encoding),
+            values: table.leaf_columns().count(),
+            needs_rowid: table.rowid_column().is_some(),
+            builder: &mut self.builder,
+            path: self.file.temp(),
+            record: RecordBuilder::default(),
+            rows: 0,
+        })
+    }
+
+    /// Completes and checks the database.
+    ///
+    /// Errors leave the place untouched: `NeedsSql`, `Damaged`, `Count`, `SchemaDiffers`.
+    pub fn complete(
+        mut self,
+        level: CheckLevel,
+        expected: &Expected,
+    ) -> Result<Completed, TargetError> {
+        let place = self.file.place().to_owned();
+        if let Some(builder) = self.builder.take() {
+            let built = builder
+                .finish()
+                .map_err(|error| failed(self.file.temp(), error))?;
+            self.left_out.extend(built.left_out);
+        }
+        let at = |cause: SqliteError| TargetError::of(&place, "", cause);
+        let db = Connection::open_scratch(self.file.temp(), false).map_err(at)?;
+        self.fill_left_out(&db)?;
+        let Self {
+            file,
+            settings,
+            schema,
+            missing,
+            skipped,
+            mut findings,
+            ..
+        } = self;
+        schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
+        check::new_file(
+            &db,
+            (file.temp(), &place),
+            level,
+            (&schema, expected),
+            &mut findings,
+        )?;
+        set_journal_mode(&db, &place, &settings)?;
+        db.close().map_err(at)?;
+        Ok(Completed::new(file, findings))
+    }
+
+    /// Has SQLite fill the indexes that are empty still.
+    fn fill_left_out(&self, db: &Connection) -> Result<(), TargetError> {
+        for name in &self.left_out {
+            let object = format!("index {name}");
+            let of_index = |cause: SqliteError| TargetError::of(self.file.place(), &object, cause);
+            let quoted = ident(name).map_err(|e| of_index(e.into()))?;
+            match db.execute(&format!("REINDEX main.{quoted}")) {
+                Ok(()) => {}
+                // By SQL the index is left out, and that is said.
+                Err(error) if matches!(error.kind, ErrorKind::Constraint | ErrorKind::Other) => {
+                    return Err(TargetError::NeedsSql {
+                        table: object,
+                        reason: error.message,
+                    });
+                }
+                Err(error) => return Err(of_index(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(path: &Path, error: BuildError) -> TargetError {
+    match error {
+        BuildError::Doubt { table, reason } => TargetError::NeedsSql { table, reason },
+        BuildError::Io(cause) => TargetError::file("write", path, cause),
+        BuildError::Stopped => {
+            let cause = io::Error::other("its records ended early (a bug)");
+            TargetError::file("write", path, cause)
+        }
+    }
+}
+
+fn due<'s>(schema: &'s Schema, skipped: &BTreeSet<String>) -> Vec<&'s Table> {
+    let of = |sqlites: bool| {
+        schema.tables.iter().filter(move |table| {
+            table.is_sqlites() == sqlites
+                && table.kind != TableKind::Virtual
+                && !skipped.contains(&table.name)
+        })
+    };
+    of(false).chain(of(true)).collect()
+}
+
+fn start(file: File, plan: &Arc<Plan>) -> io::Result<Option<FileBuilder>> {
+    let mut header = [0; 100];
+    let read = match file.read_exact_at(&mut header, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        read => {
+            read?;
+            skeleton::read_header(&header)?
+        }
+    };
+    let Some((geometry, pages)) = read else {
+        return Ok(None);
+    };
+    let file = PageFile::new(file, geometry, pages)?;
+    FileBuilder::start(file, plan.clone()).map(Some)
+}
+
+/// Hands the rows of one table to the builder.
+#[derive(Debug)]
+pub struct RecordWriter<'d> {
+    table: &'d Table,
+    shape: &'d TableShape,
+    fit: Fit,
+    /// Values that a row has.
+    values: usize,
+    needs_rowid: bool,
+    builder: &'d mut Option<FileBuilder>,
+    /// The file that is built.
+    path: &'d Path,
+    record: RecordBuilder,
+    rows: u64,
+}
+
+impl RecordWriter<'_> {
+    /// The table.
+    pub fn table(&self) -> &Table {
+        self.table
+    }
+
+    /// Hands over a row: its values are those of `Table::leaf_columns`.
+    ///
+    /// Errors: `NeedsSql` for a value that SQLite would convert or refuse, `Content`, `RowShape`.
+    pub fn row(
+        &mut self,
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        self.rows += 1;
+        // Where every name of the rowid is hidden, rows are numbered, as SQLite does it.
+        let numbered = || i64::try_from(self.rows).unwrap_or(i64::MAX);
+        let rowid = match self.table.hides_rowid() {
+            true => numbered(),
+            false => row.rowid.unwrap_or(0),
+        };
+        self.ensure_shape(row)?;
+        if let Some((at, misfit)) = self.fit.misfit(row.values) {
+            let column = self.table.leaf_columns().nth(at);
+            let column = column.map_or("", |at| self.table.columns[at].name.as_str());
+            return Err(TargetError::NeedsSql {
+                table: self.table.name.clone(),
+                reason: format!("a value of its column {column} would be {}", misfit.word()),
+            });
+        }
+        self.record.clear();
+        let mut has_large = false;
+        for field in &self.shape.fields {
+            match field {
+                Field::Alias => self.record.push_null(),
+                Field::Leaf(at, affinity) => {
+                    let value = row.values.get(*at).copied().unwrap_or(ValueRef::Null);
+                    has_large |= matches!(value, ValueRef::Spilled(_));
+                    self.record.push(value, *affinity);
+                }
+            }
+        }
+        match has_large {
+            true => self.large(rowid, row, content),
+            false => {
+                let record = &self.record;
+                let goes_on = self
+                    .builder
+                    .as_mut()
+                    .is_some_and(|b| b.record(rowid, record));
+                self.told(goes_on)
+            }
+        }
+    }
+
+    fn ensure_shape(&self, row: RowRef<'_>) -> Result<(), TargetError> {
+        let (wanted, needs_rowid) = (self.values, self.needs_rowid);
+        if row.values.len() == wanted && (row.rowid.is_some() || !needs_rowid) {
+            return Ok(());
+        }
+        Err(TargetError::RowShape {
+            table: self.table.name.clone(),
+            row: format!("record {}", self.rows),
+            wanted: wanted + usize::from(needs_rowid),
+            found: row.values.len() + usize::from(row.rowid.is_some()),
+        })
+    }
+
+    /// Hands over a row of which values lie elsewhere: they are copied piece by piece.
+    fn large(
+        &mut self,
+        rowid: i64,
+        row: RowRef<'_>,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        if self.record.bytes() > VALUE_BYTES_MAX {
+            return Err(TargetError::NeedsSql {
+                table: self.table.name.clone(),
+                reason: format!("record {} is too long for SQLite", self.rows),
+            });
+        }
+        let mut header = Vec::new();
+        self.record.write_header(&mut header);
+        let bytes = self.record.bytes();
+        let (small, large) = self.without_large(row);
+        let record = LargeRecord {
+            rowid,
+            bytes,
+            small,
+            large,
+        };
+        self.hand(|builder| builder.open(record))?;
+        self.hand(|builder| builder.piece(&header))?;
+        for at in 0..self.shape.fields.len() {
+            let Field::Leaf(leaf, affinity) = self.shape.fields[at] else {
+                continue;
+            };
+            match row.values.get(leaf).copied().unwrap_or(ValueRef::Null) {
+                ValueRef::Spilled(spilled) => self.copy(&spilled, content)?,
+                value => {
+                    self.record.clear();
+                    self.record.push(value, affinity);
+                    let body = std::mem::take(&mut self.record);
+                    self.hand(|builder| builder.piece(body.body()))?;
+                    self.record = body;
+                }
+            }
+        }
+        self.hand(FileBuilder::close)
+    }
+
+    fn hand(&mut self, what: impl FnOnce(&mut FileBuilder) -> bool) -> Result<(), TargetError> {
+        let goes_on = self.builder.as_mut().is_some_and(what);
+        self.told(goes_on)
+    }
+
+    /// Why the builder has ended before its records did, if it has.
+    fn told(&mut self, goes_on: bool) -> Result<(), TargetError> {
+        if goes_on {
+            return Ok(());
+        }
+        let ended = self.builder.take().map(FileBuilder::finish);
+        let error = ended.and_then(Result::err).unwrap_or(BuildError::Stopped);
+        Err(failed(self.path, error))
+    }
+
+    /// The record with NULL in the place of large values, and their places.
+    fn without_large(&mut self, row: RowRef<'_>) -> (Vec<u8>, Vec<usize>) {
+        self.record.clear();
+        let mut large = Vec::new();
+        for (place, field) in self.shape.fields.iter().enumerate() {
+            let value = match field {
+                Field::Alias => ValueRef::Null,
+                Field::Leaf(at, _) => row.values.get(*at).copied().unwrap_or(ValueRef::Null),
+            };
+            match (value, field) {
+                (ValueRef::Spilled(_), _) => {
+                    large.push(place);
+                    self.record.push_null();
+                }
+                (value, Field::Leaf(_, affinity)) => self.record.push(value, *affinity),
+                (_, Field::Alias) => self.record.push_null(),
+            }
+        }
+        let mut small = Vec::new();
+        self.record.write(&mut small);
+        (small, large)
+    }
+
+    fn copy(
+        &mut self,
+        spilled: &Spilled,
+        content: &mut dyn SpilledContent,
+    ) -> Result<(), TargetError> {
+        let Some(builder) = self.builder.as_mut() else {
+            return self.told(false);
+        };
+        let mut pieces = Pieces {
+            builder,
+            ended: false,
+        };
+        let mut buffer = vec![0; PIECE_BYTES];
+        let copied = copy_exactly(spilled, content, &mut pieces, &mut buffer);
+        let ended = pieces.ended;
+        self.told(!ended)?;
+        copied.map_err(|cause| TargetError::Content {
+            table: self.table.name.clone(),
+            row: format!("record {}", self.rows),
+            cause,
+        })
+    }
+
+    /// Rows handed over so far.
+    pub fn count(&self) -> u64 {
+        self.rows
+    }
+
+    /// The table has no more rows.
+    pub fn end(mut self) -> Result<(), TargetError> {
+        self.hand(FileBuilder::end_table)
+    }
+}
+
+/// Takes a large value piece by piece.
+struct Pieces<'b> {
+    builder: &'b mut FileBuilder,
+    ended: bool,
+}
+
+impl io::Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.builder.piece(bytes) {
+            self.ended = true;
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
