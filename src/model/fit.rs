@@ -191,7 +191,20 @@ impl Class {
 }
 
 impl Rule {
+    /// True for a value that plainly stays what it is: most do.
+    fn is_plain(self, value: ValueRef<'_>) -> bool {
+        let fits = matches!(
+            (self.affinity, value),
+            (Affinity::Text, ValueRef::Text(_))
+                | (Affinity::Integer | Affinity::Numeric, ValueRef::Integer(_))
+        );
+        fits && self.only.is_none()
+    }
+
     fn misfit(self, value: ValueRef<'_>) -> Option<Misfit> {
+        if self.is_plain(value) {
+            return None;
+        }
         let Some(class) = Class::of(value) else {
             return self.not_null.then_some(Misfit::Refused);
         };
@@ -242,7 +255,7 @@ impl Fit {
     /// The first value of a row that is not taken as it is: its place, and what becomes of it.
     pub fn misfit(&self, values: &[ValueRef<'_>]) -> Option<(usize, Misfit)> {
         let misfit = |rule: Rule, value: ValueRef<'_>| match value {
-            ValueRef::Text(text) if !self.encoding.is_utf8() => {
+            ValueRef::Text(text) if !self.encoding.is_utf8() && !rule.is_plain(value) => {
                 rule.misfit(ValueRef::Text(&self.encoding.to_sqlites_utf8(text)))
             }
             value => rule.misfit(value),

@@ -279,11 +279,9 @@ impl RecordWriter<'_> {
             true => self.large(rowid, row, content),
             false => {
                 let record = &self.record;
-                let goes_on = self
-                    .builder
-                    .as_mut()
-                    .is_some_and(|b| b.record(rowid, record));
-                self.told(goes_on)
+                let builder = self.builder.as_mut();
+                let handed = builder.map_or(Err(BuildError::Stopped), |b| b.record(rowid, record));
+                self.told(handed)
             }
         }
     }
@@ -344,18 +342,25 @@ impl RecordWriter<'_> {
         self.hand(FileBuilder::close)
     }
 
-    fn hand(&mut self, what: impl FnOnce(&mut FileBuilder) -> bool) -> Result<(), TargetError> {
-        let goes_on = self.builder.as_mut().is_some_and(what);
-        self.told(goes_on)
+    fn hand(
+        &mut self,
+        what: impl FnOnce(&mut FileBuilder) -> Result<(), BuildError>,
+    ) -> Result<(), TargetError> {
+        let builder = self.builder.as_mut();
+        let handed = builder.map_or(Err(BuildError::Stopped), what);
+        self.told(handed)
     }
 
-    /// Why the builder has ended before its records did, if it has.
-    fn told(&mut self, goes_on: bool) -> Result<(), TargetError> {
-        if goes_on {
+    /// Where the builder has ended before its records did, why.
+    fn told(&mut self, handed: Result<(), BuildError>) -> Result<(), TargetError> {
+        let Err(mut error) = handed else {
             return Ok(());
+        };
+        if let BuildError::Stopped = error
+            && let Some(Err(its)) = self.builder.take().map(FileBuilder::finish)
+        {
+            error = its;
         }
-        let ended = self.builder.take().map(FileBuilder::finish);
-        let error = ended.and_then(Result::err).unwrap_or(BuildError::Stopped);
         Err(failed(self.path, error))
     }
 
@@ -388,16 +393,16 @@ impl RecordWriter<'_> {
         content: &mut dyn SpilledContent,
     ) -> Result<(), TargetError> {
         let Some(builder) = self.builder.as_mut() else {
-            return self.told(false);
+            return self.told(Err(BuildError::Stopped));
         };
         let mut pieces = Pieces {
             builder,
-            ended: false,
+            handed: Ok(()),
         };
         let mut buffer = vec![0; PIECE_BYTES];
         let copied = copy_exactly(spilled, content, &mut pieces, &mut buffer);
-        let ended = pieces.ended;
-        self.told(!ended)?;
+        let handed = pieces.handed;
+        self.told(handed)?;
         copied.map_err(|cause| TargetError::Content {
             table: self.table.name.clone(),
             row: format!("record {}", self.rows),
@@ -419,16 +424,16 @@ impl RecordWriter<'_> {
 /// Takes a large value piece by piece.
 struct Pieces<'b> {
     builder: &'b mut FileBuilder,
-    ended: bool,
+    handed: Result<(), BuildError>,
 }
 
 impl io::Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.builder.piece(bytes) {
-            self.ended = true;
-            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        self.handed = self.builder.piece(bytes);
+        match self.handed {
+            Ok(()) => Ok(bytes.len()),
+            Err(_) => Err(io::Error::from(io::ErrorKind::BrokenPipe)),
         }
-        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

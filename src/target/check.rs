@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::TargetError;
 use crate::model::counted::counted;
@@ -42,8 +43,9 @@ pub struct Expected {
     pub incomplete: bool,
 }
 
-/// Checks a new database that is complete, open as `db` in `file`: counts and foreign keys by a connection of
-/// their own beside SQLite's own check, so that both cores are used. With [`CheckLevel::None`] nothing is.
+/// Checks a new database that is complete, open as `db` in `file`: SQLite's own check on this connection, and
+/// beside it, on connections of their own, counts and foreign keys, table by table, on the cores that there
+/// are. With [`CheckLevel::None`] nothing is.
 ///
 /// Errors: `Damaged`, `Count`.
 pub(super) fn new_file(
@@ -56,26 +58,83 @@ pub(super) fn new_file(
     if level == CheckLevel::None {
         return Ok(());
     }
-    let beside = || -> Result<(Vec<Finding>, Vec<Finding>), TargetError> {
-        let (mut of_counts, mut of_keys) = (Vec::new(), Vec::new());
+    let counts = expected.rows.keys().map(|table| Part::Count(table));
+    let keys = expected.foreign_keys.keys().map(|table| Part::Keys(table));
+    let parts: Vec<Part<'_>> = keys.chain(counts).collect();
+    let next = AtomicUsize::new(0);
+    // Takes parts until none is left.
+    let work = |db: &Connection| -> Result<Answers, TargetError> {
+        let mut answers = Answers::default();
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            answers.add(part, db, place)?;
+        }
+        Ok(answers)
+    };
+    let beside = || {
         let other = Connection::open_complete(file, false)
             .map_err(|cause| TargetError::of(place, "", cause))?;
-        counts(&other, place, expected, &mut of_counts)?;
-        foreign_keys(&other, place, expected, &mut of_keys)?;
-        Ok((of_counts, of_keys))
+        work(&other)
     };
-    let (of_itself, beside) = std::thread::scope(|scope| {
-        let beside = scope.spawn(beside);
-        let mut of_itself = Vec::new();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut of_itself = Vec::new();
+    let (checked, answers) = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores).map(|_| scope.spawn(beside)).collect();
         let checked = integrity(db, place, level, expected, &mut of_itself);
-        (checked.map(|()| of_itself), beside.join())
+        let mut answers = vec![work(db)];
+        for other in others {
+            answers.push(
+                other
+                    .join()
+                    .unwrap_or_else(|p| std::panic::resume_unwind(p)),
+            );
+        }
+        (checked, answers)
     });
-    let beside = beside.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     // A file that is damaged gives wrong counts: that it is damaged says more.
-    let of_itself = of_itself?;
-    let (of_counts, of_keys) = beside?;
-    findings.extend(of_counts.into_iter().chain(of_itself).chain(of_keys));
+    checked?;
+    let mut all = Answers::default();
+    for answers in answers {
+        all.join(answers?);
+    }
+    judge_counts(&all.counts, expected, findings)?;
+    findings.extend(of_itself);
+    judge_keys(&all.keys, place, expected, findings)?;
     full_text(db, place, schema, expected, findings)
+}
+
+/// One question about one table.
+enum Part<'t> {
+    Count(&'t str),
+    Keys(&'t str),
+}
+
+/// What SQLite says of tables.
+#[derive(Debug, Default)]
+struct Answers {
+    counts: BTreeMap<String, Result<u64, SqliteError>>,
+    keys: BTreeMap<String, ForeignKeyCheck>,
+}
+
+impl Answers {
+    fn add(&mut self, part: &Part<'_>, db: &Connection, place: &Path) -> Result<(), TargetError> {
+        match part {
+            Part::Count(table) => {
+                let answer = count(db, place, table)?;
+                self.counts.insert((*table).to_owned(), answer);
+            }
+            Part::Keys(table) => {
+                let answer = check::foreign_keys(db, table)
+                    .map_err(|cause| TargetError::of(place, &format!("table {table}"), cause))?;
+                self.keys.insert((*table).to_owned(), answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, other: Self) {
+        self.counts.extend(other.counts);
+        self.keys.extend(other.keys);
+    }
 }
 
 /// Lines of SQLite's check that speak of values which the source held, too: they break a
@@ -157,28 +216,53 @@ pub(super) fn counts(
     if expected.with_damage {
         return Ok(());
     }
-    for (table, &wanted) in &expected.rows {
-        let count = || -> Result<i64, SqliteError> {
-            let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", ident(table)?);
-            Ok(db.integer(&sql)?.unwrap_or(0))
-        };
-        let found = match count() {
-            Err(error) if error.is_of_text() => {
+    let mut found = BTreeMap::new();
+    for table in expected.rows.keys() {
+        found.insert(table.clone(), count(db, path, table)?);
+    }
+    judge_counts(&found, expected, findings)
+}
+
+/// Rows of a table; or why they cannot be counted here, for want of a function, say.
+fn count(
+    db: &Connection,
+    path: &Path,
+    table: &str,
+) -> Result<Result<u64, SqliteError>, TargetError> {
+    let count = || -> Result<i64, SqliteError> {
+        let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", ident(table)?);
+        Ok(db.integer(&sql)?.unwrap_or(0))
+    };
+    match count() {
+        Ok(count) => Ok(Ok(count.unsigned_abs())),
+        Err(error) if error.is_of_text() => Ok(Err(error)),
+        Err(cause) => Err(TargetError::of(path, &format!("table {table}"), cause)),
+    }
+}
+
+fn judge_counts(
+    found: &BTreeMap<String, Result<u64, SqliteError>>,
+    expected: &Expected,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    for (table, found) in found {
+        let found = match found {
+            Ok(found) => *found,
+            Err(error) => {
                 let text = format!("its records cannot be counted here: {}", error.message);
                 findings.push(Finding::note(format!("table {table}"), text));
                 continue;
             }
-            found => {
-                found.map_err(|cause| TargetError::of(path, &format!("table {table}"), cause))?
-            }
         };
-        let found = found.unsigned_abs();
-        if found != wanted {
-            return Err(TargetError::Count {
-                table: table.clone(),
-                wanted,
-                found,
-            });
+        match expected.rows.get(table) {
+            Some(&wanted) if wanted != found => {
+                return Err(TargetError::Count {
+                    table: table.clone(),
+                    wanted,
+                    found,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -236,25 +320,44 @@ pub(super) fn foreign_keys(
     expected: &Expected,
     findings: &mut Vec<Finding>,
 ) -> Result<(), TargetError> {
-    let mut lines = Vec::new();
-    for (table, wanted) in &expected.foreign_keys {
+    let mut found = BTreeMap::new();
+    for table in expected.foreign_keys.keys() {
         let place = format!("table {table}");
-        let found =
+        let answer =
             check::foreign_keys(db, table).map_err(|cause| TargetError::of(path, &place, cause))?;
-        if found != *wanted {
-            let text = format!(
-                "its foreign keys are violated {} times, in the source {} times",
-                described(&found),
-                described(wanted)
-            );
-            if expected.incomplete {
-                let text = format!("{text}: records are lost");
-                findings.push(Finding::warning(place, text));
-            } else if expected.damaged {
-                findings.push(Finding::warning(place, text));
-            } else {
-                lines.push(format!("{place}: {text}"));
-            }
+        found.insert(table.clone(), answer);
+    }
+    judge_keys(&found, path, expected, findings)
+}
+
+fn judge_keys(
+    found: &BTreeMap<String, ForeignKeyCheck>,
+    path: &Path,
+    expected: &Expected,
+    findings: &mut Vec<Finding>,
+) -> Result<(), TargetError> {
+    let mut lines = Vec::new();
+    for (table, found) in found {
+        let place = format!("table {table}");
+        let Some(wanted) = expected
+            .foreign_keys
+            .get(table)
+            .filter(|wanted| *wanted != found)
+        else {
+            continue;
+        };
+        let text = format!(
+            "its foreign keys are violated {} times, in the source {} times",
+            described(found),
+            described(wanted)
+        );
+        if expected.incomplete {
+            let text = format!("{text}: records are lost");
+            findings.push(Finding::warning(place, text));
+        } else if expected.damaged {
+            findings.push(Finding::warning(place, text));
+        } else {
+            lines.push(format!("{place}: {text}"));
         }
     }
     if lines.is_empty() {

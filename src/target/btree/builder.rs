@@ -1,5 +1,5 @@
 //! Builds the trees of a file in a thread of its own: records come in batches, table after table, and each
-//! table's indexes follow it.
+//! table's indexes follow it. To put the records together, on the other side, takes about as long.
 //!
 //! What is written depends on the records alone, not on how fast they come or on how much memory there is.
 
@@ -13,9 +13,10 @@ use super::file::PageFile;
 use super::geometry::Tree;
 use super::index_tree::IndexTree;
 use super::key::{Prefix, compare, prefix};
+use super::keys::Keys;
 use super::payload::OpenCell;
-use super::record::{Place, RecordBuilder, RecordReader, decoded, locate, serial};
-use super::shape::{Part, TableShape};
+use super::record::{RecordBuilder, RecordReader, decoded};
+use super::shape::TableShape;
 use super::sorter::{Sorter, Stop};
 use super::table_tree::{Refused, TableTree};
 use crate::model::text::TextEncoding;
@@ -117,44 +118,58 @@ impl FileBuilder {
         })
     }
 
-    /// Hands over a record of the current table. `false`: the builder has ended; [`FileBuilder::finish`] tells
-    /// why.
-    pub fn record(&mut self, rowid: i64, record: &RecordBuilder) -> bool {
+    /// Hands over a record of the current table.
+    ///
+    /// Errors: `Stopped` if the builder has ended; [`FileBuilder::finish`] tells why.
+    pub fn record(&mut self, rowid: i64, record: &RecordBuilder) -> Result<(), BuildError> {
         self.batch.extend_from_slice(&rowid.to_le_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
         let length = record.bytes() as u32;
         self.batch.extend_from_slice(&length.to_le_bytes());
         record.write(&mut self.batch);
-        self.batch.len() < BATCH_BYTES || self.hand_over()
+        match self.batch.len() < BATCH_BYTES {
+            true => Ok(()),
+            false => self.hand_over(),
+        }
     }
 
-    fn hand_over(&mut self) -> bool {
+    fn hand_over(&mut self) -> Result<(), BuildError> {
         if self.batch.is_empty() {
-            return true;
+            return Ok(());
         }
         let next = Vec::with_capacity(self.batch.len().max(BATCH_BYTES));
         let batch = std::mem::replace(&mut self.batch, next);
-        self.sender.send(Message::Records(batch)).is_ok()
+        self.send(Message::Records(batch))
     }
 
-    /// Begins a large record; its bytes follow.
-    pub fn open(&mut self, record: LargeRecord) -> bool {
-        self.hand_over() && self.sender.send(Message::Open(record)).is_ok()
+    fn send(&self, message: Message) -> Result<(), BuildError> {
+        let sent = self.sender.send(message);
+        sent.map_err(|_| BuildError::Stopped)
     }
 
-    /// Bytes of the large record that was begun.
-    pub fn piece(&mut self, bytes: &[u8]) -> bool {
-        bytes.is_empty() || self.sender.send(Message::Piece(bytes.to_vec())).is_ok()
+    /// Begins a large record; its bytes follow. Errors as [`FileBuilder::record`].
+    pub fn open(&mut self, record: LargeRecord) -> Result<(), BuildError> {
+        self.hand_over()?;
+        self.send(Message::Open(record))
     }
 
-    /// The large record is whole.
-    pub fn close(&mut self) -> bool {
-        self.sender.send(Message::Close).is_ok()
+    /// Bytes of the large record that was begun. Errors as [`FileBuilder::record`].
+    pub fn piece(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => self.send(Message::Piece(bytes.to_vec())),
+        }
     }
 
-    /// The current table has no more records: the next one begins.
-    pub fn end_table(&mut self) -> bool {
-        self.hand_over() && self.sender.send(Message::EndOfTable).is_ok()
+    /// The large record is whole. Errors as [`FileBuilder::record`].
+    pub fn close(&mut self) -> Result<(), BuildError> {
+        self.send(Message::Close)
+    }
+
+    /// The current table has no more records: the next one begins. Errors as [`FileBuilder::record`].
+    pub fn end_table(&mut self) -> Result<(), BuildError> {
+        self.hand_over()?;
+        self.send(Message::EndOfTable)
     }
 
     /// Waits for the file. Errors: `Stopped` if not every table was ended.
@@ -234,10 +249,7 @@ struct Table<'p> {
     shape: &'p TableShape,
     plan: &'p Plan,
     tree: OpenTree,
-    /// Of each index; `None`: it is left out.
-    sorters: Vec<Option<Sorter>>,
-    parts: RecordBuilder,
-    places: Vec<Place>,
+    keys: Keys,
     count: u64,
 }
 
@@ -249,9 +261,6 @@ enum OpenTree {
 
 impl<'p> Table<'p> {
     fn new(file: &PageFile, shape: &'p TableShape, plan: &'p Plan) -> Self {
-        let sorter = |index: &super::shape::IndexShape| {
-            Some(Sorter::new(index.sorting.clone(), &plan.folder))
-        };
         Self {
             shape,
             plan,
@@ -259,9 +268,7 @@ impl<'p> Table<'p> {
                 Tree::Table => OpenTree::Table(TableTree::new(file)),
                 Tree::Index => OpenTree::Index(IndexTree::new(file), None),
             },
-            sorters: shape.indexes.iter().map(sorter).collect(),
-            parts: RecordBuilder::default(),
-            places: Vec::new(),
+            keys: Keys::of(shape, &plan.folder),
             count: 0,
         }
     }
@@ -300,10 +307,10 @@ impl<'p> Table<'p> {
                 OpenTree::Index(tree, _) => tree.push(file, record).map_err(Refused::Io),
             };
             pushed.map_err(|refused| self.refused(refused))?;
-            self.index(rowid, record, &[])?;
+            self.keys.take(self.shape, rowid, record, &[])?;
             self.count += 1;
         }
-        self.spill()
+        Ok(self.keys.spill(self.plan.sort_bytes)?)
     }
 
     /// Keys of a WITHOUT ROWID table must come in their order, none twice.
@@ -334,57 +341,6 @@ impl<'p> Table<'p> {
         Ok(())
     }
 
-    /// Puts what indexes take of a record into their sorters. `large`: places of values that are not here.
-    fn index(&mut self, rowid: i64, record: &[u8], large: &[usize]) -> Result<(), BuildError> {
-        if self.sorters.is_empty() {
-            return Ok(());
-        }
-        locate(record, &mut self.places);
-        let place = |at: &usize| self.places.get(*at).copied().unwrap_or_default();
-        for (index, sorter) in self.shape.indexes.iter().zip(&mut self.sorters) {
-            let is_large = |part: &Part| matches!(part, Part::Field(at) if large.contains(at));
-            if index.parts.iter().any(is_large) {
-                *sorter = None;
-            }
-            let Some(sorter) = sorter else { continue };
-            let is_null = |at: usize| place(&at).serial == serial::NULL && !large.contains(&at);
-            if index.only_where_some.is_some_and(is_null) {
-                continue;
-            }
-            self.parts.clear();
-            for part in &index.parts {
-                match part {
-                    Part::Rowid => self.parts.push_integer(rowid),
-                    Part::Field(at) => {
-                        let place = place(at);
-                        let (serial, body) = (place.serial_in(record), place.body_in(record));
-                        self.parts.push_encoded(serial, body);
-                    }
-                }
-            }
-            let value = |part: &Part| match part {
-                Part::Rowid => ValueRef::Integer(rowid),
-                Part::Field(at) => decoded(place(at).serial, place(at).body_in(record)),
-            };
-            let prefix = prefix(index.parts.iter().map(value), &index.sorting.order);
-            sorter.push(prefix, &self.parts)?;
-        }
-        Ok(())
-    }
-
-    /// Keeps what is being sorted within its bounds.
-    fn spill(&mut self) -> Result<(), BuildError> {
-        let bytes = |sorters: &[Option<Sorter>]| -> usize {
-            sorters.iter().flatten().map(Sorter::bytes).sum()
-        };
-        while bytes(&self.sorters) > self.plan.sort_bytes {
-            let largest = self.sorters.iter_mut().flatten().max_by_key(|s| s.bytes());
-            let Some(largest) = largest else { break };
-            largest.spill()?;
-        }
-        Ok(())
-    }
-
     fn open(&mut self, file: &PageFile, record: &LargeRecord) -> Result<OpenCell, BuildError> {
         let in_key = |at: &usize| *at < self.shape.key.len();
         if record.large.iter().any(in_key) {
@@ -410,18 +366,26 @@ impl<'p> Table<'p> {
             OpenTree::Index(tree, _) => tree.push_open(file, open).map_err(Refused::Io),
         };
         pushed.map_err(|refused| self.refused(refused))?;
-        self.index(record.rowid, &record.small, &record.large)?;
+        let LargeRecord {
+            rowid,
+            small,
+            large,
+            ..
+        } = record;
+        self.keys.take(self.shape, *rowid, small, large)?;
         self.count += 1;
-        self.spill()
+        Ok(self.keys.spill(self.plan.sort_bytes)?)
     }
 
-    fn end(mut self, file: &mut PageFile, left_out: &mut Vec<String>) -> Result<(), BuildError> {
-        sort_all(&mut self.sorters);
+    /// Closes the table's tree, and builds its indexes.
+    fn end(self, file: &mut PageFile, left_out: &mut Vec<String>) -> Result<(), BuildError> {
+        let mut sorters = self.keys.into_sorters();
+        sort_all(&mut sorters);
         match self.tree {
             OpenTree::Table(tree) => tree.finish(file, self.shape.root)?,
             OpenTree::Index(tree, _) => tree.finish(file, self.shape.root)?,
         }
-        for (index, sorter) in self.shape.indexes.iter().zip(self.sorters) {
+        for (index, sorter) in self.shape.indexes.iter().zip(sorters) {
             let Some(sorter) = sorter else {
                 left_out.push(index.name.clone());
                 continue;

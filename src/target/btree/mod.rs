@@ -7,6 +7,7 @@ mod file;
 mod geometry;
 mod index_tree;
 mod key;
+mod keys;
 mod page;
 mod payload;
 mod record;
