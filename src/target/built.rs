@@ -21,7 +21,7 @@ use crate::model::fit::Fit;
 use crate::model::row::RowRef;
 use crate::model::schema::{ObjectKind, Schema, Settings, Table, TableKind};
 use crate::model::value::{Spilled, ValueRef};
-use crate::progress::Finding;
+use crate::progress::{Finding, StopSign};
 use crate::sqlite::quote::ident;
 use crate::sqlite::{Connection, ErrorKind, SqliteError};
 use crate::vfs::Vfs;
@@ -48,7 +48,7 @@ pub struct BuiltDatabase {
 
 impl BuiltDatabase {
     /// Begins: the tables wait for their rows. `skipped` names tables that are not carried; keys may take
-    /// `sort_bytes` of memory while they are sorted.
+    /// `sort_bytes` of memory while they are sorted; `stop` says whether to go on.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken, `NeedsSql`.
     pub fn create(
@@ -57,7 +57,7 @@ impl BuiltDatabase {
         settings: &Settings,
         schema: &Schema,
         skipped: impl IntoIterator<Item = String>,
-        sort_bytes: usize,
+        (sort_bytes, stop): (usize, StopSign),
     ) -> Result<Self, TargetError> {
         let (file, open) = Unpublished::create(vfs.clone(), place)?;
         let skipped: BTreeSet<String> = skipped.into_iter().collect();
@@ -79,6 +79,7 @@ impl BuiltDatabase {
             encoding: schema.encoding,
             folder: crate::vfs::folder_of(place).to_owned(),
             sort_bytes,
+            stop,
         });
         let builder =
             start(open, &plan).map_err(|cause| TargetError::file("write", file.temp(), cause))?;
@@ -117,6 +118,17 @@ impl BuiltDatabase {
         })
     }
 
+    /// Writes what is left to be written once all rows are here. Errors: as [`BuiltDatabase::complete`].
+    pub fn write_indexes(&mut self) -> Result<(), TargetError> {
+        if let Some(builder) = self.builder.take() {
+            let built = builder
+                .finish()
+                .map_err(|error| failed(self.file.temp(), error))?;
+            self.left_out.extend(built.left_out);
+        }
+        Ok(())
+    }
+
     /// Completes and checks the database.
     ///
     /// Errors leave the place untouched: `NeedsSql`, `Damaged`, `Count`, `SchemaDiffers`.
@@ -126,12 +138,7 @@ impl BuiltDatabase {
         expected: &Expected,
     ) -> Result<Completed, TargetError> {
         let place = self.file.place().to_owned();
-        if let Some(builder) = self.builder.take() {
-            let built = builder
-                .finish()
-                .map_err(|error| failed(self.file.temp(), error))?;
-            self.left_out.extend(built.left_out);
-        }
+        self.write_indexes()?;
         let at = |cause: SqliteError| TargetError::of(&place, "", cause);
         let db = Connection::open_scratch(self.file.temp(), false).map_err(at)?;
         self.fill_left_out(&db)?;

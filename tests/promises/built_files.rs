@@ -2,13 +2,15 @@
 //! and SQLite goes on with it as with any other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use larder::error::Error;
 use larder::model::id::BlobId;
 use larder::model::row::RowRef;
 use larder::model::value::{LongClass, Spilled, Value, ValueRef};
 use larder::ops::restore::{self, Builder, RestoreOptions, RestoreOutcome, SORT_BYTES};
-use larder::progress::NoProgress;
+use larder::progress::{NoProgress, StopSign};
 use larder::target::{BuiltDatabase, Expected, SpilledContent, TargetError};
 use rusqlite::Connection;
 
@@ -312,6 +314,55 @@ fn what_larder_cannot_order_is_made_by_sql() {
     assert_equal(&database, &target);
 }
 
+/// Says to stop from a phase on.
+struct Until(&'static str, Arc<AtomicBool>);
+
+impl larder::progress::Progress for Until {
+    fn phase(&mut self, name: &str, _: u64, _: larder::progress::Unit) {
+        if name == self.0 {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    fn stop_sign(&self) -> StopSign {
+        let set = self.1.clone();
+        StopSign::new(move || set.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_restore_that_is_stopped_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("many.db");
+    many(&database, "", 20_000);
+    let mut shop = Workshop::new();
+    shop.backup(&database);
+    let folder = tempfile::tempdir().unwrap();
+    for phase in ["Restoring", "Building indexes and checking"] {
+        let options = restore_options(&folder.path().join("stopped.db"));
+        let manifest = shop.manifest("latest");
+        let (decider, progress) = (&mut restore::NoDecider, &mut Until(phase, Arc::default()));
+        let run = restore::run(
+            &mut shop.store,
+            &shop.world,
+            &manifest,
+            &options,
+            decider,
+            progress,
+        );
+        assert!(matches!(run, Err(Error::Cancelled)), "{phase}: {run:?}");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "{phase}"
+        );
+    }
+}
+
 /// Gives no large value.
 struct NoContent;
 
@@ -329,7 +380,7 @@ fn hand_over(shop: &Workshop, table: &str, rows: &[(i64, Vec<Value>)]) -> Result
     sql(&source, table);
     let capture = larder::source::Capture::of_complete(&source, &shop.world.vfs).unwrap();
     let (settings, schema) = (capture.settings(), capture.schema());
-    let (vfs, sort) = (&shop.world.vfs, SORT_BYTES);
+    let (vfs, sort) = (&shop.world.vfs, (SORT_BYTES, StopSign::default()));
     let mut database = BuiltDatabase::create(vfs, &place, settings, schema, [], sort)?;
     let handed = (|| {
         let mut writer = database.writer(0).unwrap();

@@ -21,6 +21,7 @@ use super::sorter::{Sorter, Stop};
 use super::table_tree::{Refused, TableTree};
 use crate::model::text::TextEncoding;
 use crate::model::value::ValueRef;
+use crate::progress::StopSign;
 
 /// Bytes of records that are handed over at once.
 const BATCH_BYTES: usize = 256 << 10;
@@ -97,6 +98,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Bytes that keys may take in memory while they are sorted.
     pub sort_bytes: usize,
+    /// Whether to go on, while indexes are written: nobody else is asked then.
+    pub stop: StopSign,
 }
 
 impl FileBuilder {
@@ -391,7 +394,11 @@ impl<'p> Table<'p> {
                 continue;
             };
             let mut tree = IndexTree::new(file);
-            match sorter.for_each(|record| tree.push(file, record)) {
+            let push = |record: &[u8]| match self.plan.stop.is_set() {
+                false => tree.push(file, record),
+                true => Err(io::ErrorKind::Interrupted.into()),
+            };
+            match sorter.for_each(push) {
                 Ok(()) => tree.finish(file, index.root)?,
                 Err(Stop::Io(error)) => return Err(error.into()),
                 Err(Stop::Twice) => {

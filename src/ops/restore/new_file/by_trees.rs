@@ -25,7 +25,7 @@ pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<C
         &manifest.settings,
         schema,
         basis.skipped(),
-        options.sort_bytes,
+        (options.sort_bytes, progress.stop_sign()),
     )?;
     progress.phase("Restoring", basis.records(), Unit::Records);
     for at in 0.. {
@@ -52,5 +52,10 @@ pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<C
         return Err(Error::Cancelled);
     }
     progress.phase("Building indexes and checking", 0, Unit::Records);
+    let written = database.write_indexes();
+    if progress.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    written?;
     Ok(database.complete(options.check, &expected(manifest, schema, lost))?)
 }
