@@ -75,7 +75,12 @@ pub(super) fn new_file(
             .map_err(|cause| TargetError::of(place, "", cause))?;
         work(&other)
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let rows = expected.rows.values();
+    let cores = match rows.fold(0, |sum: u64, rows| sum.saturating_add(*rows)) {
+        // Another connection is not worth its beginning for less.
+        0..PARALLEL_FROM_ROWS => 1,
+        _ => std::thread::available_parallelism().map_or(1, usize::from),
+    };
     let mut of_itself = Vec::new();
     let (checked, answers) = std::thread::scope(|scope| {
         let others: Vec<_> = (1..cores).map(|_| scope.spawn(beside)).collect();
@@ -101,6 +106,9 @@ pub(super) fn new_file(
     judge_keys(&all.keys, place, expected, findings)?;
     full_text(db, place, schema, expected, findings)
 }
+
+/// Databases of so many rows are checked on several connections.
+const PARALLEL_FROM_ROWS: u64 = 10_000;
 
 /// One question about one table.
 enum Part<'t> {

@@ -131,20 +131,18 @@ fn at_the_borders(path: &Path, page: u32, settings: &str) {
 
 #[test]
 fn records_and_keys_of_every_length_come_back_at_every_page_size() {
-    for page in PAGE_SIZES {
-        for settings in ["", "PRAGMA auto_vacuum=1; PRAGMA encoding='UTF-16le'"] {
+    for (number, page) in PAGE_SIZES.into_iter().enumerate() {
+        let ways = ["", "PRAGMA auto_vacuum=1; PRAGMA encoding='UTF-16le'"];
+        // One way after the other, or both.
+        let settings = ways.iter().enumerate();
+        for (_, settings) in settings.filter(|(way, _)| scale() > 1 || number % 2 == *way) {
             let dir = tempfile::tempdir().unwrap();
             let database = dir.path().join("borders.db");
             at_the_borders(&database, page, settings);
-            if settings.is_empty() {
-                built(&database);
-            } else {
-                // NOCASE in UTF-16 is left to SQLite.
-                let (_shop, trees) = built(&database);
-                let db = Connection::open(trees).unwrap();
-                db.execute_batch("PRAGMA incremental_vacuum; VACUUM")
-                    .unwrap();
-            }
+            // In UTF-16, NOCASE is left to SQLite.
+            let (_shop, trees) = built(&database);
+            let db = Connection::open(trees).unwrap();
+            db.execute_batch("VACUUM").unwrap();
         }
     }
 }

@@ -76,7 +76,7 @@ fn every_state_that_a_power_cut_may_leave_keeps_every_word() {
     let begun = Instant::now();
     // A sample of the points of one record, or records until there are enough states.
     let (share, wanted) = match scale() {
-        1 => (24, 1),
+        1 => (48, 1),
         scale => (1, 1000 * scale as u64),
     };
     let next = Mutex::new((seed(), Counts::default()));

@@ -307,7 +307,7 @@ fn fail_all(scene: &mut Scene, number: usize, command: &Command) -> Counts {
                 for (h, how) in HOW.into_iter().enumerate() {
                     let turn = number + nth + seam as usize * 7;
                     let sampled = (turn % (KINDS.len() * HOW.len())) == k * HOW.len() + h
-                        && (seam == Seam::Files || nth % 3 == 0);
+                        && (nth % if seam == Seam::Files { 2 } else { 6 }) == 0;
                     if scale() == 1 && !sampled {
                         continue;
                     }

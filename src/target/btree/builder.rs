@@ -26,6 +26,9 @@ use crate::progress::StopSign;
 /// Bytes of records that are handed over at once.
 const BATCH_BYTES: usize = 256 << 10;
 
+/// Keys of so many bytes are sorted on several cores.
+const PARALLEL_FROM_BYTES: usize = 1 << 20;
+
 /// Why a file cannot be built so.
 #[derive(Debug)]
 pub enum BuildError {
@@ -415,7 +418,12 @@ impl<'p> Table<'p> {
 
 /// Sorts what is in memory, on the cores that there are.
 fn sort_all(sorters: &mut [Option<Sorter>]) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bytes: usize = sorters.iter().flatten().map(Sorter::bytes).sum();
+    // A thread is not worth its beginning for less.
+    let cores = match bytes < PARALLEL_FROM_BYTES {
+        true => 1,
+        false => std::thread::available_parallelism().map_or(1, usize::from),
+    };
     let waiting = Mutex::new(sorters.iter_mut().flatten());
     let next = || waiting.lock().ok()?.next();
     let work = || {
