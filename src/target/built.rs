@@ -11,15 +11,15 @@ use std::sync::Arc;
 use super::btree::{
     BuildError, Field, FileBuilder, LargeRecord, PageFile, Plan, RecordBuilder, TableShape,
 };
-use super::check::{self, CheckLevel, Expected};
-use super::database::{Completed, set_journal_mode};
+use super::check::{CheckLevel, Expected};
+use super::database::Completed;
 use super::error::TargetError;
 use super::files::Unpublished;
 use super::writer::{SpilledContent, VALUE_BYTES_MAX, copy_exactly};
 use super::{schema, skeleton};
 use crate::model::fit::Fit;
 use crate::model::row::RowRef;
-use crate::model::schema::{ObjectKind, Schema, Settings, Table, TableKind};
+use crate::model::schema::{ObjectKind, Schema, Settings, Table};
 use crate::model::value::{Spilled, ValueRef};
 use crate::progress::{Finding, StopSign};
 use crate::sqlite::quote::ident;
@@ -65,7 +65,7 @@ impl BuiltDatabase {
             .iter()
             .map(|name| Finding::warning(format!("table {name}"), "it is not carried"))
             .collect();
-        let tables = due(schema, &skipped);
+        let tables: Vec<&Table> = schema::due(schema, &skipped).collect();
         let made = skeleton::make(
             file.temp(),
             place,
@@ -95,11 +95,6 @@ impl BuiltDatabase {
             skipped,
             findings,
         })
-    }
-
-    /// Names of the tables that wait for rows, in the order in which to fill them.
-    pub fn tables(&self) -> Vec<String> {
-        self.due.clone()
     }
 
     /// A writer for the next of the tables. Each must have had one, with rows or without, in their order.
@@ -148,20 +143,11 @@ impl BuiltDatabase {
             schema,
             missing,
             skipped,
-            mut findings,
+            findings,
             ..
         } = self;
         schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
-        check::new_file(
-            &db,
-            (file.temp(), &place),
-            level,
-            (&schema, expected),
-            &mut findings,
-        )?;
-        set_journal_mode(&db, &place, &settings)?;
-        db.close().map_err(at)?;
-        Ok(Completed::new(file, findings))
+        Completed::check(db, file, &settings, &schema, (level, expected), findings)
     }
 
     /// Has SQLite fill the indexes that are empty still.
@@ -197,17 +183,6 @@ fn failed(path: &Path, error: BuildError) -> TargetError {
     }
 }
 
-fn due<'s>(schema: &'s Schema, skipped: &BTreeSet<String>) -> Vec<&'s Table> {
-    let of = |sqlites: bool| {
-        schema.tables.iter().filter(move |table| {
-            table.is_sqlites() == sqlites
-                && table.kind != TableKind::Virtual
-                && !skipped.contains(&table.name)
-        })
-    };
-    of(false).chain(of(true)).collect()
-}
-
 fn start(file: File, plan: &Arc<Plan>) -> io::Result<Option<FileBuilder>> {
     let mut header = [0; 100];
     let read = match file.read_exact_at(&mut header, 0) {
@@ -220,7 +195,7 @@ fn start(file: File, plan: &Arc<Plan>) -> io::Result<Option<FileBuilder>> {
     let Some((geometry, pages)) = read else {
         return Ok(None);
     };
-    let file = PageFile::new(file, geometry, pages)?;
+    let file = PageFile::new(file, geometry, pages, plan.sort_bytes / 8)?;
     FileBuilder::start(file, plan.clone()).map(Some)
 }
 
@@ -376,17 +351,16 @@ impl RecordWriter<'_> {
         self.record.clear();
         let mut large = Vec::new();
         for (place, field) in self.shape.fields.iter().enumerate() {
-            let value = match field {
-                Field::Alias => ValueRef::Null,
-                Field::Leaf(at, _) => row.values.get(*at).copied().unwrap_or(ValueRef::Null),
+            let Field::Leaf(at, affinity) = field else {
+                self.record.push_null();
+                continue;
             };
-            match (value, field) {
-                (ValueRef::Spilled(_), _) => {
+            match row.values.get(*at).copied().unwrap_or(ValueRef::Null) {
+                ValueRef::Spilled(_) => {
                     large.push(place);
                     self.record.push_null();
                 }
-                (value, Field::Leaf(_, affinity)) => self.record.push(value, *affinity),
-                (_, Field::Alias) => self.record.push_null(),
+                value => self.record.push(value, *affinity),
             }
         }
         let mut small = Vec::new();

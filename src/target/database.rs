@@ -12,7 +12,7 @@ use super::error::TargetError;
 use super::files::Unpublished;
 use super::schema;
 use super::writer::TableWriter;
-use crate::model::schema::{Schema, Settings, Table, TableKind};
+use crate::model::schema::{Schema, Settings, Table};
 use crate::progress::Finding;
 use crate::sqlite::{Connection, SqliteError};
 use crate::vfs::Vfs;
@@ -39,6 +39,31 @@ pub struct Completed {
 impl Completed {
     pub(super) fn new(file: Unpublished, findings: Vec<Finding>) -> Self {
         Self { file, findings }
+    }
+
+    /// Checks a database whose schema is as it should be, and closes it.
+    ///
+    /// Errors: `Damaged`, `Count`.
+    pub(super) fn check(
+        db: Connection,
+        file: Unpublished,
+        settings: &Settings,
+        schema: &Schema,
+        (level, expected): (CheckLevel, &Expected),
+        mut findings: Vec<Finding>,
+    ) -> Result<Self, TargetError> {
+        let place = file.place().to_owned();
+        check::new_file(
+            &db,
+            (file.temp(), &place),
+            level,
+            (schema, expected),
+            &mut findings,
+        )?;
+        set_journal_mode(&db, &place, settings)?;
+        db.close()
+            .map_err(|cause| TargetError::of(&place, "", cause))?;
+        Ok(Self::new(file, findings))
     }
 
     /// Where it is for now: a file of our own, closed.
@@ -129,17 +154,9 @@ impl NewDatabase {
         })
     }
 
-    /// Tables that wait for rows, in the order in which to fill them: SQLite's own come last, for
-    /// rows in the others change them.
+    /// Tables that wait for rows, in the order in which to fill them.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
-        let due = |sqlites: bool| {
-            self.schema.tables.iter().filter(move |table| {
-                table.is_sqlites() == sqlites
-                    && table.kind != TableKind::Virtual
-                    && !self.skipped.contains(&table.name)
-            })
-        };
-        due(false).chain(due(true))
+        schema::due(&self.schema, &self.skipped)
     }
 
     /// A writer for the rows of one table, which must be one of [`NewDatabase::tables`].
@@ -168,36 +185,15 @@ impl NewDatabase {
         db.execute("COMMIT").map_err(at)?;
         let missing = schema::create_rest(&db, &place, &schema, &mut findings)?;
         schema::add_virtual_tables(&db, &place, &schema)?;
-        for (name, value) in [
-            ("user_version", settings.user_version),
-            ("application_id", settings.application_id),
-        ] {
-            // Writing a zero would give an empty database its first page.
-            if value != 0 {
-                db.pragma(name, i64::from(value)).map_err(at)?;
-            }
-        }
-        schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
+        schema::set_numbers(&db, &place, &settings)?;
         db.pragma("ignore_check_constraints", 0).map_err(at)?;
-        check::new_file(
-            &db,
-            (file.temp(), &place),
-            level,
-            (&schema, expected),
-            &mut findings,
-        )?;
-        set_journal_mode(&db, &place, &settings)?;
-        db.close().map_err(at)?;
-        Ok(Completed::new(file, findings))
+        schema::ensure_equal(&db, &place, &schema, &skipped, &missing)?;
+        Completed::check(db, file, &settings, &schema, (level, expected), findings)
     }
 }
 
 /// WAL is kept in the file's header; everything else is the connection's own.
-pub(super) fn set_journal_mode(
-    db: &Connection,
-    place: &Path,
-    settings: &Settings,
-) -> Result<(), TargetError> {
+fn set_journal_mode(db: &Connection, place: &Path, settings: &Settings) -> Result<(), TargetError> {
     if settings.journal_mode != "wal" {
         return Ok(());
     }

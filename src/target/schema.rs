@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::TargetError;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, TableKind};
+use crate::model::schema::{ObjectKind, Schema, SchemaObject, Settings, Table, TableKind};
 use crate::model::text::TextEncoding;
 use crate::progress::Finding;
 use crate::sqlite::quote::ident;
@@ -87,6 +87,41 @@ pub(super) fn create_tables(
         };
         made.or_else(|error| failed(table, error))
             .map_err(|e| TargetError::of(path, &format!("table {}", table.name), e))?;
+    }
+    Ok(())
+}
+
+/// Tables that wait for rows, in the order in which to fill them: SQLite's own come last, for rows in the
+/// others change them.
+pub(super) fn due<'s>(
+    schema: &'s Schema,
+    skipped: &'s BTreeSet<String>,
+) -> impl Iterator<Item = &'s Table> {
+    let of = |sqlites: bool| {
+        schema.tables.iter().filter(move |table| {
+            table.is_sqlites() == sqlites
+                && table.kind != TableKind::Virtual
+                && !skipped.contains(&table.name)
+        })
+    };
+    of(false).chain(of(true))
+}
+
+/// Sets the numbers that an application keeps in the header.
+pub(super) fn set_numbers(
+    db: &Connection,
+    path: &Path,
+    settings: &Settings,
+) -> Result<(), TargetError> {
+    for (name, value) in [
+        ("user_version", settings.user_version),
+        ("application_id", settings.application_id),
+    ] {
+        // Writing a zero would give an empty database its first page.
+        if value != 0 {
+            db.pragma(name, i64::from(value))
+                .map_err(|cause| TargetError::of(path, name, cause))?;
+        }
     }
     Ok(())
 }

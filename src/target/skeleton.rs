@@ -48,15 +48,7 @@ pub(super) fn make(
     schema::keep_settings(&db, place, settings)?;
     let missing = schema::create_rest(&db, place, schema, findings)?;
     schema::add_virtual_tables(&db, place, schema)?;
-    for (name, value) in [
-        ("user_version", settings.user_version),
-        ("application_id", settings.application_id),
-    ] {
-        // Writing a zero would give an empty database its first page.
-        if value != 0 {
-            db.pragma(name, i64::from(value)).map_err(at)?;
-        }
-    }
+    schema::set_numbers(&db, place, settings)?;
     let made = read_schema(&db).map_err(at)?.schema;
     let mut skeleton = Skeleton {
         tables: Vec::new(),

@@ -14,9 +14,6 @@ use super::page::Page;
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Pointer maps held at once: of 20 GB at pages of 4 KiB, or of 256 MB at the smallest.
-const MAPS_MAX: usize = 6000;
-
 /// What a page is, for its entry in a pointer map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -38,6 +35,8 @@ pub struct PageFile {
     /// Pages that are not written yet, which end before `next`.
     buffer: Vec<u8>,
     maps: BTreeMap<u32, Vec<u8>>,
+    /// Bytes that pointer maps may take in memory; one is held in any case.
+    map_bytes_max: usize,
 }
 
 fn too_large() -> io::Error {
@@ -49,13 +48,19 @@ fn too_large() -> io::Error {
 
 impl PageFile {
     /// Appends to a file of so many pages, which must be its length.
-    pub fn new(file: File, geometry: Geometry, pages: u32) -> io::Result<Self> {
+    pub fn new(
+        file: File,
+        geometry: Geometry,
+        pages: u32,
+        map_bytes_max: usize,
+    ) -> io::Result<Self> {
         Ok(Self {
             file,
             geometry,
             next: pages.checked_add(1).ok_or_else(too_large)?,
             buffer: Vec::with_capacity(WRITE_BYTES + geometry.page),
             maps: BTreeMap::new(),
+            map_bytes_max,
         })
     }
 
@@ -158,7 +163,7 @@ impl PageFile {
         }
         let map = self.geometry.pointer_map_of(page);
         if !self.maps.contains_key(&map) {
-            if self.maps.len() >= MAPS_MAX {
+            if (self.maps.len() + 1) * self.geometry.page > self.map_bytes_max {
                 self.write_maps()?;
             }
             // It comes before the page, so it has been set aside.
@@ -229,7 +234,7 @@ mod tests {
         let pages = geometry.lock_page() - before;
         file.set_len(u64::from(pages) * geometry.page as u64)
             .unwrap();
-        let written = PageFile::new(file.try_clone().unwrap(), geometry, pages).unwrap();
+        let written = PageFile::new(file.try_clone().unwrap(), geometry, pages, 0).unwrap();
         (file, written)
     }
 

@@ -1,4 +1,4 @@
-//! Sorts the keys of an index: runs in memory, and where those grow too large, runs in temporary files that
+//! Sorts the keys of an index: a run in memory, and where that grows too large, runs in a temporary file, which
 //! are merged at the end.
 //!
 //! Keys that are equal stay in the order in which they came, which is that of the rowids or primary keys that
@@ -8,6 +8,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::key::{KeyOrder, Prefix, compare, has_null};
@@ -17,8 +18,11 @@ use crate::model::text::TextEncoding;
 /// A run's arena ends before offsets need a 32nd bit.
 const ARENA_BYTES_MAX: usize = 1 << 30;
 
-/// Buffer of each run that is read again.
-const READ_BYTES: usize = 64 << 10;
+/// Buffers of all runs that are read again.
+const READ_BYTES: usize = 8 << 20;
+
+/// Buffer of one of them.
+const RUN_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
 /// A key in memory: where its record stands in the arena, behind its length.
 #[derive(Debug, Clone, Copy)]
@@ -46,15 +50,39 @@ pub struct Sorter {
     entries: Vec<Entry>,
     arena: Vec<u8>,
     is_sorted: bool,
+    /// All runs, one behind the other: a large database has more of them than a process may open files.
+    file: Option<File>,
     runs: Vec<Run>,
     folder: PathBuf,
 }
 
-/// A sorted run in a file: of each key the prefix, the flag, the length, the record.
+/// Where a sorted run begins in the file, and its keys: of each the prefix, the flag, the length, the record.
 #[derive(Debug)]
 struct Run {
-    file: BufReader<File>,
+    start: u64,
+    keys: u64,
+}
+
+/// Reads a run.
+#[derive(Debug)]
+struct RunReader<'f> {
+    file: BufReader<FileFrom<'f>>,
     left: u64,
+}
+
+/// Reads a file from an offset on.
+#[derive(Debug)]
+struct FileFrom<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FileFrom<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
 }
 
 /// A key on its way out.
@@ -81,13 +109,14 @@ impl From<io::Error> for Stop {
 }
 
 impl Sorter {
-    /// Nothing yet. Runs go to files without a name in `folder`.
+    /// Nothing yet. Runs go to a file without a name in `folder`.
     pub fn new(sorting: Sorting, folder: &Path) -> Self {
         Self {
             sorting,
             entries: Vec::new(),
             arena: Vec::new(),
             is_sorted: true,
+            file: None,
             runs: Vec::new(),
             folder: folder.to_owned(),
         }
@@ -142,7 +171,12 @@ impl Sorter {
             return Ok(());
         }
         self.sort();
-        let mut out = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(&self.folder)?);
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => tempfile::tempfile_in(&self.folder)?,
+        };
+        let start = file.stream_position()?;
+        let mut out = BufWriter::with_capacity(1 << 18, &mut file);
         for entry in &self.entries {
             let record = record_at(&self.arena, entry.at);
             for number in entry.prefix {
@@ -154,11 +188,12 @@ impl Sorter {
             out.write_all(&length.to_le_bytes())?;
             out.write_all(record)?;
         }
-        let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
+        out.flush()?;
+        drop(out);
+        self.file = Some(file);
         self.runs.push(Run {
-            file: BufReader::with_capacity(READ_BYTES, file),
-            left: self.entries.len() as u64,
+            start,
+            keys: self.entries.len() as u64,
         });
         self.entries = Vec::new();
         self.arena = Vec::new();
@@ -190,7 +225,22 @@ impl Sorter {
 
     fn merge(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
         self.spill()?;
-        let Self { sorting, runs, .. } = &mut self;
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let (sorting, count) = (&self.sorting, self.runs.len().max(1));
+        let buffer = (READ_BYTES / count).clamp(*RUN_BYTES.start(), *RUN_BYTES.end());
+        let reader = |run: &Run| RunReader {
+            file: BufReader::with_capacity(
+                buffer,
+                FileFrom {
+                    file,
+                    at: run.start,
+                },
+            ),
+            left: run.keys,
+        };
+        let mut runs: Vec<RunReader<'_>> = self.runs.iter().map(reader).collect();
         let mut heap = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
             if let Some(head) = run.next()? {
@@ -241,7 +291,7 @@ fn record_at(arena: &[u8], at: u32) -> &[u8] {
     &arena[at + 4..at + 4 + u32::from_le_bytes(length) as usize]
 }
 
-impl Run {
+impl RunReader<'_> {
     fn next(&mut self) -> io::Result<Option<Head>> {
         if self.left == 0 {
             return Ok(None);
