@@ -243,6 +243,7 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::Pruned { .. }
         | StoreError::Encoding { .. }
         | StoreError::Cache(_)
+        | StoreError::WrongPages { .. }
         | StoreError::Census(_)
         | StoreError::Scratch(_) => Code::Failed,
     }

@@ -290,7 +290,8 @@ fn store(error: &StoreError, look: &Look) -> Option<String> {
         StoreError::Unsupported { .. } => {
             Some("Use the version of larder that wrote it, or a newer one.".to_owned())
         }
-        StoreError::Fenced { .. }
+        StoreError::WrongPages { .. }
+        | StoreError::Fenced { .. }
         | StoreError::CleanUpAtWork { .. }
         | StoreError::Overtaken
         | StoreError::WriterAtWork { .. }

@@ -61,6 +61,14 @@ fn refuse(refusal: &clap::Error, args: &[OsString], streams: &mut Streams) -> Co
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         streams.print(&refusal.render().to_string());
+        if refusal.kind() == ErrorKind::DisplayVersion {
+            let has = if crate::ops::backup::has_fast_skip() {
+                "yes"
+            } else {
+                "no"
+            };
+            streams.print(&format!("fast skip of unchanged pages: {has}\n"));
+        }
         return Code::Ok;
     }
     let text = usage::text(refusal, args);

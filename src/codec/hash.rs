@@ -99,6 +99,39 @@ pub fn plain_digest(bytes: &[u8]) -> [u8; 32] {
     *blake3::hash(bytes).as_bytes()
 }
 
+/// BLAKE3 keyed with a secret of this machine: for what no store holds, and nobody else must be able to foresee.
+#[derive(Clone)]
+pub struct SecretHash([u8; 32]);
+
+impl std::fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretHash").finish_non_exhaustive()
+    }
+}
+
+impl SecretHash {
+    /// With this secret.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+
+    /// The digest of some bytes.
+    pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.0, bytes).as_bytes()
+    }
+
+    /// The digest of several strings of bytes, each told from the next by its length.
+    pub fn digest_of_parts(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        for part in parts {
+            hasher
+                .update(&(part.len() as u64).to_le_bytes())
+                .update(part);
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
 /// The name of a pack: BLAKE3 of its bytes, without prefix or key, so that `b3sum` can check it.
 pub fn pack_id(pack: &[u8]) -> PackId {
     PackId(plain_digest(pack))

@@ -83,6 +83,12 @@ pub trait BlobSink {
     /// Keeps a blob, given in canonical form, unless it is known already. Returns its id.
     fn put(&mut self, kind: BlobKind, canonical: &[u8]) -> Result<BlobId, BlobError>;
 
+    /// True if the blob need not be put: a usable copy of it is known. A sink that cannot tell says no.
+    fn has(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, BlobError> {
+        let _ = (kind, id);
+        Ok(false)
+    }
+
     /// Keeps a blob that the parent snapshot has at the same place, and so may be known unasked.
     fn keep(&mut self, kind: BlobKind, id: &BlobId, canonical: &[u8]) -> Result<(), BlobError> {
         let _ = id;

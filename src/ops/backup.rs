@@ -3,6 +3,7 @@
 mod conclude;
 mod content;
 mod damage;
+mod fast_skip;
 mod misfits;
 mod naming;
 mod pages;
@@ -28,6 +29,7 @@ use crate::source::{Capture, CaptureOptions, SourceError};
 use crate::store::{Committed, StoreError, StoreWriter};
 use conclude::{Label, Written, conclude};
 use content::Content;
+use fast_skip::FastSkip;
 use naming::Lineage;
 pub(super) use naming::{check_name, free_name};
 use parent::Parent;
@@ -54,7 +56,18 @@ pub struct BackupOptions {
     pub strict: bool,
     /// What the programs that use the database are asked to bear.
     pub reading: Reading,
+    /// Rows of databases of so many bytes and more are not read where the pages they lie on are those of the last
+    /// backup; `None`: every row is read.
+    pub fast_skip_from: Option<u64>,
 }
+
+/// True if this build can tell by its pages that a table has not changed: its SQLite has `sqlite_dbpage`.
+pub fn has_fast_skip() -> bool {
+    crate::source::has_dbpage()
+}
+
+/// From this size on a database is worth remembering its pages.
+pub const FAST_SKIP_FROM: u64 = 1 << 20;
 
 /// An entity file of the new snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +106,8 @@ pub struct BackupOutcome {
     pub longest_lock_ms: Option<u64>,
     /// Length of the database file.
     pub source_bytes: u64,
+    /// Records that were not read, since the pages they lie on are those of the last backup.
+    pub skipped_records: u64,
     /// Bytes of packs and manifest that were added.
     pub stored_bytes: u64,
     /// Sum of the lengths of the store's objects afterwards.
@@ -159,14 +174,21 @@ pub fn run_as(
 ) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
     let mut tries = 1;
-    let mut reading = options.reading.clone();
+    let mut options = options.clone();
+    let mut mistrust = None;
     loop {
-        match attempt(store, world, options, origin, &reading, progress) {
+        match attempt(store, world, &options, origin, mistrust.as_ref(), progress) {
             // W6: packs that were uploaded are found again by deduplication.
             Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
             // Others write more than may pile up: a copy lets go of the source sooner.
-            Err(Error::Source(SourceError::WalGrew { .. })) if !reading.private_copy => {
-                reading.private_copy = true;
+            Err(Error::Source(SourceError::WalGrew { .. })) if !options.reading.private_copy => {
+                options.reading.private_copy = true;
+            }
+            Err(Error::Store(error @ StoreError::WrongPages { .. })) => {
+                options.fast_skip_from = None;
+                let path = options.database.display().to_string();
+                let text = format!("{error}, and every record was read");
+                mistrust = Some(Finding::warning(path, text));
             }
             Err(error) => return Err(error),
             Ok(mut outcome) => {
@@ -187,7 +209,7 @@ fn attempt(
     world: &World,
     options: &BackupOptions,
     origin: Option<&Origin>,
-    reading: &Reading,
+    mistrust: Option<&Finding>,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
     let capture_options = CaptureOptions {
@@ -196,7 +218,7 @@ fn attempt(
         vfs: world.vfs.clone(),
         env: world.env.clone(),
         stop: progress.stop_sign(),
-        reading: reading.clone(),
+        reading: options.reading.clone(),
     };
     // Copies of databases that killed runs have left: whether this one needs such a folder or not.
     crate::source::remove_leftovers(&capture_options.temp_dir, &*world.env);
@@ -220,10 +242,26 @@ fn attempt(
         options,
         capture: &capture,
     };
-    let written = write(&job, &source, &lineage, &mut writer, progress).map(|mut written| {
+    let mut skip = job.fast_skip(&source);
+    let written = write(
+        &job,
+        &source,
+        &lineage,
+        skip.as_mut(),
+        &mut writer,
+        progress,
+    );
+    if let (Some(skip), Err(Error::Store(StoreError::WrongPages { .. }))) = (&skip, &written) {
+        // What cannot be forgotten is not used in the next attempt, and found wrong again.
+        let _ = skip.forget();
+    }
+    let mut skipped_records = 0;
+    let written = written.map(|mut written| {
         if let Some(origin) = origin {
             origin.take_place_of(capture.path(), &mut written.content);
         }
+        skipped_records = written.content.skipped;
+        written.content.findings.extend(mistrust.cloned());
         written
     });
     let label = Label {
@@ -256,12 +294,17 @@ fn attempt(
     let committed = writer.commit(&manifest)?;
     // From here on nothing may fail: the snapshot is there, whatever is said.
     store.keep_ballast();
+    if let Some(skip) = skip {
+        // If this is not remembered, the next backup reads every row.
+        let _ = skip.remember();
+    }
     let mut outcome = outcome(&manifest, parent.as_ref(), before, &committed);
     if let Some(finding) = not_copied(&manifest, &committed) {
         progress.found(&finding);
         outcome.findings.push(finding);
     }
     outcome.longest_lock_ms = longest_lock_ms;
+    outcome.skipped_records = skipped_records;
     Ok(outcome)
 }
 
@@ -342,11 +385,25 @@ struct Job<'a> {
     capture: &'a Capture,
 }
 
+impl Job<'_> {
+    /// What is remembered of the source, where that may help.
+    fn fast_skip(&self, source: &Source) -> Option<FastSkip> {
+        let min_bytes = self.options.fast_skip_from?;
+        let capture = self.capture;
+        if capture.damage().is_some() || capture.bytes() < min_bytes {
+            return None;
+        }
+        let env = &*self.world.env;
+        FastSkip::begin(self.store, env, &env.host(), source)
+    }
+}
+
 /// Puts the schema and every carried table, beside the parent's.
 fn write(
     job: &Job<'_>,
     source: &Source,
     lineage: &Lineage,
+    skip: Option<&mut FastSkip>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Written, Error> {
@@ -371,7 +428,7 @@ fn write(
         .transpose()?;
     let schema = parent::put_schema(&canonical, parent.as_ref(), writer)?;
     let asked = options.check_source;
-    let content = content::write(capture, asked, parent.as_ref(), writer, progress)?;
+    let content = content::write(capture, asked, parent.as_ref(), skip, writer, progress)?;
     Ok(Written {
         parent,
         schema,
@@ -417,6 +474,7 @@ fn outcome(
         findings: manifest.findings.clone(),
         journal: if is_wal { "WAL" } else { "rollback journal" }.to_owned(),
         longest_lock_ms: None,
+        skipped_records: 0,
         source_bytes: manifest.source.bytes,
         stored_bytes: committed.pack_bytes + committed.manifest_bytes,
         store_bytes: before.bytes + committed.manifest_bytes + committed.second_bytes,

@@ -1,4 +1,5 @@
-//! Rows of a source into a tree, with a look at Ctrl-C now and then.
+//! Rows of a source into a tree, with a look at Ctrl-C now and then. Where somebody knows which leaf comes next,
+//! its rows are not read.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,14 +7,16 @@ use std::path::Path;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobSink};
 use crate::format::manifest::Entity;
+use crate::format::node::{Child, Span};
 use crate::model::row::RowRef;
+use crate::model::schema::Table;
 use crate::model::value::Spilled;
 use crate::ops::stored::root_ref;
 use crate::progress::Progress;
-use crate::source::{LargeValue, RowSink, RowsError, Scanned, SourceError};
+use crate::source::{LargeValue, Moment, RowSink, RowsError, Scanned, SourceError, rows_behind};
 use crate::store::StoreError;
 use crate::tree::Root;
-use crate::tree::build::TreeBuilder;
+use crate::tree::build::{LeafEnd, TreeBuilder};
 use crate::tree::large::StoreLargeError;
 
 /// Rows between two looks at the clock and at Ctrl-C.
@@ -24,7 +27,37 @@ pub(super) enum Stop {
     Blob(BlobError),
     /// A large value could not be read to its end.
     Read(std::io::Error),
+    /// What is remembered of the source is wrong.
+    Store(StoreError),
+    /// The source must be let go.
+    Source(SourceError),
     Cancelled,
+}
+
+/// A leaf that need not be read.
+pub(super) struct Known {
+    pub end: LeafEnd,
+    /// No row comes behind it.
+    pub ends_table: bool,
+}
+
+/// Stands at the borders between the leaves of a table with rowids.
+pub(super) trait Borders {
+    /// The leaf of the rows behind `behind`, if it is known which one it is, and it need not be put.
+    fn next(
+        &mut self,
+        behind: Option<i64>,
+        blobs: &mut dyn BlobSink,
+    ) -> Result<Option<Known>, Stop>;
+
+    /// The rows behind `behind` were read, and gave this leaf. `plain`: there is nothing to say of any of them.
+    fn read(
+        &mut self,
+        behind: Option<i64>,
+        end: &LeafEnd,
+        ends_table: bool,
+        plain: bool,
+    ) -> Result<(), Stop>;
 }
 
 /// Takes the rows of one table into its tree.
@@ -32,8 +65,18 @@ pub(super) struct TreeSink<'a, 's> {
     builder: TreeBuilder<'s>,
     blobs: &'a mut dyn BlobSink,
     progress: &'a mut dyn Progress,
-    /// Sees every row.
-    look_at: &'a mut dyn FnMut(RowRef<'_>),
+    /// Sees every row that is read; true if there is nothing to say of it.
+    look_at: &'a mut dyn FnMut(RowRef<'_>) -> bool,
+    /// `None`: all rows are read.
+    borders: Option<&'a mut dyn Borders>,
+    /// The last rowid before the leaf that is open.
+    behind: Option<i64>,
+    /// There is nothing to say of any of its rows.
+    plain: bool,
+    /// The leaf that comes next.
+    known: Option<Known>,
+    /// Rows of known leaves.
+    skipped: u64,
     largest_value: u64,
     /// Rows not yet told to `progress`.
     untold: u64,
@@ -43,8 +86,10 @@ pub(super) struct TreeSink<'a, 's> {
 pub(super) struct Grown {
     pub root: Option<Root>,
     pub largest_value: u64,
-    /// What was read, and what could not be.
+    /// What was read, and what could not be; rows of leaves that were known count as read.
     pub scanned: Scanned,
+    /// Rows of leaves that were known.
+    pub skipped: u64,
 }
 
 impl Grown {
@@ -70,41 +115,139 @@ impl<'a, 's> TreeSink<'a, 's> {
         builder: TreeBuilder<'s>,
         blobs: &'a mut dyn BlobSink,
         progress: &'a mut dyn Progress,
-        look_at: &'a mut dyn FnMut(RowRef<'_>),
+        look_at: &'a mut dyn FnMut(RowRef<'_>) -> bool,
     ) -> Self {
         Self {
             builder,
             blobs,
             progress,
             look_at,
+            borders: None,
+            behind: None,
+            plain: true,
+            known: None,
+            skipped: 0,
             largest_value: 0,
             untold: 0,
         }
     }
 
+    /// Asks at the borders between leaves whether the rows behind are known.
+    pub(super) fn asking(mut self, borders: &'a mut dyn Borders) -> Self {
+        self.borders = Some(borders);
+        self
+    }
+
+    /// Takes a table: its rows, and leaves whose rows are not read.
+    pub(super) fn take(
+        &mut self,
+        moment: Moment<'_>,
+        table: &Table,
+    ) -> Result<Scanned, RowsError<Stop>> {
+        let mut all = Scanned::default();
+        self.ask_next().map_err(RowsError::Sink)?;
+        loop {
+            let before = self.skipped;
+            let ends_table = self.take_known().map_err(RowsError::Sink)?;
+            let skipped = self.skipped - before;
+            if ends_table {
+                all.add(Scanned::default(), skipped);
+                return Ok(all);
+            }
+            let next = rows_behind(moment, table, self.behind, self)?;
+            all.add(next, skipped);
+            if !self.has_enough() {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn ask_next(&mut self) -> Result<(), Stop> {
+        if let Some(borders) = &mut self.borders {
+            self.known = borders.next(self.behind, self.blobs)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the leaves that are known to come next, as many as there are. True if nothing comes behind.
+    fn take_known(&mut self) -> Result<bool, Stop> {
+        while let Some(known) = self.known.take() {
+            if self.progress.cancelled() {
+                return Err(Stop::Cancelled);
+            }
+            let leaf = &known.end.leaf;
+            self.skipped += leaf.rows;
+            self.progress.advance(leaf.rows);
+            self.behind = last_rowid(leaf);
+            let put = self.builder.push_leaf(&known.end, self.blobs);
+            put.map_err(Stop::Blob)?;
+            if known.ends_table {
+                return Ok(true);
+            }
+            self.ask_next()?;
+        }
+        Ok(false)
+    }
+
+    /// A leaf of rows that were read has ended.
+    fn pass_border(&mut self, end: &LeafEnd, ends_table: bool) -> Result<(), Stop> {
+        if let Some(borders) = &mut self.borders {
+            borders.read(self.behind, end, ends_table, self.plain)?;
+        }
+        self.behind = last_rowid(&end.leaf);
+        self.plain = true;
+        Ok(())
+    }
+
     /// Ends the tree, unless the scan of `source` ended early.
     pub(super) fn end(
-        self,
+        mut self,
         scanned: Result<Scanned, RowsError<Stop>>,
         source: &Path,
     ) -> Result<Grown, Error> {
         self.progress.advance(self.untold);
         let scanned = scanned.map_err(|stop| match stop {
             RowsError::Source(error) => Error::Source(error),
-            RowsError::Sink(Stop::Blob(error)) => Error::Store(error.into()),
-            RowsError::Sink(Stop::Cancelled) => Error::Cancelled,
-            RowsError::Sink(Stop::Read(cause)) => Error::Source(SourceError::File {
-                op: "read a large value of",
-                path: source.to_owned(),
-                cause,
-            }),
+            RowsError::Sink(stop) => stop.error(source),
         })?;
+        let last = self.builder.end_leaf(self.blobs).map_err(Stop::Blob);
+        let ended = last.and_then(|last| match last {
+            Some(end) => self.pass_border(&end, true),
+            None => Ok(()),
+        });
+        ended.map_err(|stop| stop.error(source))?;
         let root = self.builder.finish(self.blobs).map_err(StoreError::from)?;
         Ok(Grown {
             root,
             largest_value: self.largest_value,
             scanned,
+            skipped: self.skipped,
         })
+    }
+}
+
+impl Stop {
+    /// As an error of the scan of `source`.
+    fn error(self, source: &Path) -> Error {
+        match self {
+            Self::Blob(error) => Error::Store(error.into()),
+            Self::Store(error) => Error::Store(error),
+            Self::Source(error) => Error::Source(error),
+            Self::Cancelled => Error::Cancelled,
+            Self::Read(cause) => Error::Source(SourceError::File {
+                op: "read a large value of",
+                path: source.to_owned(),
+                cause,
+            }),
+        }
+    }
+}
+
+/// The last rowid of a leaf, in trees with rowids.
+fn last_rowid(leaf: &Child) -> Option<i64> {
+    match leaf.span {
+        Span::Rowids { last, .. } => Some(last),
+        _ => None,
     }
 }
 
@@ -144,7 +287,17 @@ impl RowSink for TreeSink<'_, '_> {
                 return Err(Stop::Cancelled);
             }
         }
-        (self.look_at)(row);
-        self.builder.push(row, self.blobs).map_err(Stop::Blob)
+        self.plain &= (self.look_at)(row);
+        match self.builder.push(row, self.blobs).map_err(Stop::Blob)? {
+            Some(end) => {
+                self.pass_border(&end, false)?;
+                self.ask_next()
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.known.is_some()
     }
 }

@@ -46,6 +46,7 @@ pub(in crate::ops) fn save(
             check_source: None,
             strict: false,
             reading: backup::Reading::default(),
+            fast_skip_from: Some(backup::FAST_SKIP_FROM),
         },
         &mut Beforehand(progress),
     )

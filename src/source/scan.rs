@@ -116,7 +116,7 @@ enum Fast {
 }
 
 impl<'a, S: RowSink> Scan<'a, S> {
-    pub(super) fn of(moment: Moment<'a>, table: &'a Table, sink: &'a mut S) -> Self {
+    pub(super) fn of(moment: Moment<'a>, table: &'a Table, first: i64, sink: &'a mut S) -> Self {
         let encoding = moment.schema.encoding;
         Self {
             moment,
@@ -128,7 +128,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
                 .collect(),
             texts: Texts::of(encoding),
             sink,
-            next: i64::MIN,
+            next: first,
             order: KeyOrder::of(table, encoding),
             scanned: Scanned::default(),
         }
@@ -264,8 +264,8 @@ impl<'a, S: RowSink> Scan<'a, S> {
                 .slow_row(rowid, at)?
                 .and_then(|rowid| rowid.checked_add(1))
             {
-                Some(next) => self.next = next,
-                None => return Ok(()),
+                Some(next) if !self.sink.has_enough() => self.next = next,
+                _ => return Ok(()),
             }
         }
     }
@@ -308,8 +308,8 @@ impl<'a, S: RowSink> Scan<'a, S> {
             self.pass(rowid, &values)?;
             spare = emptied(values);
             match rowid.map(|rowid| rowid.checked_add(1)) {
-                Some(Some(after)) => self.next = after,
-                Some(None) => return Ok(Fast::End),
+                Some(Some(after)) if !self.sink.has_enough() => self.next = after,
+                Some(_) => return Ok(Fast::End),
                 None => {}
             }
         }

@@ -33,6 +33,11 @@ pub trait RowSink {
 
     /// Takes a row. Its values are those of `Table::leaf_columns`, in that order.
     fn row(&mut self, row: RowRef<'_>) -> Result<(), Self::Error>;
+
+    /// True once no row is wanted behind the last one that was given: the scan of a table with rowids ends there.
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
 
 /// A scan ended early: because of the database, or of the sink.
@@ -70,6 +75,19 @@ pub struct Scanned {
     pub gap_count: u64,
 }
 
+impl Scanned {
+    /// Adds what a scan of rows behind these gave; `skipped` rows lie between.
+    pub fn add(&mut self, next: Self, skipped: u64) {
+        let before = self.rows + skipped;
+        self.gaps.extend(next.gaps.into_iter().map(|gap| Gap {
+            behind: gap.behind + before,
+            ..gap
+        }));
+        self.rows = before + next.rows;
+        self.gap_count += next.gap_count;
+    }
+}
+
 /// Gives every row of a table that can be read to the sink: by rowid, or by the primary key of a
 /// WITHOUT ROWID table. Damage is passed over, and told by the gaps.
 pub fn rows<S: RowSink>(
@@ -77,9 +95,22 @@ pub fn rows<S: RowSink>(
     table: &Table,
     sink: &mut S,
 ) -> Result<Scanned, RowsError<S::Error>> {
+    rows_behind(moment, table, None, sink)
+}
+
+/// As [`rows`], from the first rowid behind `behind` on. Tables without rowids are given whole.
+pub fn rows_behind<S: RowSink>(
+    moment: Moment<'_>,
+    table: &Table,
+    behind: Option<i64>,
+    sink: &mut S,
+) -> Result<Scanned, RowsError<S::Error>> {
     // Small tables end before the scan looks.
     moment.check_wal().map_err(RowsError::Source)?;
-    let done = Scan::of(moment, table, sink).run();
+    let Some(first) = behind.map_or(Some(i64::MIN), |behind| behind.checked_add(1)) else {
+        return Ok(Scanned::default());
+    };
+    let done = Scan::of(moment, table, first, sink).run();
     let lifted = moment.db.limit_length(None);
     match done.and_then(|scanned| Ok((scanned, lifted?))) {
         Ok((scanned, ())) => Ok(scanned),

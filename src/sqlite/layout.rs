@@ -81,7 +81,8 @@ pub fn read_layout(db: &Connection, table: &str) -> Result<Option<TableLayout>, 
     Ok(Some(TableLayout { root, indexes }))
 }
 
-fn read_root(db: &Connection, kind: &str, name: &str) -> Result<Option<u32>, SqliteError> {
+/// The root page of the tree of a table or an index (`kind`); `None` for one that has none.
+pub fn read_root(db: &Connection, kind: &str, name: &str) -> Result<Option<u32>, SqliteError> {
     let mut root = None;
     let sql = "SELECT rootpage FROM main.sqlite_schema WHERE type = ?1 AND name = ?2";
     let parameters = [kind, name].map(|text| ValueRef::Text(text.as_bytes()));

@@ -9,6 +9,7 @@ pub mod copy;
 mod hardening;
 pub mod layout;
 pub mod open;
+pub mod pages;
 pub mod quote;
 pub mod schema;
 pub mod source;

@@ -122,6 +122,12 @@ pub enum StoreError {
     /// The cache of footers could not be used at all, not even a temporary one.
     #[error("the cache of pack footers cannot be used: {0}")]
     Cache(#[from] SqliteError),
+    /// What is remembered of a database's pages says that rows have not changed which have. It was forgotten.
+    #[error("what was remembered of the pages of {table} is wrong; it was forgotten")]
+    WrongPages {
+        /// The table.
+        table: String,
+    },
     /// The temporary database in which blobs are counted could not be used.
     #[error("blobs cannot be counted in a temporary file: {0}")]
     Census(SqliteError),

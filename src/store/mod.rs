@@ -15,7 +15,9 @@ mod forgotten;
 pub mod gc;
 pub mod heal;
 mod index;
+mod local_file;
 mod pack_builder;
+mod page_cache;
 mod parity;
 mod read_log;
 mod reader;
@@ -37,6 +39,7 @@ pub use digests::{DigestSet, DigestStore};
 pub use error::StoreError;
 pub use forgotten::{Forgotten, Mark, Verdict};
 pub use index::UnreadablePack;
+pub use page_cache::{KnownLeaf, PageCache, TablePages};
 pub use parity::{MadeParity, ParityOf, ParityState, Rebuilt, Shards};
 pub use read_log::ReadLog;
 pub use reader::StoreReader;
@@ -238,10 +241,22 @@ impl Store {
     /// Which packs were read whole when: in this folder, not in a copy of it.
     pub fn read_log(&self) -> Result<ReadLog, StoreError> {
         let dir = self.cache_dir.as_ref();
-        let place = self.backend.identity();
-        let place = place.unwrap_or_else(|| self.backend.location());
-        let file = dir.map(|dir| dir.join(read_log::file_name(&self.id(), &place)));
+        let file = dir.map(|dir| dir.join(read_log::file_name(&self.id(), &self.place())));
         ReadLog::open(file.as_deref())
+    }
+
+    /// Which leaves the pages of a source made when it was last read; `source` tells it from others. `None` where
+    /// nothing can be remembered, or read of it.
+    pub fn page_cache(&self, source: &[&[u8]]) -> Option<PageCache> {
+        let dir = self.cache_dir.as_ref()?;
+        let file = dir.join(page_cache::file_name(&self.id(), &self.place()));
+        PageCache::open(&file, source, &*self.env).ok()
+    }
+
+    /// What tells its folder from a copy of it.
+    fn place(&self) -> String {
+        let place = self.backend.identity();
+        place.unwrap_or_else(|| self.backend.location())
     }
 
     /// As [`Store::reader`], but believing no cache: every footer is read from the store.

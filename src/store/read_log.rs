@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use crate::codec::hash::plain_digest;
+use super::local_file;
 use crate::model::id::{PackId, StoreId};
 use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, Row, SqliteError};
@@ -79,26 +79,13 @@ impl ReadLog {
 }
 
 fn opened(file: Option<&Path>) -> Result<Connection, SqliteError> {
-    let db = Connection::open_cache(file)?;
-    if db.integer("PRAGMA user_version")? != Some(VERSION) {
-        db.execute("BEGIN IMMEDIATE")?;
-        // Another process may have made the table meanwhile.
-        if db.integer("PRAGMA user_version")? != Some(VERSION) {
-            db.execute("DROP TABLE IF EXISTS packs")?;
-            db.execute(
-                "CREATE TABLE packs(id BLOB PRIMARY KEY, last TEXT NOT NULL) WITHOUT ROWID",
-            )?;
-            db.pragma("user_version", VERSION)?;
-        }
-        db.execute("COMMIT")?;
-    }
+    let table = "CREATE TABLE packs(id BLOB PRIMARY KEY, last TEXT NOT NULL) WITHOUT ROWID";
+    let db = local_file::open(file, VERSION, &[table])?;
     db.integer("SELECT count(*) FROM packs")?;
     Ok(db)
 }
 
-/// Name of a store's file in the cache folder. A copy of the store's files has the store's id, so its place
-/// counts too.
+/// Name of a store's file in the cache folder.
 pub(super) fn file_name(store: &StoreId, place: &str) -> PathBuf {
-    let place = PackId(plain_digest(place.as_bytes())).to_string();
-    PathBuf::from(format!("{store}-{}.read", &place[..16]))
+    local_file::name(store, place, "read")
 }

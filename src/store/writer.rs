@@ -301,6 +301,11 @@ impl BlobSink for StoreWriter {
         Ok(id)
     }
 
+    fn has(&mut self, kind: BlobKind, id: &BlobId) -> Result<bool, BlobError> {
+        let known = self.is_known(kind, id);
+        known.map_err(|error| unavailable(kind, *id, error))
+    }
+
     fn keep(&mut self, kind: BlobKind, id: &BlobId, canonical: &[u8]) -> Result<(), BlobError> {
         if !self.parent_is_complete {
             return self.put(kind, canonical).map(|_| ());

@@ -27,6 +27,15 @@ struct Level {
     digest: SplitDigest,
 }
 
+/// A leaf that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafEnd {
+    /// The leaf.
+    pub leaf: Child,
+    /// The split digest of its last row.
+    pub digest: SplitDigest,
+}
+
 /// Builds one tree.
 #[derive(Debug)]
 pub struct TreeBuilder<'a> {
@@ -103,10 +112,14 @@ impl<'a> TreeBuilder<'a> {
         stored
     }
 
-    /// Appends the next row in the tree's order.
+    /// Appends the next row in the tree's order. Returns the leaf that ends with it, if one does.
     ///
     /// `row.rowid` is set if and only if the shape has rowids. Values over 16 KiB come spilled.
-    pub fn push(&mut self, row: RowRef<'_>, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+    pub fn push(
+        &mut self,
+        row: RowRef<'_>,
+        sink: &mut dyn BlobSink,
+    ) -> Result<Option<LeafEnd>, BlobError> {
         debug_assert_eq!(row.rowid.is_some(), self.shape.has_rowids());
         let weight = ROW_WEIGHT
             + row
@@ -135,12 +148,30 @@ impl<'a> TreeBuilder<'a> {
             .weights
             .leaf_ends(&self.last_digest, weight, self.leaf_weight, rows)
         {
-            self.close_leaf(sink)?;
+            return self.close_leaf(sink).map(Some);
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn close_leaf(&mut self, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+    /// Ends the leaf that is open, if one is: no row follows.
+    pub fn end_leaf(&mut self, sink: &mut dyn BlobSink) -> Result<Option<LeafEnd>, BlobError> {
+        if self.leaf.rows() == 0 {
+            return Ok(None);
+        }
+        self.close_leaf(sink).map(Some)
+    }
+
+    /// Appends a leaf whose rows come next, unread: one that a tree of the same rows had, and of which a usable copy
+    /// is known. Between leaves only.
+    pub fn push_leaf(&mut self, end: &LeafEnd, sink: &mut dyn BlobSink) -> Result<(), BlobError> {
+        debug_assert_eq!(self.leaf.rows(), 0);
+        if let Some(parent) = &mut self.parent {
+            parent.pass_leaf(&end.leaf)?;
+        }
+        self.add_child(0, end.leaf.clone(), end.digest, sink)
+    }
+
+    fn close_leaf(&mut self, sink: &mut dyn BlobSink) -> Result<LeafEnd, BlobError> {
         let span = match (&self.shape.order, self.leaf.first_rowid()) {
             (Order::Key(_), _) => Span::Key(NodeKey::new(self.hash, &self.last_key)),
             (_, Some(first)) => Span::Rowids {
@@ -168,7 +199,12 @@ impl<'a> TreeBuilder<'a> {
                 parent.put_leaf(&leaf, self.shape, self.hash, &self.canonical, sink)?
             }
         };
-        self.add_child(0, leaf, self.last_digest, sink)
+        let end = LeafEnd {
+            leaf,
+            digest: self.last_digest,
+        };
+        self.add_child(0, end.leaf.clone(), end.digest, sink)?;
+        Ok(end)
     }
 
     fn add_child(
@@ -213,9 +249,7 @@ impl<'a> TreeBuilder<'a> {
 
     /// Closes what is open. Returns the root, `None` for a tree without rows.
     pub fn finish(mut self, sink: &mut dyn BlobSink) -> Result<Option<Root>, BlobError> {
-        if self.leaf.rows() > 0 {
-            self.close_leaf(sink)?;
-        }
+        self.end_leaf(sink)?;
         let mut below = 0;
         while below < self.levels.len() {
             let is_top = below + 1 == self.levels.len();

@@ -299,6 +299,11 @@ impl<'a> ParentWalk<'a> {
         }
     }
 
+    /// Passes by what the parent has in place of a leaf that need not be put.
+    pub(super) fn pass_leaf(&mut self, leaf: &Child) -> Result<(), BlobError> {
+        self.find(0, leaf).map(drop)
+    }
+
     /// Puts a node of the new tree likewise; `summary` is what its parent will say of it.
     pub(super) fn put_node(
         &mut self,

@@ -77,6 +77,7 @@ pub fn backup() -> BackupOutcome {
         findings: Vec::new(),
         journal: "WAL".into(),
         longest_lock_ms: None,
+        skipped_records: 0,
         source_bytes: 2_726_298,
         stored_bytes: 10_035,
         store_bytes: 421_888,

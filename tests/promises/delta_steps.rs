@@ -31,7 +31,7 @@ pub fn essence(manifest: &Manifest) -> Vec<String> {
 fn any_edits_backed_up_in_steps_give_the_roots_of_one_full_backup() {
     let mut deltas = BTreeSet::new();
     for case in 0..4 * scale() as u64 {
-        let mut shelf = Shelf::new("");
+        let mut shelf = Shelf::with_cache("", Some("cache"));
         let path = shelf.sandbox.path("edited.db");
         shelf.database.clone_from(&path);
         let mut world = World::new(path, seed().wrapping_add(case));

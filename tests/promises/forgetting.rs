@@ -371,6 +371,7 @@ fn a_name_that_a_newer_snapshot_has_meanwhile_is_told_of() {
         check_source: None,
         strict: false,
         reading: larder::ops::backup::Reading::default(),
+        fast_skip_from: None,
     };
     sandbox.env.advance(std::time::Duration::from_secs(1));
     let world = sandbox.world();

@@ -196,6 +196,7 @@ pub fn back_up(
         check_source: None,
         strict: false,
         reading,
+        fast_skip_from: None,
     };
     let _ = fs::create_dir(workshop.path("temp"));
     backup::run(&mut workshop.store, &workshop.world, &options, progress)

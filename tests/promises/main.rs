@@ -36,6 +36,7 @@ mod delta_steps;
 mod delta_trees;
 mod deltas;
 mod differences;
+mod fast_skip;
 mod fault_loops;
 mod foreign_keys;
 mod forged_deltas;

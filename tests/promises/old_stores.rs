@@ -60,6 +60,7 @@ fn write_golden(folder: &Path) {
             check_source: None,
             strict: false,
             reading: backup::Reading::default(),
+            fast_skip_from: None,
         };
         backup::run(&mut store, &world(), &options, &mut NoProgress).unwrap();
     }

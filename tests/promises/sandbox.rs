@@ -93,6 +93,7 @@ impl Sandbox {
             check_source: None,
             strict: false,
             reading: backup::Reading::default(),
+            fast_skip_from: Some(0),
         };
         // Names tell seconds.
         self.env.advance(Duration::from_secs(1));

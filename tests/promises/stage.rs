@@ -44,6 +44,7 @@ impl Workshop {
             check_source: None,
             strict: false,
             reading: backup::Reading::default(),
+            fast_skip_from: None,
         };
         let done = backup::run(&mut self.store, &self.world, &options, &mut NoProgress).unwrap();
         self.manifest(&done.snapshot.id)

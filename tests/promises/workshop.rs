@@ -75,6 +75,7 @@ impl Workshop {
             check_source: None,
             strict: false,
             reading: backup::Reading::default(),
+            fast_skip_from: None,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::cli::render::text::backup::BackupView;
 use crate::ops;
-use crate::ops::backup::{BackupOptions, IntegrityCheck, Reading};
+use crate::ops::backup::{BackupOptions, FAST_SKIP_FROM, IntegrityCheck, Reading};
 use crate::ops::export::{ExportForm, ExportOptions};
 use crate::ops::open::PathKind;
 use crate::ops::open::Store;
@@ -102,6 +102,9 @@ pub struct BackupArgs {
         allow_negative_numbers = true
     )]
     max_wal: u64,
+    /// Read every record, also of pages that have not changed since the last backup
+    #[arg(long)]
+    no_fast_skip: bool,
     /// Nobody writes to DB while it is read: read-only media, or a copy. Takes no locks
     #[arg(long)]
     immutable: bool,
@@ -159,6 +162,7 @@ pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
             immutable: args.immutable,
             ..Reading::default()
         },
+        fast_skip_from: (!args.no_fast_skip).then_some(FAST_SKIP_FROM),
     };
     let world = cx.world.clone();
     let mut reporter = cx.reporter();

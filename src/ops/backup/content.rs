@@ -1,5 +1,6 @@
 //! What of a source is put into packs: its check, its tables, and its pages where they are needed.
 
+use super::fast_skip::FastSkip;
 use super::parent::Parent;
 use super::{damage, pages, tables};
 use crate::error::Error;
@@ -17,6 +18,8 @@ pub(super) struct Content {
     pub integrity: Option<Integrity>,
     pub full_text: Vec<FullTextVerdict>,
     pub findings: Vec<Finding>,
+    /// Records that were not read, since their pages had not changed.
+    pub skipped: u64,
 }
 
 /// Checks the source if asked, or if it has no snapshot yet, and puts all of it.
@@ -24,6 +27,7 @@ pub(super) fn write(
     capture: &Capture,
     asked: Option<IntegrityCheck>,
     parent: Option<&Parent>,
+    skip: Option<&mut FastSkip>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Content, Error> {
@@ -44,7 +48,8 @@ pub(super) fn write(
         damaged |= check(level, &mut findings, progress)?;
     }
     progress.phase("Reading", 0, Unit::Records);
-    let tables = tables::write_all(capture.moment(), parent, &|_| None, writer, progress)?;
+    let moment = capture.moment();
+    let tables = tables::write_all(moment, parent, &|_| None, skip, writer, progress)?;
     if tables.damaged && level.is_none() {
         check(IntegrityCheck::QuickCheck, &mut findings, progress)?;
     }
@@ -65,6 +70,7 @@ pub(super) fn write(
         integrity,
         full_text,
         findings,
+        skipped: tables.skipped,
     })
 }
 

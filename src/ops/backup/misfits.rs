@@ -32,10 +32,11 @@ impl Misfits {
         }
     }
 
-    pub(super) fn look_at(&mut self, row: RowRef<'_>) {
+    /// True if each value fits.
+    pub(super) fn look_at(&mut self, row: RowRef<'_>) -> bool {
         self.rows += 1;
         let Some((at, misfit)) = self.fit.misfit(row.values) else {
-            return;
+            return true;
         };
         let kind = match misfit {
             Misfit::Refused => &mut self.refused,
@@ -49,6 +50,7 @@ impl Misfits {
             };
             (name, at)
         });
+        false
     }
 
     pub(super) fn findings(self, table: &Table) -> impl Iterator<Item = Finding> {

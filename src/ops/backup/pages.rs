@@ -50,7 +50,7 @@ pub(super) fn write(
     if let Some(walk) = parent.and_then(Parent::walk_pages) {
         builder = builder.beside(walk);
     }
-    let mut look_at = |_: RowRef<'_>| {};
+    let mut look_at = |_: RowRef<'_>| true;
     let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
     let read = pages(capture, &mut sink);
     let subject = capture.path().display().to_string();

@@ -1,6 +1,7 @@
 //! Tables into trees, and what differs from the trees of the parent.
 
 use super::damage;
+use super::fast_skip::FastSkip;
 use super::misfits::Misfits;
 use super::parent::Parent;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::ops::grow::TreeSink;
 use crate::ops::open::Store;
 use crate::ops::stored::root_of;
 use crate::progress::{Finding, Progress};
-use crate::source::{Moment, rows};
+use crate::source::Moment;
 use crate::store::StoreWriter;
 use crate::target::FilterTable;
 use crate::tree::TreeShape;
@@ -32,35 +33,37 @@ pub(super) struct Tables {
     pub findings: Vec<Finding>,
     /// Rows could not be read.
     pub damaged: bool,
+    /// Records that were not read, since their pages had not changed.
+    pub skipped: u64,
 }
 
 /// Puts every table that has records, but those of which `kept` gives the entity: that one is taken
-/// as it is, and must be the parent's.
+/// as it is, and must be the parent's. With `skip`, rows are not read where their pages have not changed.
 pub(super) fn write_all(
     moment: Moment<'_>,
     parent: Option<&Parent>,
     kept: &dyn Fn(&Table) -> Option<Entity>,
+    skip: Option<&mut FastSkip>,
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Tables, Error> {
     let schema = moment.schema();
-    let (mut findings, mut damaged) = (Vec::new(), false);
-    let mut put = |table: &Table| {
-        if let Some(entity) = kept(table) {
-            return Ok(Entity {
-                changes: None,
-                ..entity
-            });
-        }
-        write_table(
-            moment,
-            table,
-            parent,
-            writer,
-            progress,
-            &mut findings,
-            &mut damaged,
-        )
+    let mut writing = Writing {
+        moment,
+        parent,
+        skip,
+        writer,
+        progress,
+        findings: Vec::new(),
+        damaged: false,
+        skipped: 0,
+    };
+    let mut put = |table: &Table| match kept(table) {
+        Some(entity) => Ok(Entity {
+            changes: None,
+            ..entity
+        }),
+        None => writing.table(table),
     };
     let mut entities = Vec::new();
     for order in import_order(schema).tables {
@@ -76,8 +79,9 @@ pub(super) fn write_all(
     Ok(Tables {
         entities,
         internal: internal?,
-        findings,
-        damaged,
+        findings: writing.findings,
+        damaged: writing.damaged,
+        skipped: writing.skipped,
     })
 }
 
@@ -99,61 +103,87 @@ pub(super) fn unordered(schema: &Schema, entities: &[Entity]) -> Vec<Finding> {
         .collect()
 }
 
-fn write_table(
-    moment: Moment<'_>,
-    table: &Table,
-    parent: Option<&Parent>,
-    writer: &mut StoreWriter,
-    progress: &mut dyn Progress,
-    findings: &mut Vec<Finding>,
-    damaged: &mut bool,
-) -> Result<Entity, Error> {
-    let encoding = moment.schema().encoding;
-    let shape = TreeShape::of(table, encoding);
-    let mut builder = TreeBuilder::new(&shape, writer.hash());
-    if let Some(walk) = parent.and_then(|parent| parent.walk(table)) {
-        builder = builder.beside(walk);
-    }
-    let mut misfits = Misfits::of(table, encoding);
-    // A table that cannot be made here is known by the rehearsal.
-    let place = FilterTable::new(moment.path(), moment.schema(), table).ok();
-    let place = place.as_ref().filter(|_| has_stored_columns(table));
-    let computed = place.map(|place| place.computed(table, encoding));
-    let mut computed = computed.transpose()?.flatten();
-    let mut failed = None;
-    let mut look_at = |row: RowRef<'_>| {
-        misfits.look_at(row);
-        if let (Some(computed), None) = (&mut computed, &failed) {
-            failed = computed.look_at(row).err();
-        }
-    };
-    let mut sink = TreeSink::new(builder, writer, progress, &mut look_at);
-    let scanned = rows(moment, table, &mut sink);
-    let grown = sink.end(scanned, moment.path())?;
-    findings.extend(misfits.findings(table));
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    let differ = computed.map_or(0, |computed| computed.differ());
-    if differ > 0 {
-        let records = counted(differ, "record");
-        let text = format!(
-            "{records} {} stored columns that are computed otherwise here (by another version of SQLite, or a function of the application)",
-            agree(differ, "has", "have")
-        );
-        findings.push(Finding::warning(table.name.clone(), text));
-    }
-    if let Some(finding) = damage::of_scan(table, &grown.scanned) {
-        findings.push(finding);
-        *damaged = true;
-    }
-    Ok(Entity {
-        entity: table.name.clone(),
-        file: entity_file(&table.name),
-        ..grown.entity()
-    })
+/// Tables on their way into packs.
+struct Writing<'a> {
+    moment: Moment<'a>,
+    parent: Option<&'a Parent>,
+    skip: Option<&'a mut FastSkip>,
+    writer: &'a mut StoreWriter,
+    progress: &'a mut dyn Progress,
+    findings: Vec<Finding>,
+    damaged: bool,
+    skipped: u64,
 }
 
+impl Writing<'_> {
+    fn table(&mut self, table: &Table) -> Result<Entity, Error> {
+        let moment = self.moment;
+        let encoding = moment.schema().encoding;
+        let shape = TreeShape::of(table, encoding);
+        let mut builder = TreeBuilder::new(&shape, self.writer.hash());
+        if let Some(walk) = self.parent.and_then(|parent| parent.walk(table)) {
+            builder = builder.beside(walk);
+        }
+        let mut misfits = Misfits::of(table, encoding);
+        // A table that cannot be made here is known by the rehearsal.
+        let place = FilterTable::new(moment.path(), moment.schema(), table).ok();
+        let place = place.as_ref().filter(|_| has_stored_columns(table));
+        let computed = place.map(|place| place.computed(table, encoding));
+        let mut computed = computed.transpose()?.flatten();
+        let mut failed = None;
+        let mut look_at = |row: RowRef<'_>| {
+            if let (Some(computed), None) = (&mut computed, &failed) {
+                failed = computed.look_at(row).err();
+            }
+            misfits.look_at(row)
+        };
+        let skip = self
+            .skip
+            .as_deref_mut()
+            .filter(|_| !has_stored_columns(table));
+        let mut borders = skip.and_then(|skip| skip.table(moment, table));
+        let mut sink = TreeSink::new(builder, self.writer, self.progress, &mut look_at);
+        if let Some(borders) = &mut borders {
+            sink = sink.asking(borders);
+        }
+        let taken = sink.take(moment, table);
+        let grown = sink.end(taken, moment.path())?;
+        if let Some(borders) = borders {
+            borders.end(grown.scanned.gap_count == 0);
+        }
+        self.skipped += grown.skipped;
+        self.findings.extend(misfits.findings(table));
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let differ = computed.map_or(0, |computed| computed.differ());
+        self.findings.extend(computed_otherwise(table, differ));
+        if let Some(finding) = damage::of_scan(table, &grown.scanned) {
+            self.findings.push(finding);
+            self.damaged = true;
+        }
+        Ok(Entity {
+            entity: table.name.clone(),
+            file: entity_file(&table.name),
+            ..grown.entity()
+        })
+    }
+}
+
+/// That so many rows have stored columns which are not what they would be now.
+fn computed_otherwise(table: &Table, differ: u64) -> Option<Finding> {
+    if differ == 0 {
+        return None;
+    }
+    let records = counted(differ, "record");
+    let text = format!(
+        "{records} {} stored columns that are computed otherwise here (by another version of SQLite, or a function of the application)",
+        agree(differ, "has", "have")
+    );
+    Some(Finding::warning(table.name.clone(), text))
+}
+
+/// They are compared with what they would be now, row by row: so each row is read.
 fn has_stored_columns(table: &Table) -> bool {
     table
         .columns

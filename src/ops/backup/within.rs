@@ -181,7 +181,7 @@ fn write(
     let schema = parent::put_schema(&canonical, Some(&parent), writer)?;
     progress.phase("Reading what was written", 0, Unit::Records);
     let kept = |table: &Table| job.kept(&parent, moment.schema(), table);
-    let tables = tables::write_all(moment, Some(&parent), &kept, writer, progress)?;
+    let tables = tables::write_all(moment, Some(&parent), &kept, None, writer, progress)?;
     let unreadable = state.unreadable().iter();
     let mut findings: Vec<Finding> = unreadable
         .map(|object| Finding::warning(&object.name, &object.reason))
@@ -200,6 +200,7 @@ fn write(
             integrity: None,
             full_text: Vec::new(),
             findings,
+            skipped: 0,
         },
     })
 }

@@ -192,7 +192,7 @@ fn tables_of(
         }
         let shape = TreeShape::of(table, schema.encoding);
         let builder = TreeBuilder::new(&shape, blobs.hash());
-        let mut look_at = |_: RowRef<'_>| {};
+        let mut look_at = |_: RowRef<'_>| true;
         let mut sink = TreeSink::new(builder, blobs, progress, &mut look_at);
         let scanned = rows(capture.moment(), table, &mut sink);
         let grown = sink.end(scanned, capture.path())?;

@@ -175,6 +175,7 @@ pub fn run(
         check_source: None,
         strict: false,
         reading: Reading::default(),
+        fast_skip_from: None,
     };
     let mut outcome = backup::run_as(store, world, &options, Some(&origin), progress)?;
     let elapsed = world.env.monotonic().saturating_sub(begun);

@@ -127,7 +127,7 @@ fn database(
     let hash = taking.hash;
     for table in schema.tables.iter().filter(|table| moment.carries(table)) {
         let shape = TreeShape::of(table, schema.encoding);
-        let mut look_at = |_: RowRef<'_>| {};
+        let mut look_at = |_: RowRef<'_>| true;
         let builder = TreeBuilder::new(&shape, hash);
         let mut sink = TreeSink::new(builder, taking, progress, &mut look_at);
         let scanned = rows(moment, table, &mut sink);
@@ -135,7 +135,7 @@ fn database(
     }
     if with_pages {
         let shape = TreeShape::pages();
-        let mut look_at = |_: RowRef<'_>| {};
+        let mut look_at = |_: RowRef<'_>| true;
         let builder = TreeBuilder::new(&shape, hash);
         let mut sink = TreeSink::new(builder, taking, progress, &mut look_at);
         let read = pages(capture, &mut sink);

@@ -112,6 +112,7 @@ pub(super) fn backup(
         check_source: None,
         strict: false,
         reading: Reading::default(),
+        fast_skip_from: None,
     };
     let outcome = backup::run(store, world, &options, &mut NoProgress)?;
     Ok(outcome.snapshot.id.parse().unwrap())

@@ -249,6 +249,7 @@ fn back_up(place: &Place) -> Result<Done, Error> {
         check_source: None,
         strict: false,
         reading: backup::Reading::default(),
+        fast_skip_from: None,
     };
     let made = backup::run(&mut store, &place.world, &options, &mut NoProgress)?;
     done(

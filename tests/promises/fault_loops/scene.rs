@@ -77,6 +77,7 @@ pub fn back_up(sandbox: &Sandbox, store: &mut Store, database: &Path, name: &str
         check_source: None,
         strict: false,
         reading: backup::Reading::default(),
+        fast_skip_from: None,
     };
     sandbox.env.advance(Duration::from_secs(1));
     let done = backup::run(store, &sandbox.world(), &options, &mut NoProgress).unwrap();

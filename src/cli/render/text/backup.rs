@@ -123,6 +123,13 @@ fn costs(outcome: &BackupOutcome, all: bool) -> String {
         figures::counted(outcome.store_snapshots, "snapshot"),
         figures::seconds(outcome.elapsed_ms)
     );
+    if outcome.skipped_records > 0 && all {
+        let _ = writeln!(
+            out,
+            "  {} lie on pages that have not changed and were not read",
+            figures::counted(outcome.skipped_records, "record")
+        );
+    }
     if let Some(locked) = outcome.longest_lock_ms.filter(|_| all) {
         let seconds = Duration::from_millis(locked).as_secs_f64();
         let _ = writeln!(out, "  source locked for at most {seconds:.2} s");

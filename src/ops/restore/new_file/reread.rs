@@ -47,7 +47,7 @@ pub(in crate::ops::restore) fn roots(
         };
         let shape = TreeShape::of(table, capture.schema().encoding);
         let mut ids = Ids(hash);
-        let mut look_at = |_: RowRef<'_>| {};
+        let mut look_at = |_: RowRef<'_>| true;
         let builder = TreeBuilder::new(&shape, hash);
         let mut sink = TreeSink::new(builder, &mut ids, progress, &mut look_at);
         let scanned = rows(capture.moment(), table, &mut sink);
