@@ -26,7 +26,7 @@ impl RowSink for Rows<'_, '_> {
     }
 
     fn row(&mut self, row: RowRef<'_>) -> Result<(), BlobError> {
-        self.builder.push(row, self.sink)
+        self.builder.push(row, self.sink).map(drop)
     }
 }
 

@@ -151,6 +151,7 @@ fn source_code(error: &SourceError, signal: Option<Signal>) -> Code {
         SourceError::Busy { .. }
         | SourceError::LockTooLong { .. }
         | SourceError::WalGrew { .. }
+        | SourceError::WrittenMeanwhile { .. }
         | SourceError::Changed { .. } => Code::Busy,
         SourceError::Corrupt { .. } => Code::Damaged,
         SourceError::Cancelled { .. } => of_signal(signal),

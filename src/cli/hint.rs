@@ -99,6 +99,7 @@ fn source(error: &SourceError) -> Option<String> {
         SourceError::WalOverNetwork { .. } => {
             "Run it on the machine where the file lies. If nobody writes to it meanwhile, say --immutable."
         }
+        SourceError::WrittenMeanwhile { .. } => "Try again when it is quieter.",
         SourceError::Changed { .. } => "Try again: another file stands in its place now.",
         SourceError::NotADatabase { .. } => "Give a database file.",
         SourceError::NeedsRecovery { .. } => {

@@ -8,6 +8,7 @@ mod misfits;
 mod naming;
 mod pages;
 mod parent;
+mod references;
 mod tables;
 mod verdicts;
 mod within;
@@ -25,7 +26,7 @@ use crate::ops::list::{SnapshotSummary, summary};
 use crate::ops::open::{Store, World};
 use crate::progress::{Finding, Progress, Severity};
 pub use crate::source::Reading;
-use crate::source::{Capture, CaptureOptions, SourceError};
+use crate::source::{Capture, CaptureOptions, SourceError, recorded_path};
 use crate::store::{Committed, StoreError, StoreWriter};
 use conclude::{Label, Written, conclude};
 use content::Content;
@@ -175,6 +176,8 @@ pub fn run_as(
     let begun = world.env.monotonic();
     let mut tries = 1;
     let mut options = options.clone();
+    // What was remembered may tell that little has changed: then it is over sooner than a copy would be.
+    options.reading.in_slices = options.fast_skip_from.is_some() && options.check_source.is_none();
     let mut mistrust = None;
     loop {
         match attempt(store, world, &options, origin, mistrust.as_ref(), progress) {
@@ -183,6 +186,11 @@ pub fn run_as(
             // Others write more than may pile up: a copy lets go of the source sooner.
             Err(Error::Source(SourceError::WalGrew { .. })) if !options.reading.private_copy => {
                 options.reading.private_copy = true;
+            }
+            Err(Error::Source(SourceError::WrittenMeanwhile { .. }))
+                if options.reading.in_slices =>
+            {
+                options.reading.in_slices = false;
             }
             Err(Error::Store(error @ StoreError::WrongPages { .. })) => {
                 options.fast_skip_from = None;
@@ -212,37 +220,45 @@ fn attempt(
     mistrust: Option<&Finding>,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
+    // A name that is taken is found before anything is read.
+    let time_ms = world.env.unix_ms();
+    let lineage = naming::read(store, options.name.as_deref(), time_ms)?;
+    let snapshots = lineage.snapshots;
+    let mut source = Source {
+        path: origin
+            .map_or(recorded_path(&options.database), |o| o.path.clone())
+            .display()
+            .to_string(),
+        name: options.source_name.clone(),
+        bytes: 0,
+    };
+    let skip = is_large(world, options).then(|| FastSkip::begin(store, &*world.env, &source));
+    let skip = skip.flatten();
+    let remembers = skip.as_ref().is_some_and(FastSkip::remembers);
     let capture_options = CaptureOptions {
         busy: options.busy_timeout,
         temp_dir: options.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
         vfs: world.vfs.clone(),
         env: world.env.clone(),
         stop: progress.stop_sign(),
-        reading: options.reading.clone(),
+        reading: Reading {
+            in_slices: options.reading.in_slices && remembers,
+            ..options.reading.clone()
+        },
     };
     // Copies of databases that killed runs have left: whether this one needs such a folder or not.
     crate::source::remove_leftovers(&capture_options.temp_dir, &*world.env);
-    // A name that is taken is found before anything is read.
-    let time_ms = world.env.unix_ms();
-    let lineage = naming::read(store, options.name.as_deref(), time_ms)?;
-    let snapshots = lineage.snapshots;
     let capture = Capture::begin(&options.database, &capture_options)?;
+    source.bytes = origin.map_or(capture.bytes(), |origin| origin.bytes);
+    // A damaged one is looked at whole.
+    let mut skip = skip.filter(|_| capture.damage().is_none());
     let mut writer = store.writer(time_ms)?;
-    let source = Source {
-        path: origin
-            .map_or(capture.path(), |o| &o.path)
-            .display()
-            .to_string(),
-        name: options.source_name.clone(),
-        bytes: origin.map_or(capture.bytes(), |origin| origin.bytes),
-    };
     let job = Job {
         store,
         world,
         options,
         capture: &capture,
     };
-    let mut skip = job.fast_skip(&source);
     let written = write(
         &job,
         &source,
@@ -385,17 +401,11 @@ struct Job<'a> {
     capture: &'a Capture,
 }
 
-impl Job<'_> {
-    /// What is remembered of the source, where that may help.
-    fn fast_skip(&self, source: &Source) -> Option<FastSkip> {
-        let min_bytes = self.options.fast_skip_from?;
-        let capture = self.capture;
-        if capture.damage().is_some() || capture.bytes() < min_bytes {
-            return None;
-        }
-        let env = &*self.world.env;
-        FastSkip::begin(self.store, env, &env.host(), source)
-    }
+/// A small database is read sooner than what is remembered of it.
+fn is_large(world: &World, options: &BackupOptions) -> bool {
+    let entry = world.vfs.entry(&recorded_path(&options.database));
+    let bytes = entry.ok().flatten().map_or(0, |entry| entry.bytes);
+    options.fast_skip_from.is_some_and(|min| bytes >= min)
 }
 
 /// Puts the schema and every carried table, beside the parent's.

@@ -50,6 +50,9 @@ pub(super) trait Borders {
         blobs: &mut dyn BlobSink,
     ) -> Result<Option<Known>, Stop>;
 
+    /// True if the scan should end at this border, to be taken up again there.
+    fn is_pause_due(&self) -> bool;
+
     /// The rows behind `behind` were read, and gave this leaf. `plain`: there is nothing to say of any of them.
     fn read(
         &mut self,
@@ -75,6 +78,8 @@ pub(super) struct TreeSink<'a, 's> {
     plain: bool,
     /// The leaf that comes next.
     known: Option<Known>,
+    /// The scan is to pause at the next border.
+    pauses: bool,
     /// Rows of known leaves.
     skipped: u64,
     largest_value: u64,
@@ -126,6 +131,7 @@ impl<'a, 's> TreeSink<'a, 's> {
             behind: None,
             plain: true,
             known: None,
+            pauses: false,
             skipped: 0,
             largest_value: 0,
             untold: 0,
@@ -145,15 +151,19 @@ impl<'a, 's> TreeSink<'a, 's> {
         table: &Table,
     ) -> Result<Scanned, RowsError<Stop>> {
         let mut all = Scanned::default();
-        self.ask_next().map_err(RowsError::Sink)?;
         loop {
+            if self.known.is_none() {
+                self.ask_next().map_err(RowsError::Sink)?;
+            }
             let before = self.skipped;
-            let ends_table = self.take_known().map_err(RowsError::Sink)?;
+            let ends_table = self.take_known(moment).map_err(RowsError::Sink)?;
             let skipped = self.skipped - before;
             if ends_table {
                 all.add(Scanned::default(), skipped);
                 return Ok(all);
             }
+            moment.pass_slice().map_err(RowsError::Source)?;
+            self.pauses = false;
             let next = rows_behind(moment, table, self.behind, self)?;
             all.add(next, skipped);
             if !self.has_enough() {
@@ -170,8 +180,9 @@ impl<'a, 's> TreeSink<'a, 's> {
     }
 
     /// Takes the leaves that are known to come next, as many as there are. True if nothing comes behind.
-    fn take_known(&mut self) -> Result<bool, Stop> {
+    fn take_known(&mut self, moment: Moment<'_>) -> Result<bool, Stop> {
         while let Some(known) = self.known.take() {
+            moment.pass_slice().map_err(Stop::Source)?;
             if self.progress.cancelled() {
                 return Err(Stop::Cancelled);
             }
@@ -291,13 +302,21 @@ impl RowSink for TreeSink<'_, '_> {
         match self.builder.push(row, self.blobs).map_err(Stop::Blob)? {
             Some(end) => {
                 self.pass_border(&end, false)?;
-                self.ask_next()
+                self.pauses = self
+                    .borders
+                    .as_ref()
+                    .is_some_and(|borders| borders.is_pause_due());
+                match self.pauses {
+                    // What comes next is asked when others have had their turn.
+                    true => Ok(()),
+                    false => self.ask_next(),
+                }
             }
             None => Ok(()),
         }
     }
 
     fn has_enough(&self) -> bool {
-        self.known.is_some()
+        self.known.is_some() || self.pauses
     }
 }

@@ -17,6 +17,7 @@ use super::moment::Moment;
 use super::opening::{self, Opened, ReadFrom};
 use super::patience::Tries;
 use super::private_copy::{self, Blocks, ensure_in_place};
+use super::slices::Slices;
 use super::wal_growth::WalGrowth;
 use crate::env::{Env, SystemEnv};
 use crate::model::schema::{Schema, Settings, Table};
@@ -64,6 +65,9 @@ pub struct Reading {
     pub immutable: bool,
     /// Read a private copy also where the source could be read in place.
     pub private_copy: bool,
+    /// Rollback mode: read the source where it lies, in slices, in place of a copy. `WrittenMeanwhile` once others
+    /// write.
+    pub in_slices: bool,
     /// Read what can be read of a database whose size or schema is damaged. A capture tries so by
     /// itself where it must.
     pub tolerant: bool,
@@ -77,6 +81,7 @@ impl Default for Reading {
             max_wal_bytes: 1 << 30,
             immutable: false,
             private_copy: false,
+            in_slices: false,
             tolerant: false,
         }
     }
@@ -93,6 +98,7 @@ pub struct Capture {
     page_file: Option<PathBuf>,
     /// The source is held in a WAL read transaction.
     growth: Option<WalGrowth>,
+    slices: Option<Slices>,
     path: PathBuf,
     options: CaptureOptions,
     bytes: u64,
@@ -111,6 +117,7 @@ struct Held {
     folder: Option<tempfile::TempDir>,
     page_file: Option<PathBuf>,
     growth: Option<WalGrowth>,
+    slices: Option<Slices>,
     /// Pages of the source; `None`: those of `db`.
     pages: Option<u64>,
     longest_lock: Option<Duration>,
@@ -126,6 +133,7 @@ impl Held {
             folder: None,
             page_file: None,
             growth: None,
+            slices: None,
             pages: None,
             longest_lock: None,
             is_wal: None,
@@ -238,6 +246,7 @@ impl Capture {
             folder: held.folder,
             page_file: held.page_file,
             growth: held.growth,
+            slices: held.slices,
             bytes: pages * u64::from(settings.page_size),
             path,
             options,
@@ -259,6 +268,7 @@ impl Capture {
             schema: &self.schema,
             settings: &self.settings,
             growth: self.growth.as_ref(),
+            slices: self.slices.as_ref(),
         }
     }
 
@@ -309,7 +319,8 @@ impl Capture {
     /// The longest time without a break that other programs could not write because of the
     /// capture; `None` if it was read in place, as in WAL mode, where they always could.
     pub fn longest_lock(&self) -> Option<Duration> {
-        self.longest_lock
+        let of_slices = self.slices.as_ref().map(Slices::longest);
+        self.longest_lock.or(of_slices)
     }
 
     /// Facts for the user about how the database lies there, and what was done to read it.
@@ -393,6 +404,13 @@ fn hold(opened: Opened, looked: &Looked, options: &CaptureOptions) -> Result<Hel
         ..
     } = opened;
     let blocks = match reading {
+        ReadFrom::Copy(Blocks::Writers) if options.reading.in_slices => {
+            return Ok(Held {
+                folder,
+                slices: Some(Slices::begin(&db, &looked.path, &options.env)?),
+                ..Held::in_place(db)
+            });
+        }
         ReadFrom::Copy(blocks) => blocks,
         ReadFrom::Wal if options.reading.private_copy => Blocks::Nobody,
         ReadFrom::Wal | ReadFrom::Still(_) => {
@@ -420,6 +438,7 @@ fn hold(opened: Opened, looked: &Looked, options: &CaptureOptions) -> Result<Hel
         folder: Some(copy.folder),
         page_file: Some(copy.file),
         growth: None,
+        slices: None,
         pages: Some(copy.pages),
         longest_lock: copy.longest_lock,
         is_wal: Some(blocks != Blocks::Writers),

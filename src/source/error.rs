@@ -64,6 +64,12 @@ pub enum SourceError {
         /// What is allowed.
         max_bytes: u64,
     },
+    /// Others wrote to it while it was read in slices: what was read is of two states.
+    #[error("{path} was written to while it was read")]
+    WrittenMeanwhile {
+        /// The database.
+        path: PathBuf,
+    },
     /// In WAL mode it cannot be read without a permission that is missing.
     #[error(
         "{path} is in WAL mode: to read it, {} must be writable: {cause}", needed.display()

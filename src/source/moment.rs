@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::error::SourceError;
+use super::slices::Slices;
 use super::wal_growth::WalGrowth;
 use crate::model::schema::{Schema, Settings, Table, TableKind};
 use crate::sqlite::Connection;
@@ -18,6 +19,8 @@ pub struct Moment<'a> {
     pub(super) settings: &'a Settings,
     /// Where others may write meanwhile.
     pub(super) growth: Option<&'a WalGrowth>,
+    /// It is read in slices.
+    pub(super) slices: Option<&'a Slices>,
 }
 
 impl<'a> Moment<'a> {
@@ -47,9 +50,21 @@ impl<'a> Moment<'a> {
         self.growth.map_or(Ok(()), WalGrowth::check)
     }
 
+    /// True once the source should be let go for a moment, by [`Self::pass_slice`].
+    pub fn is_slice_due(&self) -> bool {
+        self.slices.is_some_and(Slices::is_due)
+    }
+
+    /// To be called wherever nothing is being read: lets others write who have waited long enough.
+    /// `WrittenMeanwhile` if they did.
+    pub fn pass_slice(&self) -> Result<(), SourceError> {
+        self.slices.map_or(Ok(()), |slices| slices.pass(self.db))
+    }
+
     /// The foreign-key verdict of one table. `WalGrew` as `check_wal` says.
     pub fn foreign_key_violations(&self, table: &Table) -> Result<ForeignKeyCheck, SourceError> {
         self.check_wal()?;
+        self.pass_slice()?;
         if table.foreign_keys.is_empty() {
             return Ok(ForeignKeyCheck::default());
         }

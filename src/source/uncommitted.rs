@@ -44,6 +44,7 @@ impl<'t> Uncommitted<'t> {
             settings: &self.settings,
             // Only this transaction writes.
             growth: None,
+            slices: None,
         }
     }
 

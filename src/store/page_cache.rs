@@ -93,6 +93,20 @@ impl PageCache {
         })
     }
 
+    /// True if tables of the source are remembered.
+    pub fn knows_source(&self) -> bool {
+        let mut found = false;
+        let read = self.db.for_each_cached(
+            "SELECT 1 FROM tables WHERE source = ?1 LIMIT 1",
+            &[ValueRef::Blob(&self.source)],
+            |_| {
+                found = true;
+                Ok(())
+            },
+        );
+        read.is_ok() && found
+    }
+
     /// How pages are hashed.
     pub fn hash(&self) -> &SecretHash {
         &self.hash

@@ -57,6 +57,7 @@ fn any_edits_backed_up_in_steps_give_the_roots_of_one_full_backup() {
             let in_steps = shelf.store.manifest(&added.id).unwrap().unwrap();
             let at_once = full.manifest(&id).unwrap().unwrap();
             assert_eq!(essence(&in_steps), essence(&at_once), "{what}");
+            assert_eq!(in_steps.foreign_keys, at_once.foreign_keys, "{what}");
             let restored = shelf.sandbox.restore(&mut full, &id);
             let compared = shelf.sandbox.path("compared.db");
             std::fs::write(&compared, &restored).unwrap();

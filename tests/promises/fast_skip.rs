@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder::backend::memory::MemoryBackend;
+use larder::env::SystemEnv;
 use larder::format::manifest::Manifest;
 use larder::ops::backup::{self, BackupOptions, BackupOutcome};
-use larder::ops::open::Store;
-use larder::progress::NoProgress;
+use larder::ops::open::{Store, World};
+use larder::progress::{NoProgress, Progress};
 use larder::store::Usage;
 
 use crate::delta_steps::essence;
@@ -61,12 +62,33 @@ impl Remembering {
         let outcome = self.sandbox.try_backup(&mut self.store, &self.database);
         let outcome = outcome.unwrap();
         let skipped = manifest(&self.store, &outcome);
+        let full = self.full();
+        assert_eq!(essence(&skipped), essence(&full));
+        assert_eq!(skipped.foreign_keys, full.foreign_keys);
+        outcome
+    }
+
+    /// The manifest of a backup that reads everything.
+    fn full(&self) -> Manifest {
         let mut other = self.sandbox.create(Arc::new(MemoryBackend::new()));
         let full = self.sandbox.try_backup(&mut other, &self.database).unwrap();
         assert_eq!(full.skipped_records, 0);
-        let full = manifest(&other, &full);
-        assert_eq!(essence(&skipped), essence(&full));
-        outcome
+        manifest(&other, &full)
+    }
+
+    fn options(&self) -> BackupOptions {
+        BackupOptions {
+            database: self.database.clone(),
+            name: None,
+            tags: Vec::new(),
+            source_name: Some("test".to_owned()),
+            busy_timeout: Duration::from_secs(30),
+            temp_dir: Some(self.sandbox.dir.path().to_owned()),
+            check_source: None,
+            strict: false,
+            reading: backup::Reading::default(),
+            fast_skip_from: Some(0),
+        }
     }
 
     fn cache(&self) -> PathBuf {
@@ -321,16 +343,8 @@ fn nothing_is_remembered_of_a_backup_that_failed() {
          PRAGMA writable_schema=RESET;",
     );
     let options = BackupOptions {
-        database: it.database.clone(),
-        name: None,
-        tags: Vec::new(),
-        source_name: Some("test".to_owned()),
-        busy_timeout: Duration::from_millis(200),
-        temp_dir: Some(it.sandbox.dir.path().to_owned()),
-        check_source: None,
         strict: true,
-        reading: backup::Reading::default(),
-        fast_skip_from: Some(0),
+        ..it.options()
     };
     let world = it.sandbox.world();
     backup::run(&mut it.store, &world, &options, &mut NoProgress).unwrap_err();
@@ -368,6 +382,79 @@ fn any_edits_give_the_roots_of_a_backup_that_reads_everything() {
     }
     println!("seed {}: {skipped} records skipped", seed());
     assert!(skipped > 60_000 * scale() as u64, "{skipped}");
+}
+
+/// In rollback mode a database that has not changed much is read where it lies. Who writes meanwhile waits a moment,
+/// and what is stored is one state: that before, or that after.
+#[test]
+fn a_source_that_is_written_to_while_it_is_read_in_slices_is_stored_in_one_state() {
+    let mut between = 0;
+    for turn in 0..6 {
+        let mut it = Remembering::new(&format!(
+            "{} {}",
+            fill("s", "id INTEGER PRIMARY KEY, a, b, c"),
+            fill("t", "id INTEGER PRIMARY KEY, a, b, c")
+        ));
+        it.backup();
+        it.sql("UPDATE t SET b = 5 WHERE id IN (1, 20000)");
+        let before = it.full();
+        let mut writing = Writing {
+            at: turn,
+            writer: None,
+            it: &it,
+        };
+        let options = it.options();
+        // Waits take their time here.
+        let world = World {
+            env: Arc::new(SystemEnv),
+            ..it.sandbox.world()
+        };
+        let mut store = open(&it.sandbox, &it.backend);
+        let outcome = backup::run(&mut store, &world, &options, &mut writing).unwrap();
+        let writer = writing.writer.take().unwrap();
+        writer.join().unwrap();
+        let after = it.full();
+        let stored = essence(&manifest(&store, &outcome));
+        assert_ne!(essence(&before), essence(&after));
+        assert!(
+            stored == essence(&before) || stored == essence(&after),
+            "turn {turn}"
+        );
+        between += usize::from(stored == essence(&after));
+    }
+    assert!(between > 0);
+}
+
+/// Has another program write to the database while it is read, and takes its time.
+struct Writing<'a> {
+    at: u64,
+    writer: Option<std::thread::JoinHandle<()>>,
+    it: &'a Remembering,
+}
+
+impl Progress for Writing<'_> {
+    fn advance(&mut self, _: u64) {
+        std::thread::sleep(Duration::from_millis(15));
+        if self.at > 0 {
+            self.at -= 1;
+        } else if self.writer.is_none() {
+            let path = self.it.database.clone();
+            let (tell, told) = std::sync::mpsc::channel();
+            self.writer = Some(std::thread::spawn(move || {
+                let db = rusqlite::Connection::open(path).unwrap();
+                db.busy_timeout(Duration::from_secs(60)).unwrap();
+                db.execute_batch("BEGIN IMMEDIATE").unwrap();
+                tell.send(()).unwrap();
+                db.execute_batch(
+                    "UPDATE s SET b = -1 WHERE id = 3; UPDATE t SET b = -1 WHERE id = 29999; COMMIT",
+                )
+                .unwrap();
+            }));
+            told.recv().unwrap();
+            // It asks for the lock that a reader has.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 /// Something that happens to a database.

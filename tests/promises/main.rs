@@ -99,6 +99,7 @@ mod undo_obstacles;
 mod undo_random;
 mod usable_copies;
 mod validate_levels;
+mod verdict_steps;
 mod vfs_contract;
 mod virtual_tables;
 mod workshop;

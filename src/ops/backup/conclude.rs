@@ -3,6 +3,7 @@
 
 use super::content::Content;
 use super::parent::Parent;
+use super::references::References;
 use super::{tables, verdicts};
 use crate::error::Error;
 use crate::format::config::FormatMark;
@@ -45,11 +46,23 @@ pub(super) fn conclude(
         mut content,
     } = written;
     let new_bytes = writer.flush()?;
+    let mut references = None;
     if let Some(parent) = parent.as_ref().filter(|parent| parent.is_of_source) {
         // Everything put so far is published: a reader sees it.
-        tables::count_changes(store, moment.schema(), parent, &mut content.entities)?;
+        let held = references.insert(References::of(
+            moment,
+            parent,
+            &content.entities,
+            content.damaged,
+        )?);
+        tables::count_changes(store, moment.schema(), parent, &mut content.entities, held)?;
     }
-    let foreign_keys = verdicts::read(moment, parent.as_ref(), &content.entities)?;
+    let foreign_keys = verdicts::read(
+        moment,
+        parent.as_ref(),
+        references.as_ref(),
+        &content.entities,
+    )?;
     let parent = parent.filter(|parent| parent.is_of_source);
     let parent = parent.map(|parent| parent.manifest);
     content

@@ -35,7 +35,8 @@ pub(super) struct FastSkip {
 
 impl FastSkip {
     /// `None` where nothing can be remembered.
-    pub(super) fn begin(store: &Store, env: &dyn Env, host: &str, source: &Source) -> Option<Self> {
+    pub(super) fn begin(store: &Store, env: &dyn Env, source: &Source) -> Option<Self> {
+        let host = env.host();
         let parts = match &source.name {
             Some(name) => [&b"name"[..], name.as_bytes(), b""],
             None => [&b"path"[..], host.as_bytes(), source.path.as_bytes()],
@@ -49,6 +50,11 @@ impl FastSkip {
             cache,
             draw: SecretHash::new(secret),
         })
+    }
+
+    /// True if something is remembered of the source.
+    pub(super) fn remembers(&self) -> bool {
+        self.cache.knows_source()
     }
 
     /// The borders of a table's leaves; `None` for one whose rows are all read.
@@ -290,6 +296,10 @@ impl Borders for TableBorders<'_> {
             },
             ends_table: known.ends_table,
         }))
+    }
+
+    fn is_pause_due(&self) -> bool {
+        self.moment.is_slice_due()
     }
 
     fn read(

@@ -4,8 +4,9 @@ use super::damage;
 use super::fast_skip::FastSkip;
 use super::misfits::Misfits;
 use super::parent::Parent;
+use super::references::References;
 use crate::error::Error;
-use crate::format::blob::BlobErrorKind;
+use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::format::manifest::Entity;
 use crate::model::counted::{agree, counted};
 use crate::model::file_name::entity_file;
@@ -21,7 +22,7 @@ use crate::store::StoreWriter;
 use crate::target::FilterTable;
 use crate::tree::TreeShape;
 use crate::tree::build::TreeBuilder;
-use crate::tree::diff::{self, Field, State};
+use crate::tree::diff::{self, Difference, Field, State};
 
 /// The trees of a database's tables.
 pub(super) struct Tables {
@@ -206,12 +207,14 @@ fn key_in_leaf(table: &Table) -> Vec<Field> {
     places.into_iter().map(Field::Leaf).collect()
 }
 
-/// Fills in, for every entity that the parent has too and whose root differs, how many records do.
+/// Fills in, for every entity that the parent has too and whose root differs, how many records do; each is shown to
+/// `references`.
 pub(super) fn count_changes(
     store: &Store,
     schema: &Schema,
     parent: &Parent,
     entities: &mut [Entity],
+    references: &mut References<'_>,
 ) -> Result<(), Error> {
     let differs = |entity: &Entity| {
         parent
@@ -227,13 +230,18 @@ pub(super) fn count_changes(
         let before = parent.entity(&entity.entity);
         let (Some((before, old, encoding)), Some(new)) = (before, schema.table(&entity.entity))
         else {
+            references.unknown(&entity.entity);
             continue;
         };
         let (old_key, new_key) = (key_in_leaf(old), key_in_leaf(new));
         let old = TreeShape::of(old, encoding);
         let new = TreeShape::of(new, schema.encoding);
         let (before_root, after_root) = (root_of(before), root_of(entity));
-        let changes = diff::count(
+        let mut each = |difference: Difference<'_>| {
+            let shown = references.differs(&entity.entity, difference);
+            shown.map_err(CountError::References)
+        };
+        let counted = diff::count_each(
             &reader,
             reader.hash(),
             State {
@@ -246,15 +254,37 @@ pub(super) fn count_changes(
                 root: after_root.as_ref(),
                 key: &new_key,
             },
+            Some(&mut each),
         );
-        // Damage in the parent must not stop a backup: nothing depends on the report.
-        entity.changes = match changes {
-            Ok(changes) => (!changes.is_empty()).then_some(changes),
-            Err(error) if error.why == BlobErrorKind::Unavailable => {
+        entity.changes = match counted {
+            Ok((changes, shown)) => {
+                if !shown {
+                    references.unknown(&entity.entity);
+                }
+                (!changes.is_empty()).then_some(changes)
+            }
+            Err(CountError::References(error)) => return Err(error),
+            Err(CountError::Blob(error)) if error.why == BlobErrorKind::Unavailable => {
                 return Err(Error::Store(error.into()));
             }
-            Err(_) => None,
+            // Damage in the parent must not stop a backup: nothing depends on the report.
+            Err(CountError::Blob(_)) => {
+                references.unknown(&entity.entity);
+                None
+            }
         };
     }
     Ok(())
+}
+
+/// Why differences were not counted to their end.
+enum CountError {
+    Blob(BlobError),
+    References(Error),
+}
+
+impl From<BlobError> for CountError {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
 }

@@ -14,6 +14,7 @@ use crate::codec::hash::StoreHash;
 use crate::format::blob::{BlobError, BlobSource};
 use crate::format::manifest::Changes;
 use crate::model::row::RowRef;
+use crate::model::schema::Table;
 use crate::model::value::ValueRef;
 
 /// One state of a table.
@@ -43,6 +44,15 @@ pub enum Field {
 }
 
 impl Field {
+    /// Where the tree of a table has a column; `None`: it is computed when it is read.
+    pub fn of_column(table: &Table, column: usize) -> Option<Self> {
+        if table.rowid_alias() == Some(column) {
+            return Some(Self::Rowid);
+        }
+        let mut columns = table.leaf_columns();
+        columns.position(|at| at == column).map(Self::Leaf)
+    }
+
     /// The value that a row has there.
     pub fn of<'a>(self, row: RowRef<'a>) -> ValueRef<'a> {
         match self {
@@ -130,18 +140,29 @@ pub fn count(
     before: State<'_>,
     after: State<'_>,
 ) -> Result<Changes, BlobError> {
-    let is_same_kind = before.shape.order == after.shape.order;
-    if !is_same_kind {
-        // Nothing says which record is which.
-        return Ok(Changes {
+    Ok(count_each::<BlobError>(source, hash, before, after, None)?.0)
+}
+
+/// As [`count`], giving every record that differs to `each`. False if none were given, because nothing says which
+/// record is which.
+pub fn count_each<E: From<BlobError>>(
+    source: &dyn BlobSource,
+    hash: StoreHash,
+    before: State<'_>,
+    after: State<'_>,
+    each: Option<Each<'_, E>>,
+) -> Result<(Changes, bool), E> {
+    if before.shape.order != after.shape.order {
+        let all = Changes {
             added: after.rows(),
             changed: 0,
             removed: before.rows(),
-        });
+        };
+        return Ok((all, false));
     }
-    let mut pair = Pair::<BlobError>::new(source, before, after, Columns::AsStored, None);
-    pair.run(hash)?;
-    Ok(pair.changes)
+    let mut pair = Pair::new(source, before, after, Columns::AsStored, each);
+    let matched = pair.run(hash)?;
+    Ok((pair.changes, matched != Matched::NotAtAll))
 }
 
 /// Gives every row that differs to `each`, if there is one: by key in the order of the trees, else in about the order

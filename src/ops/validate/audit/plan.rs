@@ -215,7 +215,7 @@ impl<'s> Plan<'s> {
         for (child, _) in &key.columns {
             match table
                 .column_at(child)
-                .and_then(|column| field_of(table, column))
+                .and_then(|column| Field::of_column(table, column))
             {
                 Some(field) => fields.push(field),
                 None => return Ok(Err(format!("{child} is computed"))),
@@ -255,7 +255,7 @@ impl<'s> Plan<'s> {
             let Some(declared) = parent.columns.get(column) else {
                 return Ok(Err(format!("{} lacks a column of its key", parent.name)));
             };
-            let Some(parent_field) = field_of(parent, column) else {
+            let Some(parent_field) = Field::of_column(parent, column) else {
                 return Ok(Err(format!(
                     "{}.{} is computed",
                     parent.name, declared.name
@@ -291,17 +291,6 @@ fn as_it_is(field: Field) -> KeyPart {
     }
 }
 
-/// Where a leaf has a column; `None`: it is computed when it is read.
-fn field_of(table: &Table, column: usize) -> Option<Field> {
-    if table.rowid_alias() == Some(column) {
-        return Some(Field::Rowid);
-    }
-    table
-        .leaf_columns()
-        .position(|at| at == column)
-        .map(Field::Leaf)
-}
-
 /// How the keys of a table's own index are compared, or why that is not known.
 fn form_of(table: &Table, columns: &[KeyColumn]) -> Result<KeyForm, String> {
     let part = |key: &KeyColumn| {
@@ -310,7 +299,7 @@ fn form_of(table: &Table, columns: &[KeyColumn]) -> Result<KeyForm, String> {
         }
         let column = key.column as usize;
         let name = table.columns.get(column).map_or("?", |column| &column.name);
-        let field = field_of(table, column).ok_or_else(|| format!("{name} is computed"))?;
+        let field = Field::of_column(table, column).ok_or_else(|| format!("{name} is computed"))?;
         Ok(KeyPart {
             collation: key.collation.clone(),
             ..as_it_is(field)
