@@ -9,6 +9,7 @@ mod naming;
 mod pages;
 mod parent;
 mod references;
+mod seen_keys;
 mod tables;
 mod verdicts;
 mod within;

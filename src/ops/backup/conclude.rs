@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::format::config::FormatMark;
 use crate::format::manifest::{Manifest, RestoreMark, Source};
 use crate::model::id::BlobId;
+use crate::model::schema::Table;
 use crate::ops::open::Store;
 use crate::source::Moment;
 use crate::store::StoreWriter;
@@ -57,12 +58,11 @@ pub(super) fn conclude(
         )?);
         tables::count_changes(store, moment.schema(), parent, &mut content.entities, held)?;
     }
-    let foreign_keys = verdicts::read(
-        moment,
-        parent.as_ref(),
-        references.as_ref(),
-        &content.entities,
-    )?;
+    let holds = |table: &Table| {
+        let by_changes = references.as_ref().is_some_and(|held| held.hold(table));
+        by_changes || !content.damaged && content.keys.hold(table)
+    };
+    let foreign_keys = verdicts::read(moment, parent.as_ref(), &holds, &content.entities)?;
     let parent = parent.filter(|parent| parent.is_of_source);
     let parent = parent.map(|parent| parent.manifest);
     content

@@ -2,6 +2,7 @@
 
 use super::fast_skip::FastSkip;
 use super::parent::Parent;
+use super::seen_keys::SeenKeys;
 use super::{damage, pages, tables};
 use crate::error::Error;
 use crate::format::manifest::{Entity, FullTextVerdict, Integrity, IntegrityCheck};
@@ -20,6 +21,8 @@ pub(super) struct Content {
     pub findings: Vec<Finding>,
     /// Records that were not read, since their pages had not changed.
     pub skipped: u64,
+    /// Foreign keys that were seen to hold.
+    pub keys: SeenKeys,
 }
 
 /// Checks the source if asked, or if it has no snapshot yet, and puts all of it.
@@ -71,6 +74,7 @@ pub(super) fn write(
         full_text,
         findings,
         skipped: tables.skipped,
+        keys: tables.keys,
     })
 }
 

@@ -5,6 +5,7 @@ use super::fast_skip::FastSkip;
 use super::misfits::Misfits;
 use super::parent::Parent;
 use super::references::References;
+use super::seen_keys::SeenKeys;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobErrorKind};
 use crate::format::manifest::Entity;
@@ -36,6 +37,8 @@ pub(super) struct Tables {
     pub damaged: bool,
     /// Records that were not read, since their pages had not changed.
     pub skipped: u64,
+    /// Foreign keys that were seen to hold.
+    pub keys: SeenKeys,
 }
 
 /// Puts every table that has records, but those of which `kept` gives the entity: that one is taken
@@ -58,6 +61,7 @@ pub(super) fn write_all(
         findings: Vec::new(),
         damaged: false,
         skipped: 0,
+        keys: SeenKeys::default(),
     };
     let mut put = |table: &Table| match kept(table) {
         Some(entity) => Ok(Entity {
@@ -83,6 +87,7 @@ pub(super) fn write_all(
         findings: writing.findings,
         damaged: writing.damaged,
         skipped: writing.skipped,
+        keys: writing.keys,
     })
 }
 
@@ -114,6 +119,7 @@ struct Writing<'a> {
     findings: Vec<Finding>,
     damaged: bool,
     skipped: u64,
+    keys: SeenKeys,
 }
 
 impl Writing<'_> {
@@ -132,7 +138,10 @@ impl Writing<'_> {
         let computed = place.map(|place| place.computed(table, encoding));
         let mut computed = computed.transpose()?.flatten();
         let mut failed = None;
+        let mut passing = self.keys.begin(moment.schema(), table);
+        let keys = &self.keys;
         let mut look_at = |row: RowRef<'_>| {
+            keys.look_at(&mut passing, row);
             if let (Some(computed), None) = (&mut computed, &failed) {
                 failed = computed.look_at(row).err();
             }
@@ -149,9 +158,11 @@ impl Writing<'_> {
         }
         let taken = sink.take(moment, table);
         let grown = sink.end(taken, moment.path())?;
+        let whole = grown.scanned.gap_count == 0;
         if let Some(borders) = borders {
-            borders.end(grown.scanned.gap_count == 0);
+            borders.end(whole);
         }
+        self.keys.end(table, passing, whole && grown.skipped == 0);
         self.skipped += grown.skipped;
         self.findings.extend(misfits.findings(table));
         if let Some(error) = failed {

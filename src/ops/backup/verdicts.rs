@@ -1,7 +1,6 @@
 //! Foreign keys as they are: what the source violates is recorded, never repaired.
 
 use super::parent::Parent;
-use super::references::References;
 use crate::error::Error;
 use crate::format::manifest::{Entity, ForeignKeyVerdict, Manifest};
 use crate::model::counted::{agree, counted};
@@ -12,12 +11,12 @@ use crate::source::Moment;
 /// The verdicts worth recording: foreign keys that are violated or cannot be checked.
 ///
 /// They are copied from the parent where neither the records nor the definition of the child or of
-/// any parent table changed since; where keys held and `references` found nothing that breaks them, there is none;
-/// else SQLite checks.
+/// any parent table changed since; there is none where `holds` says that all keys of
+/// a table do; else SQLite checks.
 pub(super) fn read(
     moment: Moment<'_>,
     parent: Option<&Parent>,
-    references: Option<&References<'_>>,
+    holds: &dyn Fn(&Table) -> bool,
     entities: &[Entity],
 ) -> Result<Vec<ForeignKeyVerdict>, Error> {
     let unchanged = |name: &str| {
@@ -47,7 +46,7 @@ pub(super) fn read(
                         .cloned(),
                 );
             }
-            _ if references.is_some_and(|references| references.hold(table)) => {}
+            _ if holds(table) => {}
             _ => verdicts.extend(check(moment, table)?),
         }
     }

@@ -201,6 +201,7 @@ fn write(
             full_text: Vec::new(),
             findings,
             skipped: 0,
+            keys: tables.keys,
         },
     })
 }
