@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::check_beside::CheckBeside;
 use super::error::SourceError;
 use super::files::{self, Looked};
 use super::moment::Moment;
@@ -86,6 +87,9 @@ impl Default for Reading {
         }
     }
 }
+
+/// From this size on a copy is checked on a thread of its own.
+const CHECK_BESIDE_FROM: u64 = 8 << 20;
 
 /// A database at one moment. It does not change while it is read.
 #[derive(Debug)]
@@ -336,6 +340,17 @@ impl Capture {
     /// What SQLite finds wrong: the answer of `quick_check`, or of `integrity_check`.
     pub fn check(&self, full: bool) -> Result<IntegrityAnswer, SourceError> {
         check::integrity(&self.db, full).map_err(|e| SourceError::of(&self.path, None, e))
+    }
+
+    /// Begins [`Self::check`] beside what else is done with this; `None` where that would keep others waiting, or for
+    /// small databases.
+    pub fn check_beside(&self, full: bool) -> Option<CheckBeside> {
+        let copy = self
+            .page_file
+            .as_ref()
+            .filter(|_| self.bytes >= CHECK_BESIDE_FROM)?;
+        let (tolerant, stop) = (self.options.reading.tolerant, self.options.stop.clone());
+        CheckBeside::begin(self.path.clone(), copy.clone(), full, tolerant, stop)
     }
 
     /// The full-text indexes whose module is here, each with its complaint if it does not fit its

@@ -1,6 +1,7 @@
 //! What is backed up: one consistent read of a database that may be in use.
 
 mod capture;
+mod check_beside;
 mod error;
 mod file_system;
 mod files;
@@ -22,9 +23,11 @@ mod uncommitted;
 mod wal_growth;
 
 pub use crate::sqlite::check::ForeignKeyCheck;
+pub use crate::sqlite::check::IntegrityAnswer;
 pub use crate::sqlite::pages::has_dbpage;
 pub use crate::sqlite::schema::Unreadable;
 pub use capture::{Capture, CaptureOptions, Reading};
+pub use check_beside::CheckBeside;
 pub use error::SourceError;
 pub use files::recorded_path;
 pub use leaf_pages::{LeafPages, WalkError};

@@ -111,6 +111,14 @@ impl Connection {
         }
     }
 
+    /// Has statements stop once this says so; it is asked every few milliseconds.
+    pub fn stop_when(
+        &mut self,
+        stop: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<(), SqliteError> {
+        Ok(self.db.progress_handler(STEPS_A_LOOK, Some(stop))?)
+    }
+
     fn watched(mut db: rusqlite::Connection, watch: Watch) -> Result<Self, SqliteError> {
         let Watch { wait, stop } = watch;
         db.busy_handler(Some(wait))?;

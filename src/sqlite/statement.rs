@@ -130,6 +130,11 @@ impl SqliteError {
         ))
     }
 
+    /// Something that was done on another thread did not come to its end.
+    pub fn ended(what: &str) -> Self {
+        Self::other(format!("{what} ended before its end"))
+    }
+
     /// A value that could not be read piece by piece to its end.
     pub fn unreadable(column: &str, rowid: i64, cause: &str) -> Self {
         Self {

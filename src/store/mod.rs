@@ -17,6 +17,7 @@ pub mod heal;
 mod index;
 mod local_file;
 mod pack_builder;
+mod packer;
 mod page_cache;
 mod parity;
 mod read_log;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::index::Index;
-use super::pack_builder::PackBuilder;
+use super::pack_builder::{FinishedPack, PackBuilder};
+use super::packer::{DeltaJob, Job, Packer};
 use super::rules::{Rule, Rules};
 use super::usable::{Excluded, Footing};
 use super::{Store, chain, commit, parity, redundancy, snapshots, writer_record::WriterMark};
@@ -44,8 +45,8 @@ pub struct StoreWriter {
     index: Index,
     mark: WriterMark,
     started: Duration,
-    builder: PackBuilder,
-    /// Blobs of the pack being filled; those of published packs are in the index.
+    packer: Packer,
+    /// Blobs on their way into packs; those of published packs are in the index.
     pending: HashSet<(BlobKind, BlobId)>,
     pack_bytes: u64,
     /// What is put beside packs and the manifest.
@@ -68,7 +69,7 @@ impl StoreWriter {
             store.rules,
         )?;
         let prepared = Self::prepare(store, compression);
-        let (index, builder, redundancy) = match prepared {
+        let (index, packer, redundancy) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 // The first error says what went wrong; a record that stays is fenced by a prune.
@@ -83,7 +84,7 @@ impl StoreWriter {
             index,
             mark,
             started,
-            builder,
+            packer,
             pending: HashSet::new(),
             pack_bytes: 0,
             redundancy,
@@ -93,10 +94,7 @@ impl StoreWriter {
     }
 
     /// W2, then W3.
-    fn prepare(
-        store: &Store,
-        compression: i32,
-    ) -> Result<(Index, PackBuilder, Redundancy), StoreError> {
+    fn prepare(store: &Store, compression: i32) -> Result<(Index, Packer, Redundancy), StoreError> {
         let excluded = Excluded::read(&*store.backend, store.hash)?;
         if let Some((object, cause)) = excluded.unreadable.first() {
             return Err(StoreError::of_object(object.clone(), cause.clone()));
@@ -104,7 +102,10 @@ impl StoreWriter {
         let index = store.load_index(excluded)?;
         let redundancy = redundancy::read_or_default(&*store.backend, store.hash)?;
         let builder = PackBuilder::new(store.hash, compression)?;
-        Ok((index, builder, redundancy))
+        // The name of a pack is unique, and never depends on its content alone.
+        let unique = store.rules.hold(Rule::UniqueNames);
+        let names = unique.then(|| random_16(&*store.env));
+        Ok((index, Packer::new(builder, names), redundancy))
     }
 
     /// The snapshot that this writer may commit.
@@ -142,32 +143,31 @@ impl StoreWriter {
         Ok(self.pending.contains(&(kind, *id)) || self.index.usable(kind, id)?)
     }
 
-    /// Begins a pack if none is begun. Its name is unique, and never depends on its content alone.
-    fn begin_pack(&mut self) {
-        let (env, rules) = (self.env.clone(), self.rules);
-        self.builder.begin(|| match rules.hold(Rule::UniqueNames) {
-            true => random_16(&*env),
-            false => [0; 16],
-        });
-    }
-
     fn put_whole(
         &mut self,
         kind: BlobKind,
         id: BlobId,
         canonical: &[u8],
     ) -> Result<(), StoreError> {
-        self.begin_pack();
-        self.builder.push(kind, id, canonical)?;
-        self.added(kind, id)
+        self.pack(kind, id, canonical, None)
     }
 
-    fn added(&mut self, kind: BlobKind, id: BlobId) -> Result<(), StoreError> {
+    fn pack(
+        &mut self,
+        kind: BlobKind,
+        id: BlobId,
+        canonical: &[u8],
+        delta: Option<DeltaJob>,
+    ) -> Result<(), StoreError> {
         self.pending.insert((kind, id));
-        if self.builder.is_full() {
-            self.publish()?;
-        }
-        Ok(())
+        let job = Job {
+            kind,
+            id,
+            canonical: self.packer.buffer(canonical),
+            delta,
+        };
+        let full = self.packer.push(job)?;
+        full.iter().try_for_each(|pack| self.publish(pack))
     }
 
     /// Stores a blob as a delta on `bases`. `false`: it must be stored whole.
@@ -200,37 +200,33 @@ impl StoreWriter {
         if !chain::is_worth(&footing, kind, canonical, patch.delta.len()) {
             return Ok(false);
         }
-        self.begin_pack();
-        self.builder.push_delta(
-            kind,
-            id,
-            canonical,
-            bases,
-            chain::depth_above(&footing),
-            &patch,
-        )?;
-        self.added(kind, id)?;
+        let delta = DeltaJob {
+            bases: bases.to_vec(),
+            depth: chain::depth_above(&footing),
+            patch,
+        };
+        self.pack(kind, id, canonical, Some(delta))?;
         Ok(true)
     }
 
-    /// W4: publishes the pack being filled, and parity of it. That this cannot be written ends the backup as
+    /// W4: publishes a pack, and parity of it. That this cannot be written ends the backup as
     /// any failure of the store does: a rule that passes over some of them would pass over others.
-    fn publish(&mut self) -> Result<(), StoreError> {
-        let Some(pack) = self.builder.finish()? else {
-            return Ok(());
-        };
+    fn publish(&mut self, pack: &FinishedPack) -> Result<(), StoreError> {
         self.backend.put_new(&name::pack(&pack.id), &pack.bytes)?;
         parity::put_beside_pack(&*self.backend, &self.redundancy, &pack.id, &pack.bytes)?;
         self.pack_bytes += pack.bytes.len() as u64;
         self.index
             .add(pack.id, pack.bytes.len() as u64, &pack.footer)?;
-        self.pending.clear();
+        for blob in &pack.footer.blobs {
+            self.pending.remove(&(blob.kind, blob.id));
+        }
         Ok(())
     }
 
     /// Publishes what waits, so that `pack_bytes` is final. Blobs may still be put afterwards.
     pub fn flush(&mut self) -> Result<u64, StoreError> {
-        self.publish()?;
+        let full = self.packer.finish()?;
+        full.iter().try_for_each(|pack| self.publish(pack))?;
         Ok(self.pack_bytes)
     }
 
@@ -239,7 +235,7 @@ impl StoreWriter {
     /// Errors: `Fenced` if a prune took this writer for dead; another writer may then try again.
     /// `OutcomeUnknown` leaves the writer record: whether S exists is then for a prune to settle.
     pub fn commit(mut self, manifest: &Manifest) -> Result<Committed, StoreError> {
-        let committed = self.publish().and_then(|()| {
+        let committed = self.flush().and_then(|_| {
             let age = self.env.monotonic().saturating_sub(self.started);
             // A record that somebody has taken away protects nothing any more.
             if self.rules.hold(Rule::WriterRecord) && !self.mark.is_there()? {

@@ -34,27 +34,33 @@ pub(super) fn write(
     writer: &mut StoreWriter,
     progress: &mut dyn Progress,
 ) -> Result<Content, Error> {
-    let mut findings = facts(capture);
-    let (mut integrity, mut full_text) = (None, Vec::new());
-    let mut check = |level, findings: &mut Vec<Finding>, progress: &mut dyn Progress| {
-        let checked = damage::check(capture, level, asked.is_some(), progress)?;
-        findings.extend(checked.findings);
-        integrity = Some(checked.integrity);
-        full_text = checked.full_text;
-        Ok::<bool, Error>(checked.damaged)
-    };
     // A first backup looks at the whole database anyway.
     let is_first = parent.is_none_or(|parent| !parent.is_of_source);
     let level = asked.or(is_first.then_some(IntegrityCheck::QuickCheck));
-    let mut damaged = capture.damage().is_some();
-    if let Some(level) = level {
-        damaged |= check(level, &mut findings, progress)?;
-    }
+    let is_full = level == Some(IntegrityCheck::IntegrityCheck);
+    let beside = level.and_then(|_| capture.check_beside(is_full));
+    let check = |level, beside, progress: &mut dyn Progress| {
+        damage::check(capture, level, beside, asked.is_some(), progress)
+    };
+    let mut checked = match level {
+        Some(level) if beside.is_none() => Some(check(level, None, progress)?),
+        _ => None,
+    };
     progress.phase("Reading", 0, Unit::Records);
     let moment = capture.moment();
     let tables = tables::write_all(moment, parent, &|_| None, skip, writer, progress)?;
-    if tables.damaged && level.is_none() {
-        check(IntegrityCheck::QuickCheck, &mut findings, progress)?;
+    let level = level.or(tables.damaged.then_some(IntegrityCheck::QuickCheck));
+    if let (Some(level), None) = (level, &checked) {
+        checked = Some(check(level, beside, progress)?);
+    }
+    let mut findings = facts(capture);
+    let mut damaged = capture.damage().is_some();
+    let (mut integrity, mut full_text) = (None, Vec::new());
+    if let Some(checked) = checked {
+        findings.extend(checked.findings);
+        damaged |= checked.damaged;
+        integrity = Some(checked.integrity);
+        full_text = checked.full_text;
     }
     damaged |= tables.damaged;
     findings.extend(tables::unordered(capture.schema(), &tables.entities));

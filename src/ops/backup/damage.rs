@@ -5,7 +5,7 @@ use crate::format::manifest::{FullTextVerdict, Integrity, IntegrityCheck};
 use crate::model::counted::counted;
 use crate::model::schema::Table;
 use crate::progress::{Finding, Progress, Unit};
-use crate::source::{Capture, Gap, Scanned};
+use crate::source::{Capture, CheckBeside, Gap, Scanned};
 use crate::target::{of_module, of_values};
 
 /// Complaints of SQLite's check that are told one by one.
@@ -23,15 +23,20 @@ pub(super) struct Checked {
     pub damaged: bool,
 }
 
-/// Has SQLite check the source. If this was `asked` for, a copy is made for it where it needs one.
+/// Has SQLite check the source, unless it has done so `beside`. If this was `asked` for, a copy is made for it where it
+/// needs one.
 pub(super) fn check(
     capture: &Capture,
     level: IntegrityCheck,
+    beside: Option<CheckBeside>,
     asked: bool,
     progress: &mut dyn Progress,
 ) -> Result<Checked, Error> {
     progress.phase("Checking the database", 0, Unit::Records);
-    let answer = capture.check(level == IntegrityCheck::IntegrityCheck)?;
+    let answer = match beside {
+        Some(beside) => beside.end()?,
+        None => capture.check(level == IntegrityCheck::IntegrityCheck)?,
+    };
     let owners = capture.owners_of_pages()?;
     let mut findings: Vec<Finding> = answer
         .unchecked
