@@ -256,6 +256,8 @@ pub fn undo(outcome: &UndoOutcome) -> Document {
         "written": !outcome.dry_run && !outcome.is_stopped() && !outcome.is_idle(),
         "tables": tables.collect::<Vec<_>>(),
         "dropped": outcome.dropped,
+        "made_again": outcome.made_again,
+        "made_again": outcome.made_again,
         "kept": outcome.kept,
         "not_undone": outcome.staying(),
         "changed": changed.collect::<Vec<_>>(),

@@ -44,6 +44,7 @@ pub(super) fn run<'w>(
     for object in &plan.made.dropped {
         live.drop_object(object)?;
     }
+    outcome.findings.extend(plan.gone.put_back(restored)?);
     let touched: Vec<String> = plan.tables.iter().map(|t| t.live.name.clone()).collect();
     for name in full_texts_over(&view.schema, &touched) {
         if let Some(refused) = live.rebuild_full_text(&name)? {

@@ -4,6 +4,7 @@
 mod apply;
 mod before;
 mod changes;
+mod gone;
 mod look;
 mod moved;
 mod objects;
@@ -110,6 +111,9 @@ pub struct UndoOutcome {
     pub dropped: Vec<String>,
     /// Those that the restore made, and that stay: the findings say why.
     pub kept: Vec<String>,
+    /// Indexes, views, triggers and numbers of the header that went with a restore of the whole database, and that
+    /// come back.
+    pub made_again: Vec<String>,
     /// The first rows that stay, and tables that do. Unless they are skipped, nothing was written.
     pub changed: Vec<Changed>,
     /// Tables of which no row can be undone: all are named among those.
@@ -142,7 +146,7 @@ impl UndoOutcome {
     pub fn is_idle(&self) -> bool {
         let mut tables = self.tables.iter();
         let is_quiet = |t: &UndoReport| t.deleted + t.inserted + t.updated == 0;
-        self.dropped.is_empty() && tables.all(is_quiet)
+        self.dropped.is_empty() && self.made_again.is_empty() && tables.all(is_quiet)
     }
 
     /// Rows that stay, and tables that do as a whole.
@@ -272,6 +276,7 @@ fn one(
         tables: Vec::new(),
         dropped: Vec::new(),
         kept: Vec::new(),
+        made_again: Vec::new(),
         changed: Vec::new(),
         lost: 0,
         skipped: options.skip_conflicts,

@@ -2,7 +2,7 @@
 //! that came since stands on them.
 
 use super::Restored;
-use crate::model::schema::{ObjectKind, Schema, SchemaObject};
+use crate::model::schema::{ObjectKind, Schema, SchemaObject, Table};
 use crate::progress::Finding;
 use crate::target::LiveView;
 
@@ -28,7 +28,13 @@ impl Made {
             .iter()
             .filter(|object| {
                 let is_sqlites = object.name.to_ascii_lowercase().starts_with("sqlite_");
-                !is_sqlites && object.sql.is_some() && !has(restored.before_schema, object)
+                // What stands behind a virtual table goes with it.
+                let is_shadow = |table: &Table| object.kind == ObjectKind::Table && table.shadow;
+                let table = restored.after_schema.table(&object.name);
+                !is_sqlites
+                    && !table.is_some_and(is_shadow)
+                    && object.sql.is_some()
+                    && !has(restored.before_schema, object)
             })
             .cloned()
             .collect();
@@ -81,6 +87,17 @@ impl Made {
     /// True if this table is dropped.
     pub(super) fn drops_table(&self, name: &str) -> bool {
         self.dropped.iter().any(|object| is_table(object, name))
+    }
+
+    /// True if something stays in the database that has the name, and kind, of this object.
+    pub(super) fn keeps_name(&self, live: &Schema, object: &SchemaObject) -> bool {
+        let is_named = |other: &&SchemaObject| {
+            other.kind == object.kind && other.name.eq_ignore_ascii_case(&object.name)
+        };
+        let goes_along = self.drops_table(&object.table);
+        live.objects.iter().any(|other| is_named(&other))
+            && !self.dropped.iter().any(|dropped| is_named(&dropped))
+            && !goes_along
     }
 
     fn keep(&mut self, name: &str, why: &str) {
@@ -138,7 +155,7 @@ fn is_table(object: &SchemaObject, name: &str) -> bool {
 }
 
 /// True if a schema has this very object.
-fn has(schema: &Schema, object: &SchemaObject) -> bool {
+pub(super) fn has(schema: &Schema, object: &SchemaObject) -> bool {
     let mut others = schema.objects.iter();
     others.any(|o| o.kind == object.kind && o.name == object.name && o.sql == object.sql)
 }

@@ -3,6 +3,7 @@
 //! the worksheet.
 
 use super::changes::each_change;
+use super::gone::Gone;
 use super::look::{Look, Looks};
 use super::objects::Made;
 use super::obstacles::Obstacles;
@@ -57,6 +58,8 @@ pub(super) struct Plan<'w> {
     pub tables: Vec<TablePlan<'w>>,
     /// Objects that the restore made.
     pub made: Made,
+    /// What it took away beside rows.
+    pub gone: Gone,
     /// The first rows that stay, and the tables that do, and why.
     pub changed: Vec<Changed>,
     /// How many tables do.
@@ -80,6 +83,7 @@ impl<'w> Plan<'w> {
         let mut plan = Self {
             tables: Vec::new(),
             made: Made::of(restored, view),
+            gone: Gone::default(),
             changed: Vec::new(),
             lost: 0,
             orphans: Orphans::new(),
@@ -124,6 +128,7 @@ impl<'w> Plan<'w> {
         }
         // A table that stays may be named by a view that the restore made.
         plan.made.keep_what_is_used(restored, view);
+        plan.gone = Gone::of(restored, view, &plan.made);
         let sequence = |manifest: &Manifest| {
             let mut internal = manifest.internal.iter();
             let of = internal.find(|e| e.entity.eq_ignore_ascii_case("sqlite_sequence"));
@@ -154,9 +159,8 @@ impl<'w> Plan<'w> {
         };
         // A table that the restore made has no rows before.
         let before = restored.before_schema.table(name).unwrap_or(after);
-        let is_same = |other: &Table| other.columns == live.columns && other.kind == live.kind;
-        if !is_same(after) || !is_same(before) {
-            self.lost(name, "its columns were changed since");
+        if let Some(reason) = other_columns(live, before, after) {
+            self.lost(name, reason);
             return Ok(());
         }
         let mut table = TablePlan {
@@ -244,10 +248,24 @@ impl<'w> Plan<'w> {
         outcome.tables = self.tables.iter().map(|t| t.report.clone()).collect();
         outcome.dropped = self.made.dropped.iter().map(|o| o.name.clone()).collect();
         outcome.kept.clone_from(&self.made.kept);
+        outcome.made_again = self.gone.names();
         outcome.changed.clone_from(&self.changed);
         outcome.lost = self.lost;
         outcome.findings.clone_from(&self.findings);
-        outcome.findings.extend(self.made.findings.iter().cloned());
+        let objects = self.made.findings.iter().chain(&self.gone.findings);
+        outcome.findings.extend(objects.cloned());
+    }
+}
+
+/// Why the rows of a table cannot be put back where they were.
+fn other_columns(live: &Table, before: &Table, after: &Table) -> Option<&'static str> {
+    let is_same = |other: &Table| other.columns == live.columns && other.kind == live.kind;
+    match (is_same(before), is_same(after)) {
+        (true, true) => None,
+        (_, false) => Some("its columns were changed since"),
+        (false, true) => {
+            Some("the restore gave it other columns: its rows are in the snapshot before")
+        }
     }
 }
 

@@ -40,6 +40,13 @@ pub fn undo(outcome: &UndoOutcome, store: &Path, look: &Look) -> String {
             escape::shown(name)
         );
     }
+    for name in &outcome.made_again {
+        let _ = writeln!(
+            out,
+            "  {} went with the restore: it comes back",
+            escape::shown(name)
+        );
+    }
     for changed in &outcome.changed {
         out.push_str(&row(changed));
     }
