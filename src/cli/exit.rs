@@ -179,6 +179,8 @@ fn target_code(error: &TargetError) -> Code {
         | TargetError::NoColumn { .. } => Code::Usage,
         TargetError::NotADatabase { .. }
         | TargetError::OtherApplication { .. }
+        | TargetError::LosesTables { .. }
+        | TargetError::OtherForm { .. }
         | TargetError::PlanDiffers { .. }
         | TargetError::Exists { .. }
         | TargetError::NoFolder { .. }

@@ -129,14 +129,7 @@ fn target(error: &TargetError, look: &Look) -> Option<String> {
         TargetError::Busy { .. } => {
             "Nothing was written. Try again when it is quieter, or raise --deadline."
         }
-        TargetError::Damaged { path, .. } => {
-            return Some(format!(
-                "Nothing was written to it. Restore into a new file: --to restored.db\n\
-                 What can still be read of it is kept by: {} backup {}",
-                look.program,
-                quote::word(path.as_os_str())
-            ));
-        }
+        TargetError::Damaged { path, .. } => return Some(damaged(path, look)),
         TargetError::Denied { .. } => {
             "Nothing was written. Run it as a user who may write the file and its folder, or restore into a new \
              file elsewhere."
@@ -144,6 +137,11 @@ fn target(error: &TargetError, look: &Look) -> Option<String> {
         TargetError::NotADatabase { .. } => "Give a database, or a file that does not exist yet.",
         TargetError::OtherApplication { .. } => {
             "Nothing was written: it belongs to another application. Restore into a new file instead."
+        }
+        TargetError::LosesTables { path, .. } => return Some(loses_tables(path, look)),
+        TargetError::OtherForm { .. } => {
+            "Nothing was written: that cannot be changed under those who have it open. Leave out --replace-file to \
+             go record by record, or restore into a new file."
         }
         TargetError::Constraint { .. } => {
             "Nothing was written: the record breaks a rule of its own schema. All records can be had with: \
@@ -185,6 +183,24 @@ fn target(error: &TargetError, look: &Look) -> Option<String> {
         _ => return None,
     };
     Some(next.to_owned())
+}
+
+fn damaged(path: &Path, look: &Look) -> String {
+    format!(
+        "Nothing was written to it. Restore into a new file: --to restored.db\n\
+         What can still be read of it is kept by: {} backup {}",
+        look.program,
+        quote::word(path.as_os_str())
+    )
+}
+
+fn loses_tables(path: &Path, look: &Look) -> String {
+    format!(
+        "Nothing was written: --replace-file would lose what they hold. Leave it out, and they stay as they are; or drop \
+         them.\nWhat they hold is kept by: {} backup {}",
+        look.program,
+        quote::word(path.as_os_str())
+    )
 }
 
 /// What SQLite says of an expression that ends too early, or too late.

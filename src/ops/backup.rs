@@ -35,7 +35,7 @@ use fast_skip::FastSkip;
 use naming::Lineage;
 pub(super) use naming::{check_name, free_name};
 use parent::Parent;
-pub use within::{After, Deed, Taken, confirm, take_within, withdraw};
+pub use within::{After, Deed, Taken, confirm, take_of, take_within, withdraw};
 
 /// What to back up, and under which names.
 #[derive(Debug, Clone)]

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::ops::backup::{self, After, BackupOptions, Deed, confirm, take_within, withdraw};
+use crate::ops::backup::{self, After, BackupOptions, Deed, confirm, take_of, withdraw};
 use crate::ops::list::SnapshotSummary;
 use crate::ops::open::{Store, World};
 use crate::ops::select::{self, SAFETY_TAG, SourceChoice};
 use crate::progress::{Finding, Progress, Severity, StopSign, Unit};
+use crate::source::Uncommitted;
 use crate::store::StoreError;
 use crate::target::LiveDatabase;
 
@@ -102,8 +103,12 @@ pub(in crate::ops) fn commit(
     changed: &[String],
     progress: &mut dyn Progress,
 ) -> Result<Option<SnapshotSummary>, Error> {
-    let Some(before) = before else {
+    let mut commit = |_: &mut dyn Progress| {
         live.commit().inspect_err(|_| live.roll_back())?;
+        Ok(true)
+    };
+    let Some(before) = before else {
+        commit(progress)?;
         return Ok(None);
     };
     let after = After {
@@ -111,22 +116,58 @@ pub(in crate::ops) fn commit(
         deed,
         changed,
     };
-    let taken = take_within(store, world, live, &after, progress);
-    let taken = taken.inspect_err(|_| live.roll_back())?;
-    if let Err(error) = live.commit() {
-        live.roll_back();
-        // The first error says what went wrong.
-        let _ = withdraw(store, &taken);
-        return Err(error.into());
+    let state = || Ok(Uncommitted::read(live.in_transaction()?)?);
+    let state = state().inspect_err(|_: &Error| live.roll_back())?;
+    let kept = keep(store, world, &state, &after, &mut commit, progress);
+    Ok(kept.inspect_err(|_| live.roll_back())?.summary)
+}
+
+/// What became of a change.
+pub(in crate::ops) struct Kept {
+    /// False if it came to nothing: nothing was changed.
+    pub counts: bool,
+    /// The snapshot of what it made.
+    pub summary: Option<SnapshotSummary>,
+}
+
+/// Takes a snapshot of a state that is about to count, then has it count by `change`: if that fails, or says
+/// that it does not, the snapshot goes again.
+pub(in crate::ops) fn keep(
+    store: &Store,
+    world: &World,
+    state: &Uncommitted<'_>,
+    after: &After<'_>,
+    change: &mut dyn FnMut(&mut dyn Progress) -> Result<bool, Error>,
+    progress: &mut dyn Progress,
+) -> Result<Kept, Error> {
+    let taken = take_of(store, world, state, after, progress)?;
+    match change(progress) {
+        Ok(true) => {}
+        Ok(false) => {
+            withdraw(store, &taken)?;
+            return Ok(Kept {
+                counts: false,
+                summary: None,
+            });
+        }
+        Err(error) => {
+            // The first error says what went wrong.
+            let _ = withdraw(store, &taken);
+            return Err(error);
+        }
     }
-    match confirm(store, world, &taken) {
-        Ok(confirmed) => Ok(Some(confirmed.summary)),
+    let summary = match confirm(store, world, &taken) {
+        Ok(confirmed) => confirmed.summary,
         Err(error) => {
             // It counts all the same, and can be undone.
             let text = format!("it is not said of it that the change was committed: {error}");
             let subject = format!("snapshot {}", taken.summary.short_id);
             progress.found(&Finding::note(subject, text));
-            Ok(Some(taken.summary))
+            taken.summary
         }
-    }
+    };
+    Ok(Kept {
+        counts: true,
+        summary: Some(summary),
+    })
 }

@@ -35,6 +35,13 @@ impl<'t> Uncommitted<'t> {
         read(held.db).map_err(|cause| SourceError::of(held.path, None, cause))
     }
 
+    /// The same, of a database whose file does not say whether it will be in WAL mode.
+    #[must_use]
+    pub fn in_wal_mode(mut self, is_wal: bool) -> Self {
+        self.settings.journal_mode = if is_wal { "wal" } else { "delete" }.to_owned();
+        self
+    }
+
     /// What tables are read from.
     pub fn moment(&self) -> Moment<'_> {
         Moment {

@@ -14,7 +14,7 @@ use super::btree::{
 use super::check::{CheckLevel, Expected};
 use super::database::Completed;
 use super::error::TargetError;
-use super::files::Unpublished;
+use super::files::{Place, Unpublished};
 use super::writer::{SpilledContent, VALUE_BYTES_MAX, copy_exactly};
 use super::{schema, skeleton};
 use crate::model::fit::Fit;
@@ -51,14 +51,15 @@ impl BuiltDatabase {
     /// `sort_bytes` of memory while they are sorted; `stop` says whether to go on.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken, `NeedsSql`.
-    pub fn create(
+    pub fn create<'p>(
         vfs: &Arc<dyn Vfs>,
-        place: &Path,
+        place: impl Into<Place<'p>>,
         settings: &Settings,
         schema: &Schema,
         skipped: impl IntoIterator<Item = String>,
         (sort_bytes, stop): (usize, StopSign),
     ) -> Result<Self, TargetError> {
+        let place = place.into();
         let (file, open) = Unpublished::create(vfs.clone(), place)?;
         let skipped: BTreeSet<String> = skipped.into_iter().collect();
         let mut findings: Vec<Finding> = skipped
@@ -68,7 +69,7 @@ impl BuiltDatabase {
         let tables: Vec<&Table> = schema::due(schema, &skipped).collect();
         let made = skeleton::make(
             file.temp(),
-            place,
+            place.path(),
             settings,
             schema,
             (&tables, &skipped),
@@ -77,7 +78,7 @@ impl BuiltDatabase {
         let plan = Arc::new(Plan {
             tables: made.tables,
             encoding: schema.encoding,
-            folder: crate::vfs::folder_of(place).to_owned(),
+            folder: file.folder().to_owned(),
             sort_bytes,
             stop,
         });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::check::{self, CheckLevel, Expected};
 use super::error::TargetError;
-use super::files::Unpublished;
+use super::files::{Place, Unpublished};
 use super::schema;
 use super::writer::TableWriter;
 use crate::model::schema::{Schema, Settings, Table};
@@ -60,7 +60,7 @@ impl Completed {
             (schema, expected),
             &mut findings,
         )?;
-        set_journal_mode(&db, &place, settings)?;
+        set_journal_mode(&db, &place, settings.journal_mode == "wal")?;
         db.close()
             .map_err(|cause| TargetError::of(&place, "", cause))?;
         Ok(Self::new(file, findings))
@@ -69,6 +69,26 @@ impl Completed {
     /// Where it is for now: a file of our own, closed.
     pub fn path(&self) -> &Path {
         self.file.temp()
+    }
+
+    /// The database that it is, or whose content it is.
+    pub fn place(&self) -> &Path {
+        self.file.place()
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> Result<u64, TargetError> {
+        self.file.bytes()
+    }
+
+    /// Says in its header whether it is in WAL mode. `tolerant`: its pages may be damaged.
+    pub fn set_journal_mode(&self, is_wal: bool, tolerant: bool) -> Result<(), TargetError> {
+        let place = self.file.place();
+        let at = |cause: SqliteError| TargetError::of(place, "journal_mode", cause);
+        // Opened so, it is in WAL mode no more.
+        let db = Connection::open_scratch(self.file.temp(), tolerant).map_err(at)?;
+        set_journal_mode(&db, place, is_wal)?;
+        db.close().map_err(at)
     }
 
     /// The same, with one thing more to be told of it.
@@ -109,16 +129,18 @@ impl NewDatabase {
     /// With `lenient`, a table that SQL does not make is left out and named; else it is an error.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken.
-    pub fn create(
+    pub fn create<'p>(
         vfs: &Arc<dyn Vfs>,
-        place: &Path,
+        place: impl Into<Place<'p>>,
         settings: &Settings,
         schema: &Schema,
         skipped: impl IntoIterator<Item = String>,
         lenient: bool,
     ) -> Result<Self, TargetError> {
+        let place = place.into();
         let (file, open) = Unpublished::create(vfs.clone(), place)?;
         drop(open);
+        let place = place.path();
         let at = |cause: SqliteError| TargetError::of(place, "", cause);
         let db = Connection::open_scratch(file.temp(), false).map_err(at)?;
         let mut skipped: BTreeSet<String> = skipped.into_iter().collect();
@@ -193,8 +215,8 @@ impl NewDatabase {
 }
 
 /// WAL is kept in the file's header; everything else is the connection's own.
-fn set_journal_mode(db: &Connection, place: &Path, settings: &Settings) -> Result<(), TargetError> {
-    if settings.journal_mode != "wal" {
+fn set_journal_mode(db: &Connection, place: &Path, is_wal: bool) -> Result<(), TargetError> {
+    if !is_wal {
         return Ok(());
     }
     let mode = db

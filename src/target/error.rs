@@ -53,6 +53,27 @@ pub enum TargetError {
         /// The snapshot's.
         stored: i32,
     },
+    /// The whole database would be replaced, and tables of it would be gone for good.
+    #[error("{path} has {} that the snapshot lacks: {}", agree(tables.len() as u64, "a table", "tables"), tables.join(", "))]
+    LosesTables {
+        /// The database.
+        path: PathBuf,
+        /// The tables.
+        tables: Vec<String>,
+    },
+    /// The whole database would be replaced, and its pages are of another form, which SQLite cannot change
+    /// under those who have it open.
+    #[error("{path} has {what} {live}, the snapshot has {stored}")]
+    OtherForm {
+        /// The database.
+        path: PathBuf,
+        /// What is another one: `page size`.
+        what: &'static str,
+        /// The database's.
+        live: String,
+        /// The snapshot's.
+        stored: String,
+    },
     /// Carrying out the plan did not come to what the plan says.
     #[error("table {table}: {done} {what} where the plan says {planned} (a bug)")]
     PlanDiffers {

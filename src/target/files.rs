@@ -16,8 +16,50 @@ use crate::vfs::{Vfs, VfsError, VfsErrorKind, folder_of};
 /// Before the umask, as of any file that a program makes.
 const MODE: u32 = 0o666;
 
+/// Of a file that nobody else is to read: the database beside it may be one's own.
+const MODE_PRIVATE: u32 = 0o600;
+
 /// What SQLite keeps beside a database.
 const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// What a database is built for.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'p> {
+    /// A new database: nothing may be there yet.
+    New(&'p Path),
+    /// The content of a database that exists: the file is built beside it, for nobody else to read, and never
+    /// gets a name.
+    Within(&'p Path),
+}
+
+impl<'p> Place<'p> {
+    /// The database, as it was named.
+    pub fn path(self) -> &'p Path {
+        match self {
+            Self::New(path) | Self::Within(path) => path,
+        }
+    }
+
+    /// Where the file is built: on the disk where its content will be.
+    pub(super) fn folder(self) -> PathBuf {
+        match self {
+            Self::New(path) => folder_of(path).to_owned(),
+            Self::Within(path) => folder_of(&real_path(path)).to_owned(),
+        }
+    }
+}
+
+impl<'p> From<&'p Path> for Place<'p> {
+    fn from(path: &'p Path) -> Self {
+        Self::New(path)
+    }
+}
+
+impl<'p> From<&'p PathBuf> for Place<'p> {
+    fn from(path: &'p PathBuf) -> Self {
+        Self::New(path)
+    }
+}
 
 /// A file being built, beside its place; it goes with this value unless it is published.
 #[derive(Debug)]
@@ -29,25 +71,28 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Makes an empty file `.<name>.larder-<random>` in the folder of `place`. Refuses if `place`
+    /// Makes an empty file `.<name>.larder-<random>` in the folder of `place`. Refuses if a new `place`
     /// or a sidecar of it exists.
     /// Gives it open for writing, too.
-    pub(super) fn create(vfs: Arc<dyn Vfs>, place: &Path) -> Result<(Self, File), TargetError> {
-        let folder = folder_of(place).to_owned();
-        let name = ensure_place(&*vfs, place)?;
+    pub(super) fn create(vfs: Arc<dyn Vfs>, place: Place<'_>) -> Result<(Self, File), TargetError> {
+        let folder = place.folder();
+        let (name, mode) = match place {
+            Place::New(path) => (ensure_place(&*vfs, path)?, MODE),
+            Place::Within(path) => (name_of(path)?, MODE_PRIVATE),
+        };
         let mut prefix = OsString::from(".");
         prefix.push(name);
         prefix.push(".larder-");
         let (file, temp) = tempfile::Builder::new()
             .prefix(&prefix)
-            .permissions(Permissions::from_mode(MODE))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(&folder)
             .map_err(|cause| TargetError::file("make a file in", &folder, cause))?
             .into_parts();
         let unpublished = Self {
             vfs,
             temp,
-            place: place.to_owned(),
+            place: place.path().to_owned(),
             folder,
         };
         Ok((unpublished, file))
@@ -61,6 +106,16 @@ impl Unpublished {
     /// Where it will be.
     pub(super) fn place(&self) -> &Path {
         &self.place
+    }
+
+    /// Where it is built.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its length.
+    pub(super) fn bytes(&self) -> Result<u64, TargetError> {
+        file_bytes(&*self.vfs, &self.temp)
     }
 
     /// Makes the file durable, gives it its name without replacing anything, and makes that durable.
@@ -121,13 +176,16 @@ fn of_file(op: &'static str, path: &Path, error: VfsError) -> TargetError {
     }
 }
 
+fn name_of(place: &Path) -> Result<&OsStr, TargetError> {
+    place.file_name().ok_or_else(|| TargetError::NoFolder {
+        path: place.to_owned(),
+    })
+}
+
 /// A file can be made there, as far as that is known without making one. Gives its name.
 fn ensure_place<'p>(vfs: &dyn Vfs, place: &'p Path) -> Result<&'p OsStr, TargetError> {
     let folder = folder_of(place);
-    let Some(name) = place.file_name() else {
-        let path = place.to_owned();
-        return Err(TargetError::NoFolder { path });
-    };
+    let name = name_of(place)?;
     if !folder.is_dir() {
         let path = folder.to_owned();
         return Err(TargetError::NoFolder { path });

@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{self, CheckLevel, Expected};
 use super::database::Completed;
 use super::error::TargetError;
-use super::files::Unpublished;
+use super::files::{Place, Unpublished};
 use super::writer::{STREAM_BYTES, SpilledContent, copy_exactly};
 use crate::model::row::RowRef;
 use crate::model::schema::{Schema, Settings};
@@ -31,12 +30,12 @@ impl DatabaseImage {
     /// Begins with no page.
     ///
     /// Errors: `Exists` if the place or a sidecar of it is taken.
-    pub fn create(
+    pub fn create<'p>(
         vfs: &Arc<dyn Vfs>,
-        place: &Path,
+        place: impl Into<Place<'p>>,
         settings: &Settings,
     ) -> Result<Self, TargetError> {
-        let (file, out) = Unpublished::create(vfs.clone(), place)?;
+        let (file, out) = Unpublished::create(vfs.clone(), place.into())?;
         Ok(Self {
             file,
             out: io::BufWriter::new(out),

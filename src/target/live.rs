@@ -120,9 +120,8 @@ impl LiveDatabase {
     /// Errors: `Busy` if a lock was not had in time.
     pub fn begin_view(&self, hold: Hold) -> Result<LiveView, TargetError> {
         let at = |cause| self.at("", cause);
-        let mode = self.db.text("PRAGMA main.journal_mode").map_err(at)?;
         let is_locked = hold == Hold::Writing;
-        let in_transaction = hold != Hold::Free || mode.as_deref() == Some("wal");
+        let in_transaction = hold != Hold::Free || self.is_wal()?;
         if in_transaction {
             let begin = match is_locked {
                 true => "BEGIN IMMEDIATE",
@@ -155,13 +154,24 @@ impl LiveDatabase {
             return Ok(true);
         }
         if view.in_transaction {
-            self.db.execute("COMMIT").map_err(|e| self.at("", e))?;
+            match self.db.execute("COMMIT") {
+                // Where damage was met SQLite ends it by taking it back: nothing was written.
+                Err(error) if error.is_damage() => self.roll_back(),
+                ended => ended.map_err(|e| self.at("", e))?,
+            }
             return Ok(true);
         }
         Ok(self.data_version()? == view.version)
     }
 
-    fn data_version(&self) -> Result<i64, TargetError> {
+    /// True if it is in WAL mode.
+    pub fn is_wal(&self) -> Result<bool, TargetError> {
+        let mode = self.db.text("PRAGMA main.journal_mode");
+        Ok(mode.map_err(|e| self.at("", e))?.as_deref() == Some("wal"))
+    }
+
+    /// Another number once another connection has written.
+    pub(super) fn data_version(&self) -> Result<i64, TargetError> {
         let version = self.db.integer("PRAGMA main.data_version");
         Ok(version.map_err(|e| self.at("", e))?.unwrap_or(0))
     }
@@ -355,12 +365,21 @@ impl LiveDatabase {
 
     /// Bytes of pages in the file that hold nothing.
     pub fn unused_bytes(&self) -> Result<u64, TargetError> {
+        self.bytes_of_pages("PRAGMA main.freelist_count")
+    }
+
+    /// Bytes of all its pages.
+    pub fn bytes(&self) -> Result<u64, TargetError> {
+        self.bytes_of_pages("PRAGMA main.page_count")
+    }
+
+    fn bytes_of_pages(&self, count: &str) -> Result<u64, TargetError> {
         let number = |sql: &str| -> Result<u64, SqliteError> {
             Ok(self.db.integer(sql)?.unwrap_or(0).unsigned_abs())
         };
         let read = || -> Result<u64, SqliteError> {
-            let pages = number("PRAGMA freelist_count")?;
-            Ok(pages.saturating_mul(number("PRAGMA page_size")?))
+            let pages = number(count)?;
+            Ok(pages.saturating_mul(number("PRAGMA main.page_size")?))
         };
         read().map_err(|e| self.at("", e))
     }

@@ -27,6 +27,7 @@ mod questions;
 mod quiet;
 mod render;
 mod repair;
+mod replace_file;
 mod restore;
 mod restore_damaged;
 mod restore_decisions;

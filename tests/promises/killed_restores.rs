@@ -176,7 +176,11 @@ impl Scene {
 fn a_restore_that_is_killed_leaves_the_database_as_before_or_as_planned() {
     println!("seed {}", seed());
     for mode in ["WAL", "DELETE"] {
-        for how in [&["--mode", "replace"] as &[&str], &["--mode", "augment"]] {
+        for how in [
+            &["--mode", "replace"] as &[&str],
+            &["--mode", "augment"],
+            &["--mode", "replace", "--replace-file"],
+        ] {
             let mut scene = Scene::new(mode, how, 1500);
             let kills = KILLS * u32::try_from(scale()).unwrap();
             let mut committed = 0;
@@ -193,8 +197,7 @@ fn a_restore_that_is_killed_leaves_the_database_as_before_or_as_planned() {
             let status = scene.larder(&["validate"]).status().unwrap();
             assert!(status.success(), "the store is whole");
             println!(
-                "{mode} {}: {kills} kills within {} ms; {committed} after the commit",
-                how[1],
+                "{mode} {how:?}: {kills} kills within {} ms; {committed} after the commit",
                 scene.took.as_millis()
             );
         }

@@ -69,6 +69,7 @@ mod parity;
 mod pruning;
 mod pruning_beside;
 mod repair;
+mod replace_file;
 mod restore_beside_others;
 mod restore_faults;
 mod restore_model;

@@ -62,6 +62,7 @@ use crate::progress::Finding;
   larder restore latest --to app.db --key-value orders=77 --with-parents
   larder restore latest --to app.db --table orders --where \"total > 100\" --deleted
   larder restore backup_20261123_211530 --to app.db --mode replace
+  larder restore latest --to app.db --mode replace --replace-file
   larder restore ./export --to restored.db
   larder restore latest --to app.db --save-decisions d.json --dry-run
   larder restore latest --to app.db --resolve d.json
@@ -202,6 +203,7 @@ impl RestoreArgs {
             deleted_only: self.scope.deleted,
             allow_damaged: doing.allow_damaged,
             force: doing.force,
+            whole_file: doing.replace_file,
             fire_triggers: doing.fire_triggers,
             no_safety_snapshot: doing.no_safety_snapshot,
         }

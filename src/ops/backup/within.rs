@@ -26,6 +26,13 @@ use crate::target::LiveDatabase;
 pub enum Deed {
     /// It restores records of this snapshot.
     Restore(SnapshotId),
+    /// It replaces all of the database by what this snapshot holds.
+    Replace {
+        /// The snapshot.
+        of: SnapshotId,
+        /// It holds pages, for its records do not make the database again.
+        of_pages: bool,
+    },
     /// It undoes the restore after which this snapshot was taken.
     Undo(SnapshotId),
 }
@@ -65,9 +72,20 @@ pub fn take_within(
     progress: &mut dyn Progress,
 ) -> Result<Taken, Error> {
     let state = Uncommitted::read(live.in_transaction()?)?;
+    take_of(store, world, &state, job, progress)
+}
+
+/// As [`take_within`], of what a transaction will make, wherever that is to be read.
+pub fn take_of(
+    store: &Store,
+    world: &World,
+    state: &Uncommitted<'_>,
+    job: &After<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Taken, Error> {
     let mut tries = 1;
     loop {
-        match attempt(store, world, &state, job, progress) {
+        match attempt(store, world, state, job, progress) {
             Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
             done => return done,
         }
@@ -196,7 +214,7 @@ fn write(
             entities: tables.entities,
             internal: tables.internal,
             pages: None,
-            damaged: tables.damaged || job.before.damaged,
+            damaged: tables.damaged || (job.before.damaged && !job.replaces_all()),
             integrity: None,
             full_text: Vec::new(),
             findings,
@@ -209,7 +227,7 @@ fn write(
 impl After<'_> {
     fn label(&self, state: &Uncommitted<'_>, lineage: Lineage, time_ms: i64) -> Label {
         let (of, undoes) = match &self.deed {
-            Deed::Restore(of) => (Some(of.clone()), None),
+            Deed::Restore(of) | Deed::Replace { of, .. } => (Some(of.clone()), None),
             Deed::Undo(undoes) => (None, Some(undoes.clone())),
         };
         Label {
@@ -234,7 +252,11 @@ impl After<'_> {
     fn kept(&self, parent: &Parent, schema: &Schema, table: &Table) -> Option<Entity> {
         // Unless all blobs of that snapshot are known to be there, each is looked up.
         let was_written = |name: &String| name.eq_ignore_ascii_case(&table.name);
-        if !parent.is_complete || table.is_internal() || self.changed.iter().any(was_written) {
+        if self.replaces_all()
+            || !parent.is_complete
+            || table.is_internal()
+            || self.changed.iter().any(was_written)
+        {
             return None;
         }
         let (entity, ..) = parent.entity(&table.name)?;
@@ -242,14 +264,23 @@ impl After<'_> {
         is_same.then(|| entity.clone())
     }
 
+    /// True if nothing of the database stays.
+    fn replaces_all(&self) -> bool {
+        matches!(self.deed, Deed::Replace { .. })
+    }
+
     /// What of the database is not in this snapshot.
     fn lacks(&self, moment: Moment<'_>) -> impl Iterator<Item = Finding> {
         let (subject, before) = (moment.path().display().to_string(), &self.before.id);
-        let pages = self.before.pages.is_some().then(|| {
-            let text = format!("its records alone are kept; for its pages see snapshot {before}");
+        let with_pages = match &self.deed {
+            Deed::Replace { of, of_pages } => Some(of).filter(|_| *of_pages),
+            Deed::Restore(_) | Deed::Undo(_) => self.before.pages.as_ref().map(|_| before),
+        };
+        let pages = with_pages.map(|snapshot| {
+            let text = format!("its records alone are kept; for its pages see snapshot {snapshot}");
             Finding::note(&subject, text)
         });
-        let damage = self.before.damaged.then(|| {
+        let damage = (self.before.damaged && !self.replaces_all()).then(|| {
             let text = format!("damaged: for what cannot be read of it see snapshot {before}");
             Finding::warning(&subject, text)
         });

@@ -34,7 +34,7 @@ use crate::target::{CheckLevel, Hold, LiveDatabase, LiveView, TargetError, Trial
 
 /// Plans that are made while others write. If they always do before one can be carried out, they have to
 /// wait for the last.
-const FREE_PLANS: u32 = 3;
+pub(super) const FREE_PLANS: u32 = 3;
 
 /// Restores into the database at the target.
 ///
@@ -57,14 +57,7 @@ pub(super) fn run(
         summary,
     } = records;
     let schema = read_schema(reader, manifest)?;
-    if !options.dry_run && !options.no_safety_snapshot {
-        let of_target = UndoOptions {
-            target: options.target.clone(),
-            busy_timeout: options.busy_timeout,
-            ..UndoOptions::default()
-        };
-        settle(keep, world, &of_target, progress)?;
-    }
+    settle_target(keep, world, options, progress)?;
     // Looked at before SQLite opens it.
     let entry = world
         .vfs
@@ -105,6 +98,24 @@ pub(super) fn run(
         }
         tries += 1;
     }
+}
+
+/// Of restores into the target that were killed, finds out whether they count, before it is changed again.
+pub(super) fn settle_target(
+    keep: &Store,
+    world: &World,
+    options: &RestoreOptions,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    if options.dry_run || options.no_safety_snapshot {
+        return Ok(());
+    }
+    let of_target = UndoOptions {
+        target: options.target.clone(),
+        busy_timeout: options.busy_timeout,
+        ..UndoOptions::default()
+    };
+    settle(keep, world, &of_target, progress)
 }
 
 /// A restore, and what came of it so far.
@@ -281,7 +292,7 @@ fn is_stopped(plan: &Plan<'_>, options: &RestoreOptions) -> bool {
         || (conflicting && options.on_conflict == OnConflict::Stop)
 }
 
-fn ensure_same_application(
+pub(super) fn ensure_same_application(
     manifest: &Manifest,
     view: &LiveView,
     path: &Path,
@@ -323,7 +334,11 @@ fn version(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Op
 }
 
 /// A snapshot of another database, of whose tables none is there.
-fn another(manifest: &Manifest, view: &LiveView, options: &RestoreOptions) -> Option<Finding> {
+pub(super) fn another(
+    manifest: &Manifest,
+    view: &LiveView,
+    options: &RestoreOptions,
+) -> Option<Finding> {
     let source = other_source(manifest, &options.target)?;
     let mut entities = manifest.entities.iter();
     let is_there = entities.any(|entity| view.schema.table(&entity.entity).is_some());

@@ -12,6 +12,7 @@ mod records;
 mod report;
 mod scope;
 mod table_plan;
+mod whole_file;
 
 pub use self::gaps::similar;
 pub use self::missing::{
@@ -109,11 +110,12 @@ fn restore(
             let database = options.target.clone();
             return Err(SelectError::NewFileOnly { database }.into());
         }
+        true if options.whole_file => whole_file::run(records, keep, world, options, progress),
         true => existing::run(records, keep, world, options, decider, progress),
         false => new_file::run(records, world, options, progress),
     };
-    let mut outcome = done
-        .map_err(|error| new_file::lost::explained(error, records, options, !exists, progress))?;
+    let mut outcome =
+        done.map_err(|error| new_file::lost::explained(error, records, options, exists, progress))?;
     let elapsed = world.env.monotonic().saturating_sub(begun);
     outcome.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     Ok(outcome)

@@ -21,7 +21,7 @@ use crate::ops::stored::read_schema;
 use crate::progress::{Finding, Progress, Severity};
 use crate::store::StoreReader;
 use crate::target::{
-    CheckLevel, Completed, Expected, ForeignKeyCheck, TargetError, ensure_can_be_made, file_bytes,
+    CheckLevel, Completed, Expected, ForeignKeyCheck, Place, TargetError, ensure_can_be_made,
 };
 
 /// Builds the database beside its place and publishes it, or only says what it would hold.
@@ -48,9 +48,7 @@ pub(super) fn run(
         ..RestoreOutcome::of(summary, options)
     };
     if from_pages {
-        let text = "made from the pages of the database, as they were";
-        let place = options.target.display().to_string();
-        outcome.findings.push(Finding::note(place, text));
+        outcome.findings.push(made_from_pages(&options.target));
     } else {
         outcome.findings = left_out(manifest);
     }
@@ -66,6 +64,7 @@ pub(super) fn run(
             schema: &schema,
             options,
             lost: &lost,
+            place: Place::New(&options.target),
         };
         let completed = complete(&basis, from_pages, progress)?;
         outcome.findings.extend(completed.publish()?.findings);
@@ -77,8 +76,14 @@ pub(super) fn run(
     Ok(outcome)
 }
 
+/// Says that pages are restored, not records.
+pub(super) fn made_from_pages(target: &Path) -> Finding {
+    let text = "made from the pages of the database, as they were";
+    Finding::note(target.display().to_string(), text)
+}
+
 /// Builds and checks a database beside its place.
-fn complete(
+pub(super) fn complete(
     basis: &Making<'_>,
     from_pages: bool,
     progress: &mut dyn Progress,
@@ -93,7 +98,8 @@ fn complete(
     Ok(completed)
 }
 
-fn checked(basis: &Making<'_>, from_pages: bool) -> Vec<&'static str> {
+/// What [`complete`] has checked, for people.
+pub(super) fn checked(basis: &Making<'_>, from_pages: bool) -> Vec<&'static str> {
     let check = basis.options.check;
     let mut checked = match check {
         CheckLevel::None => vec!["counts, as they were written; SQLite verified nothing"],
@@ -146,9 +152,10 @@ pub(super) fn try_out(
         schema: &schema,
         options: &options,
         lost: &Lost::default(),
+        place: Place::New(&options.target),
     };
     let completed = complete(&basis, from_pages, progress)?;
-    let bytes = file_bytes(&*world.vfs, completed.path())?;
+    let bytes = completed.bytes()?;
     let mut findings = match from_pages {
         true => Vec::new(),
         false => left_out(manifest),
@@ -190,6 +197,8 @@ pub(super) struct Making<'a> {
     pub options: &'a RestoreOptions,
     /// Records that cannot be read, and are passed over.
     pub lost: &'a Lost,
+    /// What it is built for.
+    pub place: Place<'a>,
 }
 
 impl Making<'_> {
@@ -202,6 +211,14 @@ impl Making<'_> {
         let tables = self.schema.tables.iter();
         let skipped = tables.filter(|table| !carried(table));
         skipped.map(|table| table.name.clone()).collect()
+    }
+
+    /// The schema without the tables that the snapshot does not carry.
+    pub(super) fn carried(&self) -> Schema {
+        let skipped = self.skipped();
+        let mut schema = self.schema.clone();
+        schema.tables.retain(|table| !skipped.contains(&table.name));
+        schema
     }
 
     /// Errors: `Count` unless so many rows of a table were written as it has, without those that are lost.
@@ -225,7 +242,7 @@ impl Making<'_> {
 }
 
 /// Pages of a damaged database are not taken unasked: its records make a sound one.
-fn is_from_pages(manifest: &Manifest, options: &RestoreOptions) -> Result<bool, Error> {
+pub(super) fn is_from_pages(manifest: &Manifest, options: &RestoreOptions) -> Result<bool, Error> {
     match options.form {
         Form::Records => Ok(false),
         Form::Best => Ok(manifest.pages.is_some() && !manifest.damaged),

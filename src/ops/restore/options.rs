@@ -174,6 +174,9 @@ pub struct RestoreOptions {
     pub deleted_only: bool,
     /// Replace, though rows outside the scope lose their parents.
     pub force: bool,
+    /// Replace all of a database that exists, as a new file would be made, not record by record. Goes with
+    /// `Mode::Replace` and a scope of everything.
+    pub whole_file: bool,
     /// Make a new file of what is whole of a damaged snapshot; what it lacks is told.
     pub allow_damaged: bool,
     /// Let the database's triggers fire.
@@ -202,6 +205,7 @@ impl Default for RestoreOptions {
             decisions: Decisions::default(),
             deleted_only: false,
             force: false,
+            whole_file: false,
             allow_damaged: false,
             fire_triggers: false,
             no_safety_snapshot: false,

@@ -116,6 +116,9 @@ pub struct RestoreOutcome {
     pub target: PathBuf,
     /// True if it is a new file.
     pub new_file: bool,
+    /// True if all of a database that exists is replaced: rows that were there count as deleted, all others as
+    /// inserted.
+    pub whole_file: bool,
     /// True if nothing was written.
     pub dry_run: bool,
     /// Length of the database before; `None` for a new file.
@@ -127,6 +130,9 @@ pub struct RestoreOutcome {
     /// Tables, indexes, views and triggers that the database lacked and that are made, in the order in which
     /// they are.
     pub made: Vec<Made>,
+    /// Tables that undo would not bring back as they were, after all of a database was replaced: they are
+    /// defined in another way now, or virtual.
+    pub beyond_undo: Vec<String>,
     /// The first conflicts; any that were not skipped: nothing was written (exit code 5).
     pub conflicts: Vec<Conflict>,
     /// Missing references that nothing was decided about; any: nothing was written (exit code 5).
@@ -158,11 +164,13 @@ impl RestoreOutcome {
             snapshot: snapshot.clone(),
             target: options.target.clone(),
             new_file: false,
+            whole_file: false,
             dry_run: options.dry_run,
             target_bytes: None,
             mode: Mode::Add,
             tables: Vec::new(),
             made: Vec::new(),
+            beyond_undo: Vec::new(),
             conflicts: Vec::new(),
             missing: Vec::new(),
             lost: Vec::new(),

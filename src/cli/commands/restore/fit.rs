@@ -29,6 +29,7 @@ pub(super) fn together(args: &RestoreArgs) -> Result<(), Failure> {
     let scope = args.scope.scope();
     rows(&scope)?;
     modes(args, &scope)?;
+    whole_file(args)?;
     if args.missing.interactive && args.missing.on_missing.is_some() {
         return Err(Failure::usage(
             "-i asks about every missing record, --on-missing answers for all: nothing would be asked",
@@ -118,6 +119,32 @@ fn modes(args: &RestoreArgs, scope: &Scope) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses flags that choose, where all of the database is replaced.
+fn whole_file(args: &RestoreArgs) -> Result<(), Failure> {
+    let doing = &args.doing;
+    if !doing.replace_file {
+        return Ok(());
+    }
+    if doing.mode != Some(ModeWord::Replace) {
+        return Err(Failure::usage(
+            "--replace-file replaces all of the database, and --mode says otherwise",
+            "Say --mode replace with it, or leave it out.",
+        ));
+    }
+    let is_other = |flag: &str| flag != "--no-safety-snapshot";
+    let given = of_existing(args);
+    let mut given = given
+        .iter()
+        .filter(|(is_given, flag)| *is_given && is_other(flag));
+    let Some((_, flag)) = given.next() else {
+        return Ok(());
+    };
+    Err(Failure::usage(
+        format!("--replace-file replaces all of the database at once: {flag} would not be used"),
+        format!("Leave out {flag}, or --replace-file to go record by record."),
+    ))
+}
+
 /// Refuses flags that do not go with what is at the target.
 pub(super) fn with_target(
     args: &RestoreArgs,
@@ -159,11 +186,11 @@ fn no_snapshot(target: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Refuses flags that are about a database that exists, where none does.
-fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
+/// Flags that are about the rows of a database that exists, and whether they are given.
+fn of_existing(args: &RestoreArgs) -> [(bool, &'static str); 19] {
     let (scope, matching, doing, missing) =
         (&args.scope, &args.matching, &args.doing, &args.missing);
-    let given = [
+    [
         (!scope.tables.is_empty(), "--table"),
         (!scope.excluded.is_empty(), "--exclude-table"),
         (scope.filter.is_some(), "--where"),
@@ -183,8 +210,14 @@ fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
         (missing.on_missing.is_some(), "--on-missing"),
         (missing.resolve.is_some(), "--resolve"),
         (missing.save_decisions.is_some(), "--save-decisions"),
-    ];
-    let Some((_, flag)) = given.iter().find(|(is_given, _)| *is_given) else {
+    ]
+}
+
+/// Refuses flags that are about a database that exists, where none does.
+fn with_new_file(args: &RestoreArgs, target: &Path) -> Result<(), Failure> {
+    let whole = (args.doing.replace_file, "--replace-file");
+    let mut given = std::iter::once(whole).chain(of_existing(args));
+    let Some((_, flag)) = given.find(|(is_given, _)| *is_given) else {
         return Ok(());
     };
     Err(Failure::usage(

@@ -82,6 +82,10 @@ pub(super) struct DoingFlags {
     /// What happens to rows that exist already [default: add]
     #[arg(short, long, value_name = "MODE", value_enum)]
     pub mode: Option<ModeWord>,
+    /// With --mode replace: make the whole database anew beside it, and put its content in the place of all
+    /// that is there, in one transaction [default: record by record]
+    #[arg(long)]
+    pub replace_file: bool,
     /// What happens to a record that contradicts the database [default: stop]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_conflict: Option<ConflictWord>,

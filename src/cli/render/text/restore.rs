@@ -13,7 +13,9 @@ use std::path::Path;
 use crate::cli::render::Look;
 use crate::cli::render::escape;
 use crate::cli::render::figures;
+use crate::model::schema::ObjectKind;
 use crate::model::text::TextEncoding;
+use crate::ops::restore::Made;
 use crate::ops::restore::Mode;
 use crate::ops::restore::RestoreOptions;
 use crate::ops::restore::RestoreOutcome;
@@ -73,6 +75,8 @@ pub fn restore(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) ->
     }
     if !outcome.new_file {
         out.push_str(&plan::made(outcome));
+    }
+    if !outcome.new_file && !outcome.whole_file {
         out.push_str(&plan::references(outcome));
     }
     if is_plan && !outcome.new_file {
@@ -165,7 +169,7 @@ fn done(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &Look) -> String
     } else {
         totals(outcome)
     };
-    let restored = match outcome.new_file || has_written(outcome) {
+    let restored = match outcome.new_file || outcome.whole_file || has_written(outcome) {
         true if !outcome.lost.is_empty() => "Restored what is whole of",
         true => "Restored",
         false => "Nothing to restore of",
@@ -200,6 +204,9 @@ fn way_back(outcome: &RestoreOutcome, store: &Path, look: &Look) -> String {
         return String::new();
     };
     let id = escape::shown(&safety.short_id);
+    if !outcome.beyond_undo.is_empty() {
+        return whole_way_back(outcome, store, look);
+    }
     if outcome.after_snapshot.is_some() {
         let words: [&OsStr; 3] = ["undo".as_ref(), "--to".as_ref(), target];
         let command = look.command(store, &words);
@@ -223,6 +230,38 @@ fn way_back(outcome: &RestoreOutcome, store: &Path, look: &Look) -> String {
         "Go back with: {}        (snapshot {}{tag})\n",
         look.command(store, &words),
         escape::shown(&safety.name)
+    )
+}
+
+/// The same where undo cannot bring back all.
+fn whole_way_back(outcome: &RestoreOutcome, store: &Path, look: &Look) -> String {
+    let Some(safety) = &outcome.safety_snapshot else {
+        return String::new();
+    };
+    let mut words: Vec<&OsStr> = vec![
+        "restore".as_ref(),
+        safety.short_id.as_ref(),
+        "--to".as_ref(),
+    ];
+    let makes_table = |made: &Made| made.kind == ObjectKind::Table;
+    let mut new_file = outcome.target.clone().into_os_string();
+    new_file.push(".before");
+    let what = match outcome.made.iter().any(makes_table) {
+        // What the restore made would be lost by it.
+        true => {
+            words.push(&new_file);
+            "What was there comes back as a new file with"
+        }
+        false => {
+            words.push(outcome.target.as_os_str());
+            words.extend(["--mode", "replace", "--replace-file"].map(OsStr::new));
+            "Go back with"
+        }
+    };
+    format!(
+        "{what}: {}\n(undo would not bring back as they were: {})\n",
+        look.command(store, &words),
+        escape::shown(&outcome.beyond_undo.join(", "))
     )
 }
 

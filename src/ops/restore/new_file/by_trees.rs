@@ -18,10 +18,11 @@ pub(super) fn build(basis: &Making<'_>, progress: &mut dyn Progress) -> Result<C
         schema,
         options,
         lost,
+        place,
     } = basis;
     let mut database = BuiltDatabase::create(
         &world.vfs,
-        &options.target,
+        *place,
         &manifest.settings,
         schema,
         basis.skipped(),

@@ -98,25 +98,26 @@ pub(in crate::ops::restore) fn explained(
     error: Error,
     basis: &Records<'_>,
     options: &RestoreOptions,
-    new_file: bool,
+    exists: bool,
     progress: &mut dyn Progress,
 ) -> Error {
     if !is_damage(&error) {
         return error;
     }
-    let part = match part(basis, options, new_file, progress) {
+    let is_built = !exists || options.whole_file;
+    let part = match part(basis, options, is_built, progress) {
         Ok(Some(part)) => part,
         Err(Error::Cancelled) => return Error::Cancelled,
         // It is not the snapshot's.
         Ok(None) | Err(_) => return error,
     };
-    not_whole(basis.manifest, options, new_file, part)
+    not_whole(basis.manifest, options, !exists, part)
 }
 
 fn part(
     basis: &Records<'_>,
     options: &RestoreOptions,
-    new_file: bool,
+    is_built: bool,
     progress: &mut dyn Progress,
 ) -> Result<Option<NotWholePart>, Error> {
     let Records {
@@ -129,7 +130,7 @@ fn part(
         }
         Err(error) => return Err(error),
     };
-    if new_file && is_from_pages(manifest, options)? {
+    if is_built && is_from_pages(manifest, options)? {
         let pages = of_pages(reader, manifest, &schema, progress)?;
         return Ok(Some(NotWholePart::Pages(pages)).filter(has_lost));
     }

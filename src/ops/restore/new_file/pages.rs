@@ -19,8 +19,9 @@ pub(in crate::ops::restore) fn build(
         schema,
         options,
         lost,
+        place,
     } = basis;
-    let mut image = DatabaseImage::create(&world.vfs, &options.target, &manifest.settings)?;
+    let mut image = DatabaseImage::create(&world.vfs, *place, &manifest.settings)?;
     if let Some(pages) = &manifest.pages {
         progress.phase("Restoring pages", pages.records, Unit::Records);
         let shape = TreeShape::pages();

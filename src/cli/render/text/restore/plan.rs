@@ -36,6 +36,9 @@ pub(super) fn heading(outcome: &RestoreOutcome, view: &RestoreView<'_>, look: &L
         .target_bytes
         .map(|bytes| format!(" ({})", figures::bytes(bytes)))
         .unwrap_or_default();
+    if outcome.whole_file {
+        return format!("Plan: replace all of {target}{facts} by {snapshot}\n");
+    }
     match outcome.mode {
         Mode::Add => format!("Plan: add records of {snapshot} to {target}{facts}\n"),
         Mode::Augment => {
@@ -133,6 +136,7 @@ pub(super) fn made(outcome: &RestoreOutcome) -> String {
         return String::new();
     }
     let not_yet = match outcome.dry_run || outcome.is_stopped() {
+        true if outcome.whole_file => "the database lacks, and gets",
         true => "to be made, the database lacks them",
         false => "made",
     };
@@ -276,6 +280,13 @@ pub(super) fn facts(outcome: &RestoreOutcome, view: &RestoreView<'_>) -> String 
     } else {
         format!("a safety snapshot of {target} is taken first")
     };
+    if outcome.whole_file {
+        let _ = writeln!(out, "  {safety}; all that is in it now goes");
+        out.push_str(
+            "  it is made anew beside it, checked, and written over it in one transaction, or nothing is\n",
+        );
+        return out;
+    }
     let triggers = if options.fire_triggers {
         format!("the triggers of {target} fire")
     } else {
