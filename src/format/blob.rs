@@ -76,6 +76,11 @@ pub struct BlobError {
 pub trait BlobSource {
     /// The canonical form of the blob; its id has been checked.
     fn get(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError>;
+
+    /// Says which blobs will be asked for soon, in this order. What was said before does not count any more.
+    fn soon(&self, kind: BlobKind, ids: &[BlobId]) {
+        let _ = (kind, ids);
+    }
 }
 
 /// Takes blobs.

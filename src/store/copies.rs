@@ -383,21 +383,28 @@ impl StoreReader {
         copy: &Copy,
         take: impl FnOnce(Item<'_>) -> Result<T, FormatError>,
     ) -> Result<T, CopyError> {
-        let damaged = |cause| CopyError::Damaged(copy.pack, cause);
         let frame = self.frame(copy)?;
-        let offset = usize::try_from(copy.offset).map_err(|_| {
-            damaged(FormatError::Invalid {
-                what: "the place of a blob",
-            })
-        })?;
-        let (item, _) = pack::read_item(&frame, offset).map_err(damaged)?;
-        if item.kind != kind {
-            return Err(damaged(FormatError::Invalid {
-                what: "the kind of a blob",
-            }));
-        }
-        take(item).map_err(damaged)
+        let taken = item_of(kind, copy, &frame).and_then(take);
+        taken.map_err(|cause| CopyError::Damaged(copy.pack, cause))
     }
+}
+
+/// The item of a copy, in the plain text of its frame.
+pub(super) fn item_of<'f>(
+    kind: BlobKind,
+    copy: &Copy,
+    frame: &'f [u8],
+) -> Result<Item<'f>, FormatError> {
+    let offset = usize::try_from(copy.offset).map_err(|_| FormatError::Invalid {
+        what: "the place of a blob",
+    })?;
+    let (item, _) = pack::read_item(frame, offset)?;
+    if item.kind != kind {
+        return Err(FormatError::Invalid {
+            what: "the kind of a blob",
+        });
+    }
+    Ok(item)
 }
 
 /// Brings a whole copy forward; `steps` begin with the last one. An error names the delta's pack.

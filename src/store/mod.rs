@@ -20,6 +20,7 @@ mod pack_builder;
 mod packer;
 mod page_cache;
 mod parity;
+mod read_ahead;
 mod read_log;
 mod reader;
 mod records;

@@ -12,6 +12,7 @@ use super::census::{Census, Tier};
 use super::copies::CopyError;
 use super::error::StoreError;
 use super::index::Index;
+use super::read_ahead::ReadAhead;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::codec::zstd::Decompressor;
@@ -37,6 +38,7 @@ pub struct StoreReader {
     pub(super) frames: RefCell<VecDeque<DecodedFrame>>,
     decompressor: RefCell<Decompressor>,
     blobs_read: Cell<u64>,
+    ahead: RefCell<Option<ReadAhead>>,
 }
 
 impl StoreReader {
@@ -48,6 +50,7 @@ impl StoreReader {
             frames: RefCell::default(),
             decompressor: RefCell::default(),
             blobs_read: Cell::new(0),
+            ahead: RefCell::default(),
         }
     }
 
@@ -128,6 +131,17 @@ impl StoreReader {
     /// True if a usable copy of the blob is known; nothing is read.
     pub fn usable(&self, kind: BlobKind, id: &BlobId) -> Result<bool, StoreError> {
         self.index.borrow_mut().usable(kind, id)
+    }
+
+    /// A blob that was read ahead and is good.
+    fn read_already(&self, kind: BlobKind, id: &BlobId) -> Option<Vec<u8>> {
+        let mut ahead = self.ahead.borrow_mut();
+        let ahead = ahead.as_mut()?;
+        ahead.top_up(|kind, id| {
+            let copies = self.index.borrow_mut().copies(kind, id).ok()?;
+            copies.into_iter().next()
+        });
+        ahead.take(kind, id)
     }
 
     fn read_copies(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError> {
@@ -233,6 +247,19 @@ impl StoreReader {
 impl BlobSource for StoreReader {
     fn get(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError> {
         self.blobs_read.set(self.blobs_read.get() + 1);
+        if let Some(canonical) = self.read_already(kind, id) {
+            return Ok(canonical);
+        }
         self.read_copies(kind, id)
+    }
+
+    fn soon(&self, kind: BlobKind, ids: &[BlobId]) {
+        let mut ahead = self.ahead.borrow_mut();
+        if ahead.is_none() {
+            *ahead = ReadAhead::begin(&self.backend, self.hash, ids.len());
+        }
+        if let Some(ahead) = &mut *ahead {
+            ahead.want(kind, ids);
+        }
     }
 }

@@ -63,6 +63,10 @@ pub trait Visitor {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError>;
     /// This claim holds for the blob and all below it.
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError>;
+    /// True if whatever is not known to be good is read: it may then be read ahead.
+    fn reads_all(&self) -> bool {
+        false
+    }
     /// A leaf that was read and is good, as far as its own rows go. Leaves come in order; those below
     /// what [`Visitor::is_good`] passed over do not come.
     fn leaf(&mut self, _place: &Place, _leaf: &Leaf) {}
@@ -92,11 +96,23 @@ pub fn check(
 }
 
 /// The last row before the place being checked.
+#[derive(Clone)]
 enum Last {
     None,
     Rowid(i64),
     /// Values of the key; none where only a cut key is known.
     Key(Vec<Value>),
+}
+
+impl Last {
+    /// That of a place.
+    fn of(place: &Place) -> Self {
+        match &place.span {
+            Some(Span::Rowids { last, .. }) => Self::Rowid(*last),
+            Some(Span::Key(key)) => Self::Key(key_of(key).unwrap_or_default()),
+            _ => Self::None,
+        }
+    }
 }
 
 struct Check<'a> {
@@ -133,12 +149,29 @@ impl Check<'_> {
             }
         };
         self.rows = first_ordinal.saturating_add(place.rows);
-        self.last = match &place.span {
-            Some(Span::Rowids { last, .. }) => Last::Rowid(*last),
-            Some(Span::Key(key)) => Last::Key(key_of(key).unwrap_or_default()),
-            _ => Last::None,
-        };
+        self.last = Last::of(place);
         Ok(good)
+    }
+
+    /// Says which of a node's leaves will be read.
+    fn announce(&mut self, node: &Place, children: &[Place]) -> Result<(), BlobError> {
+        if node.level != 1 || !self.visitor.reads_all() {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.last, Last::None);
+        let mut unread = Vec::new();
+        for (n, child) in children.iter().enumerate() {
+            self.last = match n.checked_sub(1).map(|n| &children[n]) {
+                Some(sibling) => Last::of(sibling),
+                None => before.clone(),
+            };
+            if !self.visitor.is_good(&self.claim(child))? {
+                unread.push(child.id);
+            }
+        }
+        self.last = before;
+        self.source.soon(BlobKind::Leaf, &unread);
+        Ok(())
     }
 
     fn known_or_checked(&mut self, place: &Place) -> Result<bool, BlobError> {
@@ -153,6 +186,7 @@ impl Check<'_> {
         } else {
             let children = place.children(self.source)?;
             bounds(self.shape, place, &children)?;
+            self.announce(place, &children)?;
             children
                 .iter()
                 .try_fold(true, |good, child| Ok(self.place(child)? && good))?

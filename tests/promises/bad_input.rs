@@ -395,15 +395,20 @@ fn a_damaged_cache_costs_time_and_nothing_else() {
         let mut store = Store::create(backend.clone(), sandbox.env.clone(), usage()).unwrap();
         let first = sandbox.backup(&mut store, &database);
         let whole = sandbox.restore(&mut store, &first);
-        let file = fs::read_dir(&cache_dir).unwrap().next().unwrap().unwrap();
-        twist(&file.path());
+        let mut files = fs::read_dir(&cache_dir)
+            .unwrap()
+            .map(|file| file.unwrap().path());
+        let file = files
+            .find(|file| file.extension().is_some_and(|end| end == "footers"))
+            .unwrap();
+        twist(&file);
         let open = || Store::open(backend.clone(), sandbox.env.clone(), usage()).unwrap();
         assert!(sandbox.restore(&mut open(), &first) == whole, "{what}");
-        twist_again(&file.path(), twist);
+        twist_again(&file, twist);
         sql(&database, "UPDATE a SET x = x || '!' WHERE id = 2");
         let outcome = sandbox.try_backup(&mut open(), &database).unwrap();
         assert_eq!(outcome.entities[0].changes.unwrap().changed, 1, "{what}");
-        twist_again(&file.path(), twist);
+        twist_again(&file, twist);
         let second = outcome.snapshot.id.parse().unwrap();
         sandbox.restore(&mut open(), &second);
         sandbox.assert_whole(&open(), 2);

@@ -269,10 +269,11 @@ fn a_damaged_memory_is_none() {
     let mut random = Random(seed());
     for case in 0..12 * scale() {
         let mut bad = good.clone();
-        if case == 0 {
-            bad.clear();
-        } else if case == 1 {
-            bad = b"not a database".repeat(1000);
+        match case {
+            0 => bad.clear(),
+            1 => bad = b"not a database".repeat(1000),
+            2 => bad.truncate(good.len() / 2),
+            _ => {}
         }
         for _ in 0..bad.len().min(case * 3) {
             let at = usize::try_from(random.below(bad.len() as u64)).unwrap();
@@ -282,6 +283,12 @@ fn a_damaged_memory_is_none() {
         it.store = open(&it.sandbox, &it.backend);
         it.backup();
     }
+    // Something else has its name.
+    let cache = it.cache();
+    std::fs::remove_file(&cache).unwrap();
+    std::fs::create_dir(&cache).unwrap();
+    it.store = open(&it.sandbox, &it.backend);
+    assert_eq!(it.backup(), 0);
 }
 
 /// One leaf in a hundred is read though its pages have not changed, so what is remembered wrongly is found out.

@@ -343,6 +343,10 @@ impl Visitor for Collect<'_> {
         Ok(false)
     }
 
+    fn reads_all(&self) -> bool {
+        matches!(self.reads, Reads::All)
+    }
+
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
         self.progress.advance(1);
         self.seen.add(&claim.id);
