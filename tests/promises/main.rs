@@ -18,6 +18,7 @@ mod audit;
 mod backend_contract;
 mod bad_input;
 mod bad_sources;
+mod beside;
 mod built_files;
 mod changing_database;
 mod codecs;
