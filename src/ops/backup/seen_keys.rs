@@ -4,8 +4,6 @@
 //! What is found here is that a key holds. Where it does not, or where that cannot be told, SQLite checks the table
 //! (`verdicts`). Memory: some ranges of rowids a table, bounded.
 
-use std::collections::HashMap;
-
 use crate::model::row::RowRef;
 use crate::model::schema::{ForeignKey, Schema, Table};
 use crate::model::value::ValueRef;
@@ -37,7 +35,7 @@ impl Rowids {
 #[derive(Debug, Default)]
 pub(super) struct SeenKeys {
     /// Tables that others refer to by the rowid, by their names in lower case, once all of their rows were seen.
-    parents: HashMap<String, Rowids>,
+    parents: Vec<(String, Rowids)>,
     ranges: usize,
     /// Tables all of whose keys hold, by name.
     hold: Vec<String>,
@@ -49,8 +47,9 @@ pub(super) struct Passing {
     /// Its rowids, if others refer to them.
     rowids: Option<Rowids>,
     ranges_max: usize,
-    /// Its keys: where they stand, and the table that they refer to. `None` if one cannot be followed here.
-    keys: Option<Vec<(Field, String)>>,
+    /// Its keys: where they stand, and which of the parents they refer to. `None` if one cannot be followed here, or is
+    /// broken.
+    keys: Option<Vec<(Field, usize)>>,
 }
 
 impl SeenKeys {
@@ -74,7 +73,7 @@ impl SeenKeys {
     }
 
     /// Where a key stands, and its parent, if that is a rowid that was seen.
-    fn follow(&self, schema: &Schema, child: &Table, key: &ForeignKey) -> Option<(Field, String)> {
+    fn follow(&self, schema: &Schema, child: &Table, key: &ForeignKey) -> Option<(Field, usize)> {
         let [(of_child, of_parent)] = &key.columns[..] else {
             return None;
         };
@@ -87,10 +86,10 @@ impl SeenKeys {
             return None;
         }
         let name = parent.name.to_ascii_lowercase();
-        self.parents.get(&name)?;
+        let number = self.parents.iter().position(|(seen, _)| *seen == name)?;
         let mut columns = child.columns.iter();
         let at = columns.position(|column| column.name.eq_ignore_ascii_case(of_child))?;
-        Some((Field::of_column(child, at)?, name))
+        Some((Field::of_column(child, at)?, number))
     }
 
     /// A row of the table passes by.
@@ -104,12 +103,9 @@ impl SeenKeys {
         let Some(keys) = &passing.keys else {
             return;
         };
-        let holds = |(field, parent): &(Field, String)| match field.of(row) {
+        let holds = |(field, parent): &(Field, usize)| match field.of(row) {
             ValueRef::Null => true,
-            ValueRef::Integer(rowid) => {
-                let rowids = self.parents.get(parent);
-                rowids.is_some_and(|rowids| rowids.contain(rowid))
-            }
+            ValueRef::Integer(rowid) => self.parents[*parent].1.contain(rowid),
             // It is made a number before it is looked up.
             _ => false,
         };
@@ -128,7 +124,7 @@ impl SeenKeys {
         }
         if let Some(rowids) = passing.rowids {
             self.ranges += rowids.0.len();
-            self.parents.insert(table.name.to_ascii_lowercase(), rowids);
+            self.parents.push((table.name.to_ascii_lowercase(), rowids));
         }
     }
 
