@@ -213,23 +213,32 @@ fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn attempt(
+/// A source that is held, and what is known before it is read.
+struct Begun {
+    time_ms: i64,
+    lineage: Lineage,
+    source: Source,
+    capture: Capture,
+    skip: Option<FastSkip>,
+}
+
+/// Looks for what is known of the source, and captures it.
+fn begin(
     store: &Store,
     world: &World,
     options: &BackupOptions,
     origin: Option<&Origin>,
-    mistrust: Option<&Finding>,
     progress: &mut dyn Progress,
-) -> Result<BackupOutcome, Error> {
+) -> Result<Begun, Error> {
     // A name that is taken is found before anything is read.
     let time_ms = world.env.unix_ms();
     let lineage = naming::read(store, options.name.as_deref(), time_ms)?;
-    let snapshots = lineage.snapshots;
+    let path = match origin {
+        Some(origin) => origin.path.clone(),
+        None => recorded_path(&options.database),
+    };
     let mut source = Source {
-        path: origin
-            .map_or(recorded_path(&options.database), |o| o.path.clone())
-            .display()
-            .to_string(),
+        path: path.display().to_string(),
         name: options.source_name.clone(),
         bytes: 0,
     };
@@ -251,8 +260,33 @@ fn attempt(
     crate::source::remove_leftovers(&capture_options.temp_dir, &*world.env);
     let capture = Capture::begin(&options.database, &capture_options)?;
     source.bytes = origin.map_or(capture.bytes(), |origin| origin.bytes);
-    // A damaged one is looked at whole.
-    let mut skip = skip.filter(|_| capture.damage().is_none());
+    Ok(Begun {
+        time_ms,
+        lineage,
+        source,
+        // A damaged one is looked at whole.
+        skip: skip.filter(|_| capture.damage().is_none()),
+        capture,
+    })
+}
+
+fn attempt(
+    store: &Store,
+    world: &World,
+    options: &BackupOptions,
+    origin: Option<&Origin>,
+    mistrust: Option<&Finding>,
+    progress: &mut dyn Progress,
+) -> Result<BackupOutcome, Error> {
+    let begun = begin(store, world, options, origin, progress)?;
+    let Begun {
+        time_ms,
+        lineage,
+        source,
+        capture,
+        mut skip,
+    } = begun;
+    let snapshots = lineage.snapshots;
     let mut writer = store.writer(time_ms)?;
     let job = Job {
         store,
@@ -268,10 +302,7 @@ fn attempt(
         &mut writer,
         progress,
     );
-    if let (Some(skip), Err(Error::Store(StoreError::WrongPages { .. }))) = (&skip, &written) {
-        // What cannot be forgotten is not used in the next attempt, and found wrong again.
-        let _ = skip.forget();
-    }
+    forget_if_wrong(skip.as_ref(), &written);
     let mut skipped_records = 0;
     let written = written.map(|mut written| {
         if let Some(origin) = origin {
@@ -293,19 +324,16 @@ fn attempt(
         written.and_then(|written| conclude(store, capture.moment(), label, written, &mut writer));
     let longest_lock_ms = capture.longest_lock().map(whole_ms);
     let done = done.and_then(|(manifest, parent)| {
-        for finding in &manifest.findings {
-            progress.found(finding);
-        }
-        if options.strict {
-            ensure_all_carried(&capture, &manifest)?;
-        }
-        let before = Before::read(store, &manifest.id, snapshots)?;
+        let before = job.look_back(&manifest, snapshots, progress)?;
+        Ok((manifest, parent, before))
+    });
+    let done = done.and_then(|done| {
         // `Changed` if another file took the database's place meanwhile.
         capture.finish()?;
         if progress.cancelled() {
             return Err(Error::Cancelled);
         }
-        Ok((manifest, parent, before))
+        Ok(done)
     });
     let (writer, (manifest, parent, before)) = go_on(writer, done)?;
     let committed = writer.commit(&manifest)?;
@@ -400,6 +428,31 @@ struct Job<'a> {
     world: &'a World,
     options: &'a BackupOptions,
     capture: &'a Capture,
+}
+
+impl Job<'_> {
+    /// Tells what was found, and reads what the store is before the commit of what was read.
+    fn look_back(
+        &self,
+        manifest: &Manifest,
+        snapshots: u64,
+        progress: &mut dyn Progress,
+    ) -> Result<Before, Error> {
+        for finding in &manifest.findings {
+            progress.found(finding);
+        }
+        if self.options.strict {
+            ensure_all_carried(self.capture, manifest)?;
+        }
+        Before::read(self.store, &manifest.id, snapshots)
+    }
+}
+
+/// What cannot be forgotten is not used in the next attempt, and found wrong again.
+fn forget_if_wrong(skip: Option<&FastSkip>, written: &Result<Written, Error>) {
+    if let (Some(skip), Err(Error::Store(StoreError::WrongPages { .. }))) = (skip, written) {
+        let _ = skip.forget();
+    }
 }
 
 /// A small database is read sooner than what is remembered of it.

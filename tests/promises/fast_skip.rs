@@ -324,8 +324,7 @@ fn forge(cache: &Path) {
         .prepare("SELECT id, last, leaf FROM leaves ORDER BY last")
         .unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    let rows: Result<Vec<(Vec<u8>, i64, Vec<u8>)>, _> = rows.unwrap().collect();
-    let rows = rows.unwrap();
+    let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = rows.unwrap().map(Result::unwrap).collect();
     assert!(rows.len() > 5);
     // Its id stands behind two flags and three rowids.
     let id_of = |leaf: &[u8]| leaf[26..58].to_vec();
