@@ -140,6 +140,7 @@ impl Stage {
             judge: &self.judge,
             actors: &self.actors,
             states_max,
+            memory: search::Memory::default(),
         };
         search.run(self.objects.clone())
     }

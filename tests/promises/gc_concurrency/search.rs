@@ -2,7 +2,8 @@
 //! actor with the same past, are one. Whatever is visited may be the last that an actor ever did: so
 //! every crash is, too.
 
-use std::collections::{HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use larder::model::id::SnapshotId;
@@ -10,7 +11,7 @@ use larder::model::id::SnapshotId;
 use super::actors::{Actor, End, Role};
 use super::judge::Judge;
 use super::scene::Blobs;
-use super::stepping::{Answer, Objects, Replay, StepBackend, digest};
+use super::stepping::{Answer, Calls, Objects, Replay, StepBackend, digest};
 
 /// How far an actor is.
 #[derive(Clone)]
@@ -32,6 +33,18 @@ struct Trace {
     step: String,
 }
 
+/// A step that an actor took once.
+pub struct Taken {
+    calls: Calls,
+    progress: Progress,
+    /// For people.
+    step: String,
+}
+
+/// Steps that were taken, by the actor and its past. An actor with the same past makes the same calls, as long as they
+/// give the same: then it need not be run again.
+pub type Memory = RefCell<HashMap<(usize, [u8; 32]), Vec<Taken>>>;
+
 /// What was found.
 pub struct Found {
     pub states: usize,
@@ -49,6 +62,7 @@ pub struct Search<'a> {
     pub judge: &'a Judge,
     pub actors: &'a [Actor],
     pub states_max: usize,
+    pub memory: Memory,
 }
 
 fn key(state: &State) -> [u8; 32] {
@@ -67,6 +81,22 @@ fn key(state: &State) -> [u8; 32] {
         };
     }
     *hasher.finalize().as_bytes()
+}
+
+impl State {
+    /// The state after a step of an actor that left these objects.
+    fn after(&self, at: usize, taken: &Taken, objects: Objects) -> Self {
+        let mut actors = self.actors.clone();
+        actors[at] = taken.progress.clone();
+        Self {
+            objects,
+            actors,
+            trace: Some(Arc::new(Trace {
+                before: self.trace.clone(),
+                step: taken.step.clone(),
+            })),
+        }
+    }
 }
 
 impl Search<'_> {
@@ -115,9 +145,16 @@ impl Search<'_> {
 
     /// The state after one step of an actor; `None` if it has ended.
     fn step(&self, state: &State, at: usize) -> Option<State> {
-        let Progress::At(answers, _) = &state.actors[at] else {
+        let Progress::At(answers, past) = &state.actors[at] else {
             return None;
         };
+        let known = (at, *past);
+        let mut memory = self.memory.borrow_mut();
+        for taken in memory.get(&known).into_iter().flatten() {
+            if let Some(objects) = taken.calls.same_again(&state.objects) {
+                return Some(state.after(at, taken, objects));
+            }
+        }
         let objects = Arc::new(Mutex::new(state.objects.clone()));
         let replay = Replay {
             answers: answers.to_vec(),
@@ -133,17 +170,15 @@ impl Search<'_> {
             }
             false => Progress::Ended(end),
         };
-        let mut actors = state.actors.clone();
-        actors[at] = progress;
+        let taken = Taken {
+            calls: past.calls,
+            progress,
+            step: format!("{}: {}", self.actors[at].name(), past.last),
+        };
         let objects = objects.lock().unwrap().clone();
-        Some(State {
-            objects,
-            actors,
-            trace: Some(Arc::new(Trace {
-                before: state.trace.clone(),
-                step: format!("{}: {}", self.actors[at].name(), past.last),
-            })),
-        })
+        let next = state.after(at, &taken, objects);
+        memory.entry(known).or_default().push(taken);
+        Some(next)
     }
 
     fn loss(&self, state: &State) -> Option<String> {

@@ -15,7 +15,7 @@ use larder::format::name;
 pub type Objects = BTreeMap<String, Arc<[u8]>>;
 
 /// What a call gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     Done(Result<(), BackendErrorKind>),
     Bytes(Result<Arc<[u8]>, BackendErrorKind>),
@@ -87,21 +87,11 @@ impl Call<'_> {
             .any(|beside| object.starts_with(beside))
     }
 
-    fn run(&self, objects: &mut Objects) -> Answer {
-        use BackendErrorKind::{Exists, NotFound, Other};
-        match *self {
-            Self::PutNew(name, bytes) => Answer::Done(match objects.get(name) {
-                Some(there) if **there == *bytes => Ok(()),
-                Some(_) => Err(Exists),
-                None => {
-                    objects.insert(name.to_owned(), bytes.into());
-                    Ok(())
-                }
-            }),
-            Self::Put(name, bytes) => {
-                objects.insert(name.to_owned(), bytes.into());
-                Answer::Done(Ok(()))
-            }
+    /// What it gives, if it changes nothing.
+    fn reads(&self, objects: &Objects) -> Option<Answer> {
+        use BackendErrorKind::{NotFound, Other};
+        Some(match *self {
+            Self::PutNew(..) | Self::Put(..) | Self::Delete(_) => return None,
             Self::Get(name) => Answer::Bytes(objects.get(name).cloned().ok_or(NotFound)),
             Self::Range(name, offset, count) => Answer::Bytes(match objects.get(name) {
                 None => Err(NotFound),
@@ -121,8 +111,88 @@ impl Call<'_> {
                         .collect(),
                 )
             }
+        })
+    }
+
+    fn run(&self, objects: &mut Objects) -> Answer {
+        use BackendErrorKind::{Exists, NotFound};
+        match *self {
+            Self::PutNew(name, bytes) => Answer::Done(match objects.get(name) {
+                Some(there) if **there == *bytes => Ok(()),
+                Some(_) => Err(Exists),
+                None => {
+                    objects.insert(name.to_owned(), bytes.into());
+                    Ok(())
+                }
+            }),
+            Self::Put(name, bytes) => {
+                objects.insert(name.to_owned(), bytes.into());
+                Answer::Done(Ok(()))
+            }
             Self::Delete(name) => Answer::Done(objects.remove(name).map(|_| ()).ok_or(NotFound)),
+            // They give something whatever is there.
+            Self::Get(_) | Self::Range(..) | Self::List(_) => {
+                self.reads(objects).unwrap_or(Answer::Done(Ok(())))
+            }
         }
+    }
+}
+
+/// A call that was made, to be made again.
+#[derive(Debug, Clone)]
+enum Made {
+    PutNew(String, Arc<[u8]>),
+    Put(String, Arc<[u8]>),
+    Get(String),
+    Range(String, u64, u64),
+    List(String),
+    Delete(String),
+}
+
+impl Made {
+    fn of(call: &Call<'_>) -> Self {
+        match *call {
+            Call::PutNew(name, bytes) => Self::PutNew(name.to_owned(), bytes.into()),
+            Call::Put(name, bytes) => Self::Put(name.to_owned(), bytes.into()),
+            Call::Get(name) => Self::Get(name.to_owned()),
+            Call::Range(name, offset, count) => Self::Range(name.to_owned(), offset, count),
+            Call::List(prefix) => Self::List(prefix.to_owned()),
+            Call::Delete(name) => Self::Delete(name.to_owned()),
+        }
+    }
+
+    fn call(&self) -> Call<'_> {
+        match self {
+            Self::PutNew(name, bytes) => Call::PutNew(name, bytes),
+            Self::Put(name, bytes) => Call::Put(name, bytes),
+            Self::Get(name) => Call::Get(name),
+            Self::Range(name, offset, count) => Call::Range(name, *offset, *count),
+            Self::List(prefix) => Call::List(prefix),
+            Self::Delete(name) => Call::Delete(name),
+        }
+    }
+}
+
+/// The calls of one step, with what they gave.
+#[derive(Debug, Clone, Default)]
+pub struct Calls(Vec<(Made, Answer)>);
+
+impl Calls {
+    /// Makes the calls again, of other objects. If they give the same, whoever made them would do the same again: then
+    /// this is what it leaves.
+    pub fn same_again(&self, objects: &Objects) -> Option<Objects> {
+        let mut changed = None;
+        for (made, answer) in &self.0 {
+            let call = made.call();
+            let given = match call.reads(changed.as_ref().unwrap_or(objects)) {
+                Some(given) => given,
+                None => call.run(changed.get_or_insert_with(|| objects.clone())),
+            };
+            if given != *answer {
+                return None;
+            }
+        }
+        Some(changed.unwrap_or_else(|| objects.clone()))
     }
 }
 
@@ -142,6 +212,8 @@ pub struct Gate {
 /// What one actor did.
 pub struct Past {
     pub answers: Vec<Answer>,
+    /// The calls that were not answered from the past.
+    pub calls: Calls,
     /// Its further calls fail: it has taken its last step.
     pub halted: bool,
     /// Its last step, for people.
@@ -192,6 +264,7 @@ impl StepBackend {
                 at: 0,
                 past: Past {
                     answers: Vec::new(),
+                    calls: Calls::default(),
                     halted: false,
                     last: String::new(),
                 },
@@ -207,6 +280,7 @@ impl StepBackend {
         let inner = self.inner();
         Past {
             answers: inner.past.answers.clone(),
+            calls: inner.past.calls.clone(),
             halted: inner.past.halted,
             last: inner.past.last.clone(),
         }
@@ -251,6 +325,7 @@ impl StepBackend {
         // Whoever is let go step by step is never run again.
         if replay.live < usize::MAX / 2 {
             past.answers.push(answer.clone());
+            past.calls.0.push((Made::of(call), answer.clone()));
         }
         Some(answer)
     }
