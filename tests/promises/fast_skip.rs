@@ -362,7 +362,7 @@ fn nothing_is_remembered_of_a_backup_that_failed() {
 #[test]
 fn any_edits_give_the_roots_of_a_backup_that_reads_everything() {
     let mut skipped = 0;
-    for case in 0..2 * scale() as u64 {
+    for case in 0..scale() as u64 {
         let mut random = Random(seed().wrapping_add(case));
         let mut it = Remembering::new(&format!(
             "PRAGMA page_size={}; PRAGMA auto_vacuum={}; {} {} {}",
@@ -387,7 +387,7 @@ fn any_edits_give_the_roots_of_a_backup_that_reads_everything() {
         }
     }
     println!("seed {}: {skipped} records skipped", seed());
-    assert!(skipped > 60_000 * scale() as u64, "{skipped}");
+    assert!(skipped > 20_000 * scale() as u64, "{skipped}");
 }
 
 /// In rollback mode a database that has not changed much is read where it lies. Who writes meanwhile waits a moment,
@@ -395,7 +395,7 @@ fn any_edits_give_the_roots_of_a_backup_that_reads_everything() {
 #[test]
 fn a_source_that_is_written_to_while_it_is_read_in_slices_is_stored_in_one_state() {
     let mut between = 0;
-    for turn in 0..6 {
+    for turn in 0..4 {
         let mut it = Remembering::new(&format!(
             "{} {}",
             fill("s", "id INTEGER PRIMARY KEY, a, b, c"),

@@ -23,14 +23,14 @@ const SCHEMA: &str = "
 #[test]
 fn verdicts_told_from_what_changed_are_those_of_sqlite() {
     let mut seen = [0_u64; 2];
-    for case in 0..3 * scale() as u64 {
+    for case in 0..2 * scale() as u64 {
         let mut random = Random(seed().wrapping_add(case));
         let sandbox = Sandbox::new();
         let path = sandbox.path("app.db");
         let db = rusqlite::Connection::open(&path).unwrap();
         db.execute_batch("PRAGMA synchronous=OFF; PRAGMA foreign_keys=OFF")
             .unwrap();
-        if case % 3 == 2 {
+        if case % 2 == 1 {
             db.execute_batch("PRAGMA encoding='UTF-16le'").unwrap();
         }
         db.execute_batch(SCHEMA).unwrap();
