@@ -61,6 +61,16 @@ impl<'a> Moment<'a> {
         self.slices.map_or(Ok(()), |slices| slices.pass(self.db))
     }
 
+    /// Lets others write while nothing is read for longer; [`Self::resume`] comes before the next read.
+    pub fn rest(&self) -> Result<(), SourceError> {
+        self.slices.map_or(Ok(()), |slices| slices.rest(self.db))
+    }
+
+    /// Goes on after [`Self::rest`]. `WrittenMeanwhile` if others have written.
+    pub fn resume(&self) -> Result<(), SourceError> {
+        self.slices.map_or(Ok(()), |slices| slices.resume(self.db))
+    }
+
     /// The foreign-key verdict of one table. `WalGrew` as `check_wal` says.
     pub fn foreign_key_violations(&self, table: &Table) -> Result<ForeignKeyCheck, SourceError> {
         self.check_wal()?;

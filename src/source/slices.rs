@@ -20,7 +20,8 @@ pub(super) struct Slices {
     env: Arc<dyn Env>,
     /// What it was when the first slice began.
     version: i64,
-    since: Cell<Duration>,
+    /// When the slice began; `None` between slices.
+    since: Cell<Option<Duration>>,
     longest: Cell<Duration>,
 }
 
@@ -51,7 +52,7 @@ impl Slices {
         Ok(Self {
             path: path.to_owned(),
             version,
-            since: Cell::new(env.monotonic()),
+            since: Cell::new(Some(env.monotonic())),
             longest: Cell::new(Duration::ZERO),
             env: env.clone(),
         })
@@ -63,7 +64,10 @@ impl Slices {
     }
 
     fn held(&self) -> Duration {
-        self.env.monotonic().saturating_sub(self.since.get())
+        let since = self.since.get();
+        since.map_or(Duration::ZERO, |since| {
+            self.env.monotonic().saturating_sub(since)
+        })
     }
 
     /// The longest slice, the one that lasts included.
@@ -78,15 +82,34 @@ impl Slices {
         if !self.is_due() {
             return Ok(());
         }
-        let at = |cause| SourceError::of(&self.path, None, cause);
-        db.execute("COMMIT").map_err(at)?;
-        self.longest.set(self.longest());
-        let version = match lock(db).map_err(at) {
+        self.rest(db)?;
+        self.resume(db)
+    }
+
+    /// Ends the slice: nothing is read until [`Self::resume`]. No statement may be in the middle of its rows.
+    pub(super) fn rest(&self, db: &Connection) -> Result<(), SourceError> {
+        if self.since.get().is_some() {
+            let ended = db.execute("COMMIT");
+            ended.map_err(|cause| SourceError::of(&self.path, None, cause))?;
+            self.longest.set(self.longest());
+            self.since.set(None);
+        }
+        Ok(())
+    }
+
+    /// Begins the next slice, if none lasts.
+    ///
+    /// Errors: `WrittenMeanwhile`.
+    pub(super) fn resume(&self, db: &Connection) -> Result<(), SourceError> {
+        if self.since.get().is_some() {
+            return Ok(());
+        }
+        let version = match lock(db).map_err(|cause| SourceError::of(&self.path, None, cause)) {
             Err(error @ SourceError::Cancelled { .. }) => return Err(error),
             // Whatever it is that somebody does there: it is not what it was.
             version => version.ok(),
         };
-        self.since.set(self.env.monotonic());
+        self.since.set(Some(self.env.monotonic()));
         if version == Some(self.version) {
             return Ok(());
         }

@@ -46,7 +46,10 @@ pub(super) fn conclude(
         schema,
         mut content,
     } = written;
+    // Packs are written, and others may write, too.
+    moment.rest()?;
     let new_bytes = writer.flush()?;
+    moment.resume()?;
     let mut references = None;
     if let Some(parent) = parent.as_ref().filter(|parent| parent.is_of_source) {
         // Everything put so far is published: a reader sees it.
@@ -63,6 +66,7 @@ pub(super) fn conclude(
         by_changes || !content.damaged && content.keys.hold(table)
     };
     let foreign_keys = verdicts::read(moment, parent.as_ref(), &holds, &content.entities)?;
+    moment.rest()?;
     let parent = parent.filter(|parent| parent.is_of_source);
     let parent = parent.map(|parent| parent.manifest);
     content

@@ -31,6 +31,7 @@ struct Key<'a> {
 
 /// The foreign keys that held, while the differences of all tables are gone through.
 pub(super) struct References<'a> {
+    moment: Moment<'a>,
     keys: Vec<Key<'a>>,
 }
 
@@ -46,7 +47,7 @@ impl<'a> References<'a> {
         let schema = moment.schema();
         let mut keys = Vec::new();
         if damaged || parent.manifest.damaged {
-            return Ok(Self { keys });
+            return Ok(Self { moment, keys });
         }
         for table in entities.iter().filter_map(|e| schema.table(&e.entity)) {
             let verdicts = parent.manifest.foreign_keys.iter();
@@ -61,11 +62,12 @@ impl<'a> References<'a> {
                 }
             }
         }
-        Ok(Self { keys })
+        Ok(Self { moment, keys })
     }
 
     /// A record of a table differs.
     pub(super) fn differs(&mut self, table: &str, what: Difference<'_>) -> Result<(), Error> {
+        self.moment.pass_slice()?;
         let (before, after) = match what {
             Difference::Added(after) => (None, Some(after)),
             Difference::Removed(before) => (Some(before), None),
