@@ -30,6 +30,13 @@ pub fn random_16(env: &dyn Env) -> [u8; 16] {
     out
 }
 
+/// 32 random bytes.
+pub fn random_32(env: &dyn Env) -> [u8; 32] {
+    let mut out = [0; 32];
+    env.fill_random(&mut out);
+    out
+}
+
 /// The real world.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemEnv;

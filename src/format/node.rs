@@ -40,6 +40,16 @@ pub enum Span {
     Place,
 }
 
+impl Span {
+    /// The last rowid, where rows have one.
+    pub fn last_rowid(&self) -> Option<i64> {
+        match self {
+            Self::Rowids { last, .. } => Some(*last),
+            _ => None,
+        }
+    }
+}
+
 /// The canonical bytes of a key, or the beginning of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeKey {

@@ -188,9 +188,9 @@ pub fn run_as(
             Err(Error::Source(SourceError::WalGrew { .. })) if !options.reading.private_copy => {
                 options.reading.private_copy = true;
             }
-            Err(Error::Source(SourceError::WrittenMeanwhile { .. }))
-                if options.reading.in_slices =>
-            {
+            Err(Error::Source(
+                SourceError::WrittenMeanwhile { .. } | SourceError::LockTooLong { .. },
+            )) if options.reading.in_slices => {
                 options.reading.in_slices = false;
             }
             Err(Error::Store(error @ StoreError::WrongPages { .. })) => {
@@ -244,7 +244,9 @@ fn begin(
     };
     let skip = is_large(world, options).then(|| FastSkip::begin(store, &*world.env, &source));
     let skip = skip.flatten();
-    let remembers = skip.as_ref().is_some_and(FastSkip::remembers);
+    // A first backup is checked by SQLite in one go, which would keep others waiting.
+    let remembers =
+        lineage.knows(&world.env.host(), &source) && skip.as_ref().is_some_and(FastSkip::remembers);
     let capture_options = CaptureOptions {
         busy: options.busy_timeout,
         temp_dir: options.temp_dir.clone().unwrap_or_else(std::env::temp_dir),

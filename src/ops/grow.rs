@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::error::Error;
 use crate::format::blob::{BlobError, BlobSink};
 use crate::format::manifest::Entity;
-use crate::format::node::{Child, Span};
 use crate::model::row::RowRef;
 use crate::model::schema::Table;
 use crate::model::value::Spilled;
@@ -189,7 +188,7 @@ impl<'a, 's> TreeSink<'a, 's> {
             let leaf = &known.end.leaf;
             self.skipped += leaf.rows;
             self.progress.advance(leaf.rows);
-            self.behind = last_rowid(leaf);
+            self.behind = leaf.span.last_rowid();
             let put = self.builder.push_leaf(&known.end, self.blobs);
             put.map_err(Stop::Blob)?;
             if known.ends_table {
@@ -205,7 +204,7 @@ impl<'a, 's> TreeSink<'a, 's> {
         if let Some(borders) = &mut self.borders {
             borders.read(self.behind, end, ends_table, self.plain)?;
         }
-        self.behind = last_rowid(&end.leaf);
+        self.behind = end.leaf.span.last_rowid();
         self.plain = true;
         Ok(())
     }
@@ -251,14 +250,6 @@ impl Stop {
                 cause,
             }),
         }
-    }
-}
-
-/// The last rowid of a leaf, in trees with rowids.
-fn last_rowid(leaf: &Child) -> Option<i64> {
-    match leaf.span {
-        Span::Rowids { last, .. } => Some(last),
-        _ => None,
     }
 }
 

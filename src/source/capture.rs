@@ -422,7 +422,12 @@ fn hold(opened: Opened, looked: &Looked, options: &CaptureOptions) -> Result<Hel
         ReadFrom::Copy(Blocks::Writers) if options.reading.in_slices => {
             return Ok(Held {
                 folder,
-                slices: Some(Slices::begin(&db, &looked.path, &options.env)?),
+                slices: Some(Slices::begin(
+                    &db,
+                    &looked.path,
+                    &options.env,
+                    options.reading.max_lock,
+                )?),
                 ..Held::in_place(db)
             });
         }

@@ -101,7 +101,7 @@ impl<S: RowSink> Scan<'_, S> {
         value: LargeValue,
         place: &str,
     ) -> Result<Spilled, Stop<S::Error>> {
-        self.moment.check_wal().map_err(Stop::Source)?;
+        self.moment.check_hold().map_err(Stop::Source)?;
         if let Ok(blob) = self.db.blob(&self.table.name, column, rowid, false) {
             let mut content = Watched {
                 inner: blob,

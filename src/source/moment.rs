@@ -44,10 +44,11 @@ impl<'a> Moment<'a> {
         table.kind != TableKind::Virtual
     }
 
-    /// To be asked now and then while rows are read: `WalGrew` once others wrote so much that the
-    /// source should be let go.
-    pub fn check_wal(&self) -> Result<(), SourceError> {
-        self.growth.map_or(Ok(()), WalGrowth::check)
+    /// To be asked now and then while rows are read: `WalGrew` once others wrote so much, and `LockTooLong` once they
+    /// could not write for so long, that the source should be let go.
+    pub fn check_hold(&self) -> Result<(), SourceError> {
+        self.growth.map_or(Ok(()), WalGrowth::check)?;
+        self.slices.map_or(Ok(()), Slices::check)
     }
 
     /// True once the source should be let go for a moment, by [`Self::pass_slice`].
@@ -71,9 +72,9 @@ impl<'a> Moment<'a> {
         self.slices.map_or(Ok(()), |slices| slices.resume(self.db))
     }
 
-    /// The foreign-key verdict of one table. `WalGrew` as `check_wal` says.
+    /// The foreign-key verdict of one table. `WalGrew` as `check_hold` says.
     pub fn foreign_key_violations(&self, table: &Table) -> Result<ForeignKeyCheck, SourceError> {
-        self.check_wal()?;
+        self.check_hold()?;
         self.pass_slice()?;
         if table.foreign_keys.is_empty() {
             return Ok(ForeignKeyCheck::default());

@@ -339,7 +339,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
     ) -> Result<(), Stop<S::Error>> {
         self.scanned.rows += 1;
         if self.scanned.rows.is_multiple_of(ROWS_A_LOOK) {
-            self.moment.check_wal().map_err(Stop::Source)?;
+            self.moment.check_hold().map_err(Stop::Source)?;
         }
         self.sink.row(RowRef { rowid, values }).map_err(Stop::Sink)
     }
@@ -358,7 +358,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
         if bytes.len() <= SPILL_BYTES_OVER {
             return Ok(value);
         }
-        self.moment.check_wal().map_err(Stop::Source)?;
+        self.moment.check_hold().map_err(Stop::Source)?;
         let mut content = bytes;
         let value = LargeValue {
             rowid,

@@ -23,6 +23,8 @@ pub(super) struct Slices {
     /// When the slice began; `None` between slices.
     since: Cell<Option<Duration>>,
     longest: Cell<Duration>,
+    /// Others are never kept waiting for longer.
+    max: Duration,
 }
 
 impl std::fmt::Debug for Slices {
@@ -47,6 +49,7 @@ impl Slices {
         db: &Connection,
         path: &Path,
         env: &Arc<dyn Env>,
+        max: Duration,
     ) -> Result<Self, SourceError> {
         let version = lock(db).map_err(|cause| SourceError::of(path, None, cause))?;
         Ok(Self {
@@ -54,6 +57,7 @@ impl Slices {
             version,
             since: Cell::new(Some(env.monotonic())),
             longest: Cell::new(Duration::ZERO),
+            max,
             env: env.clone(),
         })
     }
@@ -61,6 +65,17 @@ impl Slices {
     /// True once others have been kept waiting for as long as a slice lasts.
     pub(super) fn is_due(&self) -> bool {
         self.held() >= SLICE
+    }
+
+    /// `LockTooLong` once a slice that cannot be ended has lasted for longer than is allowed.
+    pub(super) fn check(&self) -> Result<(), SourceError> {
+        match self.held() > self.max {
+            true => Err(SourceError::LockTooLong {
+                path: self.path.clone(),
+                max: self.max,
+            }),
+            false => Ok(()),
+        }
     }
 
     fn held(&self) -> Duration {

@@ -106,7 +106,7 @@ pub fn rows_behind<S: RowSink>(
     sink: &mut S,
 ) -> Result<Scanned, RowsError<S::Error>> {
     // Small tables end before the scan looks.
-    moment.check_wal().map_err(RowsError::Source)?;
+    moment.check_hold().map_err(RowsError::Source)?;
     let Some(first) = behind.map_or(Some(i64::MIN), |behind| behind.checked_add(1)) else {
         return Ok(Scanned::default());
     };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::local_file;
 use crate::codec::hash::{SecretHash, SplitDigest};
-use crate::env::{Env, random_16};
+use crate::env::{Env, random_32};
 use crate::format::FormatError;
 use crate::format::bytes::Fields;
 use crate::format::node::{Child, Span};
@@ -351,9 +351,7 @@ fn secret(db: &Connection, env: &dyn Env) -> Result<[u8; 32], SqliteError> {
     let kept = read_secret(db).and_then(|kept| match kept {
         Some(secret) => Ok(secret),
         None => {
-            let mut drawn = [0; 32];
-            drawn[..16].copy_from_slice(&random_16(env));
-            drawn[16..].copy_from_slice(&random_16(env));
+            let drawn = random_32(env);
             for sql in [
                 "DELETE FROM leaves",
                 "DELETE FROM tables",

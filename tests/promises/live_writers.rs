@@ -274,7 +274,7 @@ fn growth_is_seen_between_small_tables_and_between_checks() {
     app.execute_batch("INSERT INTO u VALUES(zeroblob(200000))")
         .unwrap();
     for error in [
-        capture.moment().check_wal().unwrap_err(),
+        capture.moment().check_hold().unwrap_err(),
         capture
             .moment()
             .foreign_key_violations(checked)

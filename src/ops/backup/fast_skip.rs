@@ -8,11 +8,10 @@
 use std::collections::VecDeque;
 
 use crate::codec::hash::{SecretHash, first_u64};
-use crate::env::{Env, random_16};
+use crate::env::{Env, random_32};
 use crate::format::blob::{BlobKind, BlobSink};
 use crate::format::config::FormatMark;
 use crate::format::manifest::Source;
-use crate::format::node::Span;
 use crate::model::schema::{ObjectKind, Table};
 use crate::ops::grow::{Borders, Known, Stop};
 use crate::ops::open::Store;
@@ -42,13 +41,9 @@ impl FastSkip {
             None => [&b"path"[..], host.as_bytes(), source.path.as_bytes()],
         };
         let cache = store.page_cache(&parts)?;
-        let (a, b) = (random_16(env), random_16(env));
-        let mut secret = [0; 32];
-        secret[..16].copy_from_slice(&a);
-        secret[16..].copy_from_slice(&b);
         Some(Self {
             cache,
-            draw: SecretHash::new(secret),
+            draw: SecretHash::new(random_32(env)),
         })
     }
 
@@ -224,8 +219,7 @@ impl TableBorders<'_> {
     fn next_remembered(&mut self) -> Result<Option<KnownLeaf>, StoreError> {
         let behind = self.behind;
         loop {
-            let is_passed =
-                |known: &KnownLeaf| behind.is_some_and(|behind| last_rowid(known) <= behind);
+            let is_passed = |known: &KnownLeaf| known.leaf.span.last_rowid() <= behind;
             while self.ahead.front().is_some_and(is_passed) {
                 self.ahead.pop_front();
             }
@@ -233,7 +227,7 @@ impl TableBorders<'_> {
                 Asked::Behind(asked) if self.ahead.is_empty() => {
                     let more = self.skip.cache.leaves(&self.id, asked.max(behind))?;
                     self.asked = match more.last() {
-                        Some(known) => Asked::Behind(Some(last_rowid(known))),
+                        Some(known) => Asked::Behind(known.leaf.span.last_rowid()),
                         None => Asked::AtEnd,
                     };
                     self.ahead.extend(more);
@@ -257,7 +251,7 @@ impl TableBorders<'_> {
         if known.after != self.behind {
             return None;
         }
-        let last = (!known.ends_table).then(|| last_rowid(&known));
+        let last = known.leaf.span.last_rowid().filter(|_| !known.ends_table);
         let run = self.pages.run(self.behind, last, known.pages);
         (run == Some((known.pages, known.fingerprint))).then_some(known)
     }
@@ -273,7 +267,7 @@ impl Borders for TableBorders<'_> {
         if self.doubt {
             return Ok(None);
         }
-        self.moment.check_wal().map_err(Stop::Source)?;
+        self.moment.check_hold().map_err(Stop::Source)?;
         let Some(known) = self.unchanged() else {
             self.doubt |= self.pages.is_broken;
             return Ok(None);
@@ -309,10 +303,7 @@ impl Borders for TableBorders<'_> {
         ends_table: bool,
         plain: bool,
     ) -> Result<(), Stop> {
-        self.behind = match end.leaf.span {
-            Span::Rowids { last, .. } => Some(last),
-            _ => None,
-        };
+        self.behind = end.leaf.span.last_rowid();
         if let Some(expected) = self.expected.take() {
             let same = expected.leaf == end.leaf
                 && expected.digest == end.digest
@@ -344,12 +335,5 @@ impl Borders for TableBorders<'_> {
             .change(&self.id, behind, last, known.as_ref());
         self.doubt |= self.pages.is_broken;
         Ok(())
-    }
-}
-
-fn last_rowid(known: &KnownLeaf) -> i64 {
-    match known.leaf.span {
-        Span::Rowids { last, .. } => last,
-        _ => i64::MAX,
     }
 }

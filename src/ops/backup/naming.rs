@@ -118,7 +118,21 @@ pub(in crate::ops) fn check_name(name: &str) -> Result<(), SelectError> {
     })
 }
 
+/// What tells a source from others; see `Manifest::source_key`.
+fn key_of<'a>(host: &'a str, source: &'a Source) -> (Option<&'a str>, &'a str, &'a str) {
+    match &source.name {
+        Some(name) => (Some(name.as_str()), "", ""),
+        None => (None, host, source.path.as_str()),
+    }
+}
+
 impl Lineage {
+    /// True if there is a snapshot of the source.
+    pub(super) fn knows(&self, host: &str, source: &Source) -> bool {
+        let key = key_of(host, source);
+        self.newest.iter().any(|other| other.source_key() == key)
+    }
+
     /// The snapshot whose trees serve as bases: the newest of the same source, else the newest with the
     /// same schema, else the one that shares most entity names. Nothing depends on it.
     pub(super) fn basis(
@@ -128,10 +142,7 @@ impl Lineage {
         schema: BlobId,
         entities: &[&str],
     ) -> Option<Basis> {
-        let key = match &source.name {
-            Some(name) => (Some(name.as_str()), "", ""),
-            None => (None, host, source.path.as_str()),
-        };
+        let key = key_of(host, source);
         let shared = |other: &&Manifest| {
             entities
                 .iter()
