@@ -193,11 +193,18 @@ impl Class {
 impl Rule {
     /// True for a value that plainly stays what it is: most do.
     fn is_plain(self, value: ValueRef<'_>) -> bool {
-        let fits = matches!(
-            (self.affinity, value),
-            (Affinity::Text, ValueRef::Text(_))
-                | (Affinity::Integer | Affinity::Numeric, ValueRef::Integer(_))
-        );
+        let fits = match value {
+            ValueRef::Null => return !self.not_null,
+            ValueRef::Text(_) => matches!(self.affinity, Affinity::Text | Affinity::None),
+            ValueRef::Integer(_) => self.affinity != Affinity::Text,
+            ValueRef::Real(real) => match self.affinity {
+                Affinity::None => true,
+                Affinity::Real => real != 0.0,
+                _ => false,
+            },
+            ValueRef::Blob(_) => true,
+            ValueRef::Spilled(_) => false,
+        };
         fits && self.only.is_none()
     }
 
@@ -255,15 +262,14 @@ impl Fit {
     /// The first value of a row that is not taken as it is: its place, and what becomes of it.
     pub fn misfit(&self, values: &[ValueRef<'_>]) -> Option<(usize, Misfit)> {
         let misfit = |rule: Rule, value: ValueRef<'_>| match value {
-            ValueRef::Text(text) if !self.encoding.is_utf8() && !rule.is_plain(value) => {
+            value if rule.is_plain(value) => None,
+            ValueRef::Text(text) if !self.encoding.is_utf8() => {
                 rule.misfit(ValueRef::Text(&self.encoding.to_sqlites_utf8(text)))
             }
             value => rule.misfit(value),
         };
-        let rules = self.rules.iter().zip(values).enumerate();
-        rules
-            .filter_map(|(at, (rule, value))| Some((at, misfit((*rule)?, *value)?)))
-            .next()
+        let mut rules = self.rules.iter().zip(values).enumerate();
+        rules.find_map(|(at, (rule, value))| Some((at, misfit((*rule)?, *value)?)))
     }
 }
 

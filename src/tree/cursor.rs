@@ -213,6 +213,18 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// The same, on the way through all of them: leaves may be read ahead.
+    fn descend_to_read(&mut self) -> Result<(), BlobError> {
+        let above = self.open.len().saturating_sub(1);
+        self.descend()?;
+        let below = self.open[above..].iter().rev();
+        let leaves: Vec<BlobId> = below.filter(|p| p.level == 0).map(|p| p.id).collect();
+        if !leaves.is_empty() {
+            self.source.soon(BlobKind::Leaf, &leaves);
+        }
+        Ok(())
+    }
+
     /// The next leaf; `None` at the end.
     pub fn next_leaf(&mut self) -> Result<Option<PlacedLeaf>, BlobError> {
         while self.open.last().is_some_and(|place| place.level > 0) {
@@ -238,7 +250,7 @@ impl<'a> Cursor<'a> {
             if holes.cover(first, rows) {
                 self.skip();
             } else if place.level > 0 {
-                self.descend()?;
+                self.descend_to_read()?;
                 continue;
             } else if let Some(leaf) = self.next_leaf()? {
                 let mut ordinal = first;
@@ -261,8 +273,12 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut row: impl FnMut(RowRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        while let Some(leaf) = self.next_leaf()? {
-            leaf.for_each(&mut row)?;
+        while let Some(place) = self.peek() {
+            if place.level > 0 {
+                self.descend_to_read()?;
+            } else if let Some(leaf) = self.next_leaf()? {
+                leaf.for_each(&mut row)?;
+            }
         }
         Ok(())
     }

@@ -1,33 +1,23 @@
-//! Builds the trees of a file in a thread of its own: records come in batches, table after table, and each
-//! table's indexes follow it. To put the records together, on the other side, takes about as long.
+//! Builds the trees of a file on other threads, while here the next records are put together: one writes them
+//! into tables, one makes the keys of indexes, one writes those (`trees`, `key_maker`, `indexes`).
 //!
 //! What is written depends on the records alone, not on how fast they come or on how much memory there is.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use super::batch::{Batch, batches_in};
 use super::file::PageFile;
-use super::geometry::Tree;
-use super::index_tree::IndexTree;
-use super::key::{Prefix, compare, prefix};
-use super::keys::Keys;
-use super::payload::OpenCell;
-use super::record::{RecordBuilder, RecordReader, decoded};
+use super::indexes::Indexes;
+use super::key_maker::{KeyMaker, KeyMessage};
+use super::record::RecordBuilder;
 use super::shape::TableShape;
-use super::sorter::{Sorter, Stop};
-use super::table_tree::{Refused, TableTree};
+use super::trees::Work;
 use crate::model::text::TextEncoding;
-use crate::model::value::ValueRef;
 use crate::progress::StopSign;
-
-/// Bytes of records that are handed over at once.
-const BATCH_BYTES: usize = 256 << 10;
-
-/// Keys of so many bytes are sorted on several cores.
-const PARALLEL_FROM_BYTES: usize = 1 << 20;
 
 /// Why a file cannot be built so.
 #[derive(Debug)]
@@ -71,23 +61,33 @@ pub struct LargeRecord {
     pub large: Vec<usize>,
 }
 
+/// What tables are made of.
 #[derive(Debug)]
-enum Message {
-    /// Of each record the rowid, the length and the bytes.
-    Records(Vec<u8>),
-    Open(LargeRecord),
+pub(super) enum Message {
+    /// Whole records.
+    Records(Arc<Batch>),
+    /// A large one begins.
+    Open(Arc<LargeRecord>),
+    /// More of its bytes.
     Piece(Vec<u8>),
+    /// It is whole.
     Close,
+    /// The next table begins.
     EndOfTable,
+    /// There are no more tables.
     End,
 }
 
 /// The side that hands records over.
 #[derive(Debug)]
 pub struct FileBuilder {
+    plan: Arc<Plan>,
+    /// The current table's place in the plan.
+    table: usize,
+    batch: Batch,
     sender: SyncSender<Message>,
     thread: JoinHandle<Result<Built, BuildError>>,
-    batch: Vec<u8>,
+    keys: KeyMaker,
 }
 
 /// What a builder works with.
@@ -108,19 +108,29 @@ pub struct Plan {
 impl FileBuilder {
     /// Begins, with the first table of the plan.
     pub fn start(file: PageFile, plan: Arc<Plan>) -> io::Result<Self> {
-        let waiting = (plan.sort_bytes / 4 / BATCH_BYTES).max(2);
-        let (sender, receiver) = sync_channel(waiting);
+        let waiting = batches_in(plan.sort_bytes / 16).max(2);
+        let (sender, messages) = sync_channel(waiting);
+        let (key_maker, keys, budget) = KeyMaker::start(plan.clone(), waiting)?;
+        let its_plan = plan.clone();
         let thread = std::thread::Builder::new()
             .name("trees".to_owned())
             .spawn(move || {
-                let mut work = Work::new(file, &plan, receiver);
-                work.run()?;
-                work.end()
+                let work = Work {
+                    file,
+                    plan: &its_plan,
+                    messages,
+                    keys,
+                    indexes: Indexes::new(its_plan.clone(), budget),
+                };
+                work.run()
             })?;
         Ok(Self {
+            plan,
+            table: 0,
+            batch: Batch::default(),
             sender,
             thread,
-            batch: Vec::with_capacity(BATCH_BYTES),
+            keys: key_maker,
         })
     }
 
@@ -128,14 +138,10 @@ impl FileBuilder {
     ///
     /// Errors: `Stopped` if the builder has ended; [`FileBuilder::finish`] tells why.
     pub fn record(&mut self, rowid: i64, record: &RecordBuilder) -> Result<(), BuildError> {
-        self.batch.extend_from_slice(&rowid.to_le_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
-        let length = record.bytes() as u32;
-        self.batch.extend_from_slice(&length.to_le_bytes());
-        record.write(&mut self.batch);
-        match self.batch.len() < BATCH_BYTES {
-            true => Ok(()),
-            false => self.hand_over(),
+        self.batch.push(rowid, record);
+        match self.batch.is_full() {
+            true => self.hand_over(),
+            false => Ok(()),
         }
     }
 
@@ -143,8 +149,8 @@ impl FileBuilder {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let next = Vec::with_capacity(self.batch.len().max(BATCH_BYTES));
-        let batch = std::mem::replace(&mut self.batch, next);
+        let batch = Arc::new(std::mem::take(&mut self.batch));
+        self.send_key(|| KeyMessage::Records(batch.clone()))?;
         self.send(Message::Records(batch))
     }
 
@@ -153,9 +159,20 @@ impl FileBuilder {
         sent.map_err(|_| BuildError::Stopped)
     }
 
+    /// Sends a message to the side that makes keys, if the current table has any.
+    fn send_key(&self, message: impl FnOnce() -> KeyMessage) -> Result<(), BuildError> {
+        let has_keys = |table: &TableShape| !table.indexes.is_empty();
+        match self.plan.tables.get(self.table).is_some_and(has_keys) {
+            true if !self.keys.send(message()) => Err(BuildError::Stopped),
+            _ => Ok(()),
+        }
+    }
+
     /// Begins a large record; its bytes follow. Errors as [`FileBuilder::record`].
     pub fn open(&mut self, record: LargeRecord) -> Result<(), BuildError> {
         self.hand_over()?;
+        let record = Arc::new(record);
+        self.send_key(|| KeyMessage::Large(record.clone()))?;
         self.send(Message::Open(record))
     }
 
@@ -175,272 +192,27 @@ impl FileBuilder {
     /// The current table has no more records: the next one begins. Errors as [`FileBuilder::record`].
     pub fn end_table(&mut self) -> Result<(), BuildError> {
         self.hand_over()?;
+        self.send_key(|| KeyMessage::EndOfTable)?;
+        self.table += 1;
         self.send(Message::EndOfTable)
     }
 
     /// Waits for the file. Errors: `Stopped` if not every table was ended.
     pub fn finish(self) -> Result<Built, BuildError> {
-        let Self { sender, thread, .. } = self;
+        let Self {
+            sender,
+            thread,
+            keys,
+            ..
+        } = self;
         // Where it has ended before, its own answer says why.
         let _ = sender.send(Message::End);
         drop(sender);
-        match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let made = keys.finish();
+        match (thread.join(), made) {
+            (Ok(Err(BuildError::Stopped)), Err(error)) => Err(error.into()),
+            (Ok(done), _) => done,
+            (Err(panic), _) => std::panic::resume_unwind(panic),
         }
     }
-}
-
-/// The side that builds.
-struct Work<'p> {
-    file: PageFile,
-    plan: &'p Plan,
-    receiver: Receiver<Message>,
-    left_out: Vec<String>,
-}
-
-impl<'p> Work<'p> {
-    fn new(file: PageFile, plan: &'p Plan, receiver: Receiver<Message>) -> Self {
-        Self {
-            file,
-            plan,
-            receiver,
-            left_out: Vec::new(),
-        }
-    }
-
-    fn run(&mut self) -> Result<(), BuildError> {
-        for shape in &self.plan.tables {
-            let mut table = Table::new(&self.file, shape, self.plan);
-            loop {
-                match self.receiver.recv() {
-                    Ok(Message::Records(batch)) => table.records(&mut self.file, &batch)?,
-                    Ok(Message::Open(record)) => self.large(&mut table, &record)?,
-                    Ok(Message::EndOfTable) => break,
-                    Ok(Message::Piece(_) | Message::Close | Message::End) | Err(_) => {
-                        return Err(BuildError::Stopped);
-                    }
-                }
-            }
-            table.end(&mut self.file, &mut self.left_out)?;
-        }
-        match self.receiver.recv() {
-            Ok(Message::End) => Ok(()),
-            _ => Err(BuildError::Stopped),
-        }
-    }
-
-    fn large(&mut self, table: &mut Table<'_>, record: &LargeRecord) -> Result<(), BuildError> {
-        let mut open = table.open(&self.file, record)?;
-        loop {
-            match self.receiver.recv() {
-                Ok(Message::Piece(bytes)) => open.more(&mut self.file, &bytes)?,
-                Ok(Message::Close) => break,
-                _ => return Err(BuildError::Stopped),
-            }
-        }
-        table.close(&mut self.file, record, open)
-    }
-
-    fn end(self) -> Result<Built, BuildError> {
-        self.file.finish()?;
-        Ok(Built {
-            left_out: self.left_out,
-        })
-    }
-}
-
-/// A table being built.
-struct Table<'p> {
-    shape: &'p TableShape,
-    plan: &'p Plan,
-    tree: OpenTree,
-    keys: Keys,
-    count: u64,
-}
-
-enum OpenTree {
-    Table(TableTree),
-    /// And the key that came last.
-    Index(IndexTree, Option<(Prefix, Vec<u8>)>),
-}
-
-impl<'p> Table<'p> {
-    fn new(file: &PageFile, shape: &'p TableShape, plan: &'p Plan) -> Self {
-        Self {
-            shape,
-            plan,
-            tree: match shape.tree {
-                Tree::Table => OpenTree::Table(TableTree::new(file)),
-                Tree::Index => OpenTree::Index(IndexTree::new(file), None),
-            },
-            keys: Keys::of(shape, &plan.folder),
-            count: 0,
-        }
-    }
-
-    fn doubt(&self, reason: impl Into<String>) -> BuildError {
-        BuildError::Doubt {
-            table: self.shape.name.clone(),
-            reason: reason.into(),
-        }
-    }
-
-    fn refused(&self, refused: Refused) -> BuildError {
-        match refused {
-            Refused::Io(error) => BuildError::Io(error),
-            Refused::Order => self.out_of_order(),
-        }
-    }
-
-    fn out_of_order(&self) -> BuildError {
-        self.doubt(format!("record {} is not in its order", self.count + 1))
-    }
-
-    fn records(&mut self, file: &mut PageFile, mut batch: &[u8]) -> Result<(), BuildError> {
-        while let Some((head, rest)) = batch.split_at_checked(12) {
-            let (mut rowid, mut length) = ([0; 8], [0; 4]);
-            rowid.copy_from_slice(&head[..8]);
-            length.copy_from_slice(&head[8..]);
-            let (rowid, length) = (i64::from_le_bytes(rowid), u32::from_le_bytes(length));
-            let Some((record, rest)) = rest.split_at_checked(length as usize) else {
-                break;
-            };
-            batch = rest;
-            self.ensure_key_order(record)?;
-            let pushed = match &mut self.tree {
-                OpenTree::Table(tree) => tree.push(file, rowid, record),
-                OpenTree::Index(tree, _) => tree.push(file, record).map_err(Refused::Io),
-            };
-            pushed.map_err(|refused| self.refused(refused))?;
-            self.keys.take(self.shape, rowid, record, &[])?;
-            self.count += 1;
-        }
-        Ok(self.keys.spill(self.plan.sort_bytes)?)
-    }
-
-    /// Keys of a WITHOUT ROWID table must come in their order, none twice.
-    fn ensure_key_order(&mut self, record: &[u8]) -> Result<(), BuildError> {
-        let OpenTree::Index(_, last) = &mut self.tree else {
-            return Ok(());
-        };
-        let order = &self.shape.key;
-        let now = prefix(values(record), order);
-        let follows = match last {
-            None => true,
-            Some((before, its)) => match before.bytes.cmp(&now.bytes) {
-                std::cmp::Ordering::Equal if before.is_cut || now.is_cut => {
-                    compare(its, record, order, self.plan.encoding).is_lt()
-                }
-                found => found.is_lt(),
-            },
-        };
-        if !follows {
-            return Err(self.out_of_order());
-        }
-        let (_, its) = last.get_or_insert_with(|| (now, Vec::new()));
-        its.clear();
-        its.extend_from_slice(record);
-        if let Some((before, _)) = last {
-            *before = now;
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, file: &PageFile, record: &LargeRecord) -> Result<OpenCell, BuildError> {
-        let in_key = |at: &usize| *at < self.shape.key.len();
-        if record.large.iter().any(in_key) {
-            return Err(self.doubt("a large value stands in its primary key"));
-        }
-        self.ensure_key_order(&record.small)?;
-        match &self.tree {
-            OpenTree::Table(tree) => tree
-                .open(file, record.rowid, record.bytes)
-                .map_err(|refused| self.refused(refused)),
-            OpenTree::Index(tree, _) => Ok(tree.open(file, record.bytes)),
-        }
-    }
-
-    fn close(
-        &mut self,
-        file: &mut PageFile,
-        record: &LargeRecord,
-        open: OpenCell,
-    ) -> Result<(), BuildError> {
-        let pushed = match &mut self.tree {
-            OpenTree::Table(tree) => tree.push_open(file, record.rowid, open),
-            OpenTree::Index(tree, _) => tree.push_open(file, open).map_err(Refused::Io),
-        };
-        pushed.map_err(|refused| self.refused(refused))?;
-        let LargeRecord {
-            rowid,
-            small,
-            large,
-            ..
-        } = record;
-        self.keys.take(self.shape, *rowid, small, large)?;
-        self.count += 1;
-        Ok(self.keys.spill(self.plan.sort_bytes)?)
-    }
-
-    /// Closes the table's tree, and builds its indexes.
-    fn end(self, file: &mut PageFile, left_out: &mut Vec<String>) -> Result<(), BuildError> {
-        let mut sorters = self.keys.into_sorters();
-        sort_all(&mut sorters);
-        match self.tree {
-            OpenTree::Table(tree) => tree.finish(file, self.shape.root)?,
-            OpenTree::Index(tree, _) => tree.finish(file, self.shape.root)?,
-        }
-        for (index, sorter) in self.shape.indexes.iter().zip(sorters) {
-            let Some(sorter) = sorter else {
-                left_out.push(index.name.clone());
-                continue;
-            };
-            let mut tree = IndexTree::new(file);
-            let push = |record: &[u8]| match self.plan.stop.is_set() {
-                false => tree.push(file, record),
-                true => Err(io::ErrorKind::Interrupted.into()),
-            };
-            match sorter.for_each(push) {
-                Ok(()) => tree.finish(file, index.root)?,
-                Err(Stop::Io(error)) => return Err(error.into()),
-                Err(Stop::Twice) => {
-                    return Err(BuildError::Doubt {
-                        table: self.shape.name.clone(),
-                        reason: format!("two rows have one key in its index {}", index.name),
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Sorts what is in memory, on the cores that there are.
-fn sort_all(sorters: &mut [Option<Sorter>]) {
-    let bytes: usize = sorters.iter().flatten().map(Sorter::bytes).sum();
-    // A thread is not worth its beginning for less.
-    let cores = match bytes < PARALLEL_FROM_BYTES {
-        true => 1,
-        false => std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    let waiting = Mutex::new(sorters.iter_mut().flatten());
-    let next = || waiting.lock().ok()?.next();
-    let work = || {
-        while let Some(sorter) = next() {
-            sorter.sort();
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..cores {
-            scope.spawn(work);
-        }
-        work();
-    });
-}
-
-fn values(record: &[u8]) -> impl Iterator<Item = ValueRef<'_>> {
-    let mut reader = RecordReader::new(record);
-    let next = move || reader.as_mut()?.next_encoded();
-    std::iter::from_fn(next).map(|(serial, body)| decoded(serial, body))
 }

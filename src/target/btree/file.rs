@@ -64,6 +64,38 @@ impl PageFile {
         })
     }
 
+    /// The next so many pages, for somebody else to append to beside this one, up to [`PageFile::end_part`]. `None`
+    /// where some of them hold no content, or where it is noted what each page is.
+    pub fn part(&mut self, pages: u32) -> io::Result<Option<Self>> {
+        let (first, end) = (self.next, self.next.checked_add(pages));
+        let end = end.filter(|end| *end < u32::MAX).ok_or_else(too_large)?;
+        if self.geometry.has_pointer_maps || (first..end).contains(&self.geometry.lock_page()) {
+            return Ok(None);
+        }
+        self.flush()?;
+        let part = Self::new(self.file.try_clone()?, self.geometry, first - 1, 0)?;
+        self.next = end;
+        Ok(Some(part))
+    }
+
+    /// Writes what is left of a part of so many pages.
+    ///
+    /// Errors: `Other` if there were more pages, or fewer.
+    pub fn end_part(mut self, first: u32, pages: u32) -> io::Result<()> {
+        self.flush()?;
+        match self.next.checked_sub(first) {
+            Some(appended) if appended == pages => Ok(()),
+            _ => Err(io::Error::other(
+                "indexes have other pages than they were to have (a bug)",
+            )),
+        }
+    }
+
+    /// The number of the page that would come next.
+    pub fn next(&self) -> u32 {
+        self.next
+    }
+
     /// What its pages hold.
     pub fn geometry(&self) -> Geometry {
         self.geometry

@@ -9,14 +9,13 @@ use std::io;
 use super::file::PageFile;
 use super::geometry::Tree;
 use super::page::{Cell, Page, PageKind, child};
-use super::payload::{OpenCell, fill_cell};
+use super::payload::{Head, OpenCell};
 
 /// A tree being built.
 #[derive(Debug)]
 pub struct IndexTree {
     leaf: Page,
     levels: Vec<Page>,
-    cell: Cell,
 }
 
 impl IndexTree {
@@ -25,16 +24,20 @@ impl IndexTree {
         Self {
             leaf: Page::new(file.geometry(), PageKind::IndexLeaf),
             levels: Vec::new(),
-            cell: Cell::default(),
         }
     }
 
     /// Appends a key, which must not come before the last one.
     pub fn push(&mut self, file: &mut PageFile, record: &[u8]) -> io::Result<()> {
-        let mut cell = std::mem::take(&mut self.cell);
-        fill_cell(file, Tree::Index, None, record, &mut cell)?;
-        self.place(file, &cell)?;
-        self.cell = cell;
+        let bytes = record.len() as u64;
+        if file.geometry().local(Tree::Index, bytes) < record.len() {
+            let mut open = self.open(file, bytes);
+            open.more(file, record)?;
+            return self.push_open(file, open);
+        }
+        let head = Head::of(bytes, None);
+        self.make_room(file, head.bytes().len() + record.len())?;
+        self.leaf.push_parts(head.bytes(), record, 0);
         Ok(())
     }
 
@@ -46,18 +49,20 @@ impl IndexTree {
     /// Appends a key that came in pieces.
     pub fn push_open(&mut self, file: &mut PageFile, open: OpenCell) -> io::Result<()> {
         let cell = open.end(file)?;
-        self.place(file, &cell)
-    }
-
-    fn place(&mut self, file: &mut PageFile, cell: &Cell) -> io::Result<()> {
-        if !self.leaf.fits(cell.bytes.len()) {
-            let key = self.leaf.pop().ok_or_else(no_room)?;
-            let number = file.append(&mut self.leaf, 0)?;
-            self.leaf.clear();
-            self.add(file, 0, number, key)?;
-        }
+        self.make_room(file, cell.bytes.len())?;
         self.leaf.push(&cell.bytes, cell.overflow);
         Ok(())
+    }
+
+    /// Closes the leaf if it has no room for a cell of so many bytes.
+    fn make_room(&mut self, file: &mut PageFile, cell: usize) -> io::Result<()> {
+        if self.leaf.fits(cell) {
+            return Ok(());
+        }
+        let key = self.leaf.pop().ok_or_else(no_room)?;
+        let number = file.append(&mut self.leaf, 0)?;
+        self.leaf.clear();
+        self.add(file, 0, number, key)
     }
 
     /// Adds to the page that is open at a level a child, and the key behind it.

@@ -5,17 +5,16 @@ use std::io;
 use std::path::Path;
 
 use super::key::prefix;
-use super::record::{Place, RecordBuilder, decoded, locate, serial};
+use super::record::{Encoded, EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
 use super::sorter::Sorter;
-use crate::model::value::ValueRef;
 
 /// Keys of the indexes of one table.
 #[derive(Debug)]
 pub struct Keys {
     /// Of each index; `None`: it is left out.
     sorters: Vec<Option<Sorter>>,
-    parts: RecordBuilder,
+    /// Of the record at hand, where its values stand.
     places: Vec<Place>,
 }
 
@@ -25,7 +24,6 @@ impl Keys {
         let sorter = |index: &IndexShape| Some(Sorter::new(index.sorting.clone(), folder));
         Self {
             sorters: table.indexes.iter().map(sorter).collect(),
-            parts: RecordBuilder::default(),
             places: Vec::new(),
         }
     }
@@ -43,34 +41,24 @@ impl Keys {
             return Ok(());
         }
         locate(record, &mut self.places);
-        let place = |at: &usize| self.places.get(*at).copied().unwrap_or_default();
+        let rowid = EncodedInteger::of(rowid);
         for (index, sorter) in shape.indexes.iter().zip(&mut self.sorters) {
             let is_large = |part: &Part| matches!(part, Part::Field(at) if large.contains(at));
-            if index.parts.iter().any(is_large) {
+            if !large.is_empty() && index.parts.iter().any(is_large) {
                 *sorter = None;
             }
             let Some(sorter) = sorter else { continue };
-            let is_null = |at: usize| place(&at).serial == serial::NULL && !large.contains(&at);
+            let value = |at: &usize| self.places.get(*at).copied().unwrap_or_default().of(record);
+            let is_null = |at: usize| value(&at).serial == serial::NULL && !large.contains(&at);
             if index.only_where_some.is_some_and(is_null) {
                 continue;
             }
-            self.parts.clear();
-            for part in &index.parts {
-                match part {
-                    Part::Rowid => self.parts.push_integer(rowid),
-                    Part::Field(at) => {
-                        let place = place(at);
-                        let (serial, body) = (place.serial_in(record), place.body_in(record));
-                        self.parts.push_encoded(serial, body);
-                    }
-                }
-            }
-            let value = |part: &Part| match part {
-                Part::Rowid => ValueRef::Integer(rowid),
-                Part::Field(at) => decoded(place(at).serial, place(at).body_in(record)),
-            };
-            let prefix = prefix(index.parts.iter().map(value), &index.sorting.order);
-            sorter.push(prefix, &self.parts)?;
+            let parts = index.parts.iter().map(|part| match part {
+                Part::Rowid => rowid.encoded(),
+                Part::Field(at) => value(at),
+            });
+            let prefix = prefix(parts.clone().map(Encoded::value), &index.sorting.order);
+            sorter.push(prefix, parts)?;
         }
         Ok(())
     }

@@ -2,11 +2,15 @@
 //!
 //! Knows pages, cells and records; nothing of SQL, of schemas, or of where records come from.
 
+mod batch;
 mod builder;
 mod file;
 mod geometry;
+mod index_size;
 mod index_tree;
+mod indexes;
 mod key;
+mod key_maker;
 mod keys;
 mod page;
 mod payload;
@@ -14,6 +18,7 @@ mod record;
 mod shape;
 mod sorter;
 mod table_tree;
+mod trees;
 
 pub use builder::{BuildError, FileBuilder, LargeRecord, Plan};
 pub use file::PageFile;

@@ -24,13 +24,14 @@ impl PageKind {
         matches!(self, Self::IndexInterior | Self::TableInterior)
     }
 
-    fn header_bytes(self) -> usize {
+    /// Bytes before the pointers to its cells.
+    pub fn header_bytes(self) -> usize {
         if self.is_interior() { 12 } else { 8 }
     }
 }
 
 /// A page takes no less for a cell.
-const CELL_BYTES_MIN: usize = 4;
+pub const CELL_BYTES_MIN: usize = 4;
 
 /// A cell, and where its payload goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,11 +86,18 @@ impl Page {
 
     /// Appends a cell, for which there must be room.
     pub fn push(&mut self, cell: &[u8], overflow: u32) {
-        let start = self.content - cell.len().max(CELL_BYTES_MIN);
-        self.bytes[start..start + cell.len()].copy_from_slice(cell);
+        self.push_parts(cell, &[], overflow);
+    }
+
+    /// The same, in two parts.
+    pub fn push_parts(&mut self, head: &[u8], tail: &[u8], overflow: u32) {
+        let bytes = head.len() + tail.len();
+        let start = self.content - bytes.max(CELL_BYTES_MIN);
+        self.bytes[start..start + head.len()].copy_from_slice(head);
+        self.bytes[start + head.len()..start + bytes].copy_from_slice(tail);
         let pointer = self.kind.header_bytes() + 2 * self.cells.len();
         self.bytes[pointer..pointer + 2].copy_from_slice(&two_bytes(start));
-        self.cells.push((cell.len(), overflow));
+        self.cells.push((bytes, overflow));
         self.content = start;
     }
 

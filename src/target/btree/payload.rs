@@ -6,7 +6,7 @@ use std::io;
 use super::file::PageFile;
 use super::geometry::Tree;
 use super::page::Cell;
-use super::record::push_varint;
+use super::record::{VARINT_BYTES_MAX, put_varint};
 
 /// A cell whose payload is coming in pieces.
 #[derive(Debug)]
@@ -25,11 +25,7 @@ pub struct OpenCell {
 impl OpenCell {
     /// Begins the cell of a leaf, for so many bytes of payload.
     pub fn begin(file: &PageFile, tree: Tree, rowid: Option<i64>, payload: u64) -> Self {
-        let mut bytes = Vec::new();
-        push_varint(&mut bytes, payload);
-        if let Some(rowid) = rowid {
-            push_varint(&mut bytes, rowid.cast_unsigned());
-        }
+        let bytes = Head::of(payload, rowid).bytes().to_vec();
         Self {
             cell: Cell { bytes, overflow: 0 },
             local: file.geometry().local(tree, payload),
@@ -90,27 +86,26 @@ fn wrong_length(than: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Fills `cell` with the cell of a payload that is here.
-pub fn fill_cell(
-    file: &mut PageFile,
-    tree: Tree,
-    rowid: Option<i64>,
-    payload: &[u8],
-    cell: &mut Cell,
-) -> io::Result<()> {
-    let bytes = payload.len() as u64;
-    if file.geometry().local(tree, bytes) < payload.len() {
-        let mut open = OpenCell::begin(file, tree, rowid, bytes);
-        open.more(file, payload)?;
-        *cell = open.end(file)?;
-        return Ok(());
+/// How the cell of a leaf begins: bytes of the payload, and the rowid of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    bytes: [u8; 2 * VARINT_BYTES_MAX],
+    length: usize,
+}
+
+impl Head {
+    /// For so many bytes of payload.
+    pub fn of(payload: u64, rowid: Option<i64>) -> Self {
+        let mut bytes = [0; 2 * VARINT_BYTES_MAX];
+        let mut length = put_varint(&mut bytes, payload);
+        if let Some(rowid) = rowid {
+            length += put_varint(&mut bytes[length..], rowid.cast_unsigned());
+        }
+        Self { bytes, length }
     }
-    cell.bytes.clear();
-    cell.overflow = 0;
-    push_varint(&mut cell.bytes, bytes);
-    if let Some(rowid) = rowid {
-        push_varint(&mut cell.bytes, rowid.cast_unsigned());
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
-    cell.bytes.extend_from_slice(payload);
-    Ok(())
 }

@@ -8,27 +8,40 @@ use crate::model::value::{LongClass, ValueRef};
 /// The longest varint: section 1.6.
 pub const VARINT_BYTES_MAX: usize = 9;
 
-/// Appends a varint: big-endian groups of seven bits, the ninth byte whole.
+/// Puts a varint at the beginning of `out`, which has room for the longest: big-endian groups of seven bits, the
+/// ninth byte whole. Gives how many bytes it takes.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "of each number only the low bits are taken"
 )]
+pub fn put_varint(out: &mut [u8], value: u64) -> usize {
+    let bytes = varint_bytes(value);
+    let mut left = value;
+    let mut last = bytes - 1;
+    if bytes == VARINT_BYTES_MAX {
+        out[last] = left as u8;
+        left >>= 8;
+        last -= 1;
+    }
+    for at in (0..=last).rev() {
+        out[at] = left as u8 & 0x7F | 0x80;
+        left >>= 7;
+    }
+    if bytes < VARINT_BYTES_MAX {
+        out[bytes - 1] &= 0x7F;
+    }
+    bytes
+}
+
+/// Appends a varint.
 pub fn push_varint(out: &mut Vec<u8>, value: u64) {
-    if value < 0x80 {
-        out.push(value as u8);
-    } else if value < 0x4000 {
-        out.extend_from_slice(&[(value >> 7) as u8 | 0x80, value as u8 & 0x7F]);
-    } else if value >> 56 != 0 {
-        for group in (0..8).rev() {
-            out.push((value >> (8 + 7 * group)) as u8 | 0x80);
+    match u8::try_from(value) {
+        Ok(byte) if byte < 0x80 => out.push(byte),
+        _ => {
+            let mut bytes = [0; VARINT_BYTES_MAX];
+            let count = put_varint(&mut bytes, value);
+            out.extend_from_slice(&bytes[..count]);
         }
-        out.push(value as u8);
-    } else {
-        let groups = varint_bytes(value);
-        for group in (1..groups).rev() {
-            out.push((value >> (7 * group)) as u8 | 0x80);
-        }
-        out.push(value as u8 & 0x7F);
     }
 }
 
@@ -64,7 +77,7 @@ pub mod serial {
     /// A real in eight bytes.
     pub const REAL: u64 = 7;
     /// The integer 0; 1 is the next.
-    pub const ZERO: u64 = 8;
+    pub const ZERO: u8 = 8;
     /// Blobs from here on, by even numbers, texts by odd ones.
     pub const BLOB: u64 = 12;
 
@@ -83,10 +96,11 @@ pub mod serial {
 
 /// The serial type of an integer, and how many bytes its body has. `real`: it stands for a real, which takes
 /// no more than eight bytes in any case, and then stays one.
-fn of_integer(value: i64) -> (u64, usize) {
+fn of_integer(value: i64) -> (u8, usize) {
     let magnitude = if value < 0 { !value } else { value };
     match magnitude {
-        0..=127 if value == 0 || value == 1 => (serial::ZERO + value.unsigned_abs(), 0),
+        0..=127 if value == 0 => (serial::ZERO, 0),
+        0..=127 if value == 1 => (serial::ZERO + 1, 0),
         0..=127 => (1, 1),
         128..=32_767 => (2, 2),
         32_768..=8_388_607 => (3, 3),
@@ -120,10 +134,9 @@ impl RecordBuilder {
 
     /// Appends an integer.
     pub fn push_integer(&mut self, value: i64) {
-        let (serial, bytes) = of_integer(value);
-        push_varint(&mut self.serials, serial);
-        self.body
-            .extend_from_slice(&value.to_be_bytes()[8 - bytes..]);
+        let value = EncodedInteger::of(value);
+        self.serials.extend_from_slice(&value.serial);
+        self.body.extend_from_slice(value.encoded().body);
     }
 
     /// Appends a value. In a column of REAL affinity a whole number is stored as an integer where that is shorter
@@ -159,26 +172,14 @@ impl RecordBuilder {
         }
     }
 
-    /// Appends a value as another record has it.
-    pub fn push_encoded(&mut self, serial: &[u8], body: &[u8]) {
-        self.serials.extend_from_slice(serial);
-        self.body.extend_from_slice(body);
-    }
-
     /// Bytes of the whole record, values that stand elsewhere included.
     pub fn bytes(&self) -> u64 {
         let here = self.header_bytes() + self.body.len();
         (here as u64).saturating_add(self.elsewhere)
     }
 
-    /// The header counts its own length.
     fn header_bytes(&self) -> usize {
-        let serials = self.serials.len();
-        let mut bytes = serials + 1;
-        while varint_bytes(bytes as u64) + serials > bytes {
-            bytes += 1;
-        }
-        bytes
+        header_bytes(self.serials.len())
     }
 
     /// The bodies of its values, one after the other.
@@ -197,6 +198,15 @@ impl RecordBuilder {
         self.write_header(out);
         out.extend_from_slice(&self.body);
     }
+}
+
+/// Bytes of a header with so many bytes of serial types: it counts its own length.
+pub fn header_bytes(serials: usize) -> usize {
+    let mut bytes = serials + 1;
+    while varint_bytes(bytes as u64) + serials > bytes {
+        bytes += 1;
+    }
+    bytes
 }
 
 /// The integer that a real is stored as in a column of REAL affinity: if it is whole, and takes less than the
@@ -242,8 +252,7 @@ impl<'r> RecordReader<'r> {
 /// Where a value stands in its record.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
-    /// Its serial type.
-    pub serial: u64,
+    serial: u64,
     serial_at: usize,
     serial_bytes: usize,
     body_at: usize,
@@ -251,16 +260,61 @@ pub struct Place {
 }
 
 impl Place {
-    /// Its serial type, as the record has it.
-    pub fn serial_in(self, record: &[u8]) -> &[u8] {
-        let end = self.serial_at + self.serial_bytes;
-        record.get(self.serial_at..end).unwrap_or_default()
+    /// The value that stands there in its record.
+    pub fn of(self, record: &[u8]) -> Encoded<'_> {
+        let part = |at: usize, bytes| record.get(at..at + bytes).unwrap_or_default();
+        Encoded {
+            serial: self.serial,
+            serial_bytes: part(self.serial_at, self.serial_bytes),
+            body: part(self.body_at, self.body_bytes),
+        }
+    }
+}
+
+/// A value of a record, as it is encoded there.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoded<'r> {
+    /// Its serial type.
+    pub serial: u64,
+    /// The same as a varint.
+    pub serial_bytes: &'r [u8],
+    /// Its body.
+    pub body: &'r [u8],
+}
+
+impl<'r> Encoded<'r> {
+    /// What it stands for.
+    pub fn value(self) -> ValueRef<'r> {
+        decoded(self.serial, self.body)
+    }
+}
+
+/// An integer as a record has it.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedInteger {
+    serial: [u8; 1],
+    bytes: [u8; 8],
+    length: usize,
+}
+
+impl EncodedInteger {
+    /// Encodes it.
+    pub fn of(value: i64) -> Self {
+        let (serial, length) = of_integer(value);
+        Self {
+            serial: [serial],
+            bytes: value.to_be_bytes(),
+            length,
+        }
     }
 
-    /// Its body.
-    pub fn body_in(self, record: &[u8]) -> &[u8] {
-        let end = self.body_at + self.body_bytes;
-        record.get(self.body_at..end).unwrap_or_default()
+    /// The value.
+    pub fn encoded(&self) -> Encoded<'_> {
+        Encoded {
+            serial: u64::from(self.serial[0]),
+            serial_bytes: &self.serial,
+            body: &self.bytes[8 - self.length..],
+        }
     }
 }
 

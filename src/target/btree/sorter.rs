@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::key::{KeyOrder, Prefix, compare, has_null};
-use super::record::RecordBuilder;
+use super::record::{Encoded, header_bytes, push_varint};
 use crate::model::text::TextEncoding;
 
 /// A run's arena ends before offsets need a 32nd bit.
@@ -24,12 +24,14 @@ const READ_BYTES: usize = 8 << 20;
 /// Buffer of one of them.
 const RUN_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 
-/// A key in memory: where its record stands in the arena, behind its length.
+/// A key in memory: where its record stands in the arena.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     prefix: [u64; 3],
     /// The offset, and in the last bit whether the prefix is cut.
     at: u32,
+    /// Bytes of the record.
+    length: u32,
 }
 
 /// How keys of one index compare, and whether two may be equal.
@@ -56,7 +58,10 @@ pub struct Sorter {
     folder: PathBuf,
 }
 
-/// Where a sorted run begins in the file, and its keys: of each the prefix, the flag, the length, the record.
+/// Of each key in a run the prefix, a flag, the length of the record; the record follows.
+const HEAD_BYTES: usize = 24 + 1 + 4;
+
+/// Where a sorted run begins in the file, and its keys.
 #[derive(Debug)]
 struct Run {
     start: u64,
@@ -124,22 +129,37 @@ impl Sorter {
 
     /// Bytes of memory that its keys take.
     pub fn bytes(&self) -> usize {
-        self.arena.capacity() + self.entries.capacity() * size_of::<Entry>()
+        // What a vector has beyond that was never touched, and takes none.
+        self.arena.len() + self.entries.len() * size_of::<Entry>()
     }
 
-    /// Adds a key.
-    pub fn push(&mut self, prefix: Prefix, record: &RecordBuilder) -> io::Result<()> {
-        let bytes = usize::try_from(record.bytes()).unwrap_or(usize::MAX);
-        if bytes.saturating_add(self.arena.len() + 4) > ARENA_BYTES_MAX {
+    /// Adds a key, the record of these values.
+    pub fn push<'v>(
+        &mut self,
+        prefix: Prefix,
+        values: impl Iterator<Item = Encoded<'v>> + Clone,
+    ) -> io::Result<()> {
+        let (serials, body) = values.clone().fold((0, 0), |(serials, body), value| {
+            (serials + value.serial_bytes.len(), body + value.body.len())
+        });
+        let header = header_bytes(serials);
+        let bytes = header + body;
+        if bytes.saturating_add(self.arena.len()) > ARENA_BYTES_MAX {
             self.spill()?;
         }
         #[expect(clippy::cast_possible_truncation, reason = "below ARENA_BYTES_MAX")]
         let (at, length) = (self.arena.len() as u32, bytes as u32);
-        self.arena.extend_from_slice(&length.to_le_bytes());
-        record.write(&mut self.arena);
+        push_varint(&mut self.arena, header as u64);
+        for value in values.clone() {
+            self.arena.extend_from_slice(value.serial_bytes);
+        }
+        for value in values {
+            self.arena.extend_from_slice(value.body);
+        }
         self.entries.push(Entry {
             prefix: prefix.bytes,
             at: at << 1 | u32::from(prefix.is_cut),
+            length,
         });
         self.is_sorted = false;
         Ok(())
@@ -158,11 +178,18 @@ impl Sorter {
             }
             let by_key = match (a.at | b.at) & 1 {
                 0 => Ordering::Equal,
-                _ => sorting.compare(record_at(arena, a.at), record_at(arena, b.at)),
+                _ => sorting.compare(a.record(arena), b.record(arena)),
             };
             by_key.then(a.at.cmp(&b.at))
         });
         self.is_sorted = true;
+    }
+
+    /// Bytes of each record, in order; `None` where some are in a file.
+    pub fn lengths(&mut self) -> Option<impl Iterator<Item = usize>> {
+        self.sort();
+        let lengths = self.entries.iter().map(|entry| entry.length as usize);
+        self.runs.is_empty().then_some(lengths)
     }
 
     /// Puts what is in memory into a file.
@@ -178,14 +205,14 @@ impl Sorter {
         let start = file.stream_position()?;
         let mut out = BufWriter::with_capacity(1 << 18, &mut file);
         for entry in &self.entries {
-            let record = record_at(&self.arena, entry.at);
-            for number in entry.prefix {
-                out.write_all(&number.to_le_bytes())?;
+            let record = entry.record(&self.arena);
+            let mut head = [0; HEAD_BYTES];
+            for (place, number) in head.as_chunks_mut::<8>().0.iter_mut().zip(entry.prefix) {
+                *place = number.to_le_bytes();
             }
-            out.write_all(&[(entry.at & 1).to_le_bytes()[0]])?;
-            #[expect(clippy::cast_possible_truncation, reason = "below ARENA_BYTES_MAX")]
-            let length = record.len() as u32;
-            out.write_all(&length.to_le_bytes())?;
+            head[24] = u8::from(entry.at & 1 == 1);
+            head[25..].copy_from_slice(&entry.length.to_le_bytes());
+            out.write_all(&head)?;
             out.write_all(record)?;
         }
         out.flush()?;
@@ -208,11 +235,11 @@ impl Sorter {
         }
         let mut before: Option<Entry> = None;
         for entry in &self.entries {
-            let record = record_at(&self.arena, entry.at);
+            let record = entry.record(&self.arena);
             if let Some(before) = before.filter(|b| self.sorting.unique && b.prefix == entry.prefix)
             {
                 let is_cut = (before.at | entry.at) & 1 == 1;
-                let record_before = record_at(&self.arena, before.at);
+                let record_before = before.record(&self.arena);
                 if self.sorting.are_equal(is_cut, record_before, record) {
                     return Err(Stop::Twice);
                 }
@@ -243,7 +270,7 @@ impl Sorter {
         let mut runs: Vec<RunReader<'_>> = self.runs.iter().map(reader).collect();
         let mut heap = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
-            if let Some(head) = run.next()? {
+            if let Some(head) = run.next(Vec::new())? {
                 heap.push(Reverse(Waiting {
                     head,
                     run: number,
@@ -253,14 +280,18 @@ impl Sorter {
         }
         let mut before: Option<Head> = None;
         while let Some(Reverse(Waiting { head, run, .. })) = heap.pop() {
-            if let Some(before) = before.filter(|b| sorting.unique && b.prefix == head.prefix) {
+            if let Some(before) = &before
+                && sorting.unique
+                && before.prefix == head.prefix
+            {
                 let is_cut = before.is_cut || head.is_cut;
                 if sorting.are_equal(is_cut, &before.record, &head.record) {
                     return Err(Stop::Twice);
                 }
             }
             each(&head.record)?;
-            if let Some(next) = runs[run].next()? {
+            let buffer = before.take().map_or_else(Vec::new, |before| before.record);
+            if let Some(next) = runs[run].next(buffer)? {
                 heap.push(Reverse(Waiting {
                     head: next,
                     run,
@@ -284,32 +315,36 @@ impl Sorting {
     }
 }
 
-fn record_at(arena: &[u8], at: u32) -> &[u8] {
-    let at = (at >> 1) as usize;
-    let mut length = [0; 4];
-    length.copy_from_slice(&arena[at..at + 4]);
-    &arena[at + 4..at + 4 + u32::from_le_bytes(length) as usize]
+impl Entry {
+    fn record(self, arena: &[u8]) -> &[u8] {
+        let at = (self.at >> 1) as usize;
+        &arena[at..at + self.length as usize]
+    }
 }
 
 impl RunReader<'_> {
-    fn next(&mut self) -> io::Result<Option<Head>> {
+    /// The next key, its record in a buffer that is needed no more.
+    fn next(&mut self, mut record: Vec<u8>) -> io::Result<Option<Head>> {
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
-        let (mut number, mut flag, mut length) = ([0; 8], [0; 1], [0; 4]);
+        let mut head = [0; HEAD_BYTES];
+        self.file.read_exact(&mut head)?;
+        let (numbers, rest) = head.as_chunks::<8>();
         let mut prefix = [0; 3];
-        for part in &mut prefix {
-            self.file.read_exact(&mut number)?;
-            *part = u64::from_le_bytes(number);
+        for (part, number) in prefix.iter_mut().zip(numbers) {
+            *part = u64::from_le_bytes(*number);
         }
-        self.file.read_exact(&mut flag)?;
-        self.file.read_exact(&mut length)?;
-        let mut record = vec![0; u32::from_le_bytes(length) as usize];
+        let &[flag, ref length @ ..] = rest else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let length = length.try_into().map_or(0, u32::from_le_bytes);
+        record.resize(length as usize, 0);
         self.file.read_exact(&mut record)?;
         Ok(Some(Head {
             prefix,
-            is_cut: flag[0] == 1,
+            is_cut: flag == 1,
             record,
         }))
     }

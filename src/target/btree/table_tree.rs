@@ -8,8 +8,8 @@ use std::io;
 
 use super::file::PageFile;
 use super::geometry::Tree;
-use super::page::{Cell, Page, PageKind, child};
-use super::payload::{OpenCell, fill_cell};
+use super::page::{Page, PageKind, child};
+use super::payload::{Head, OpenCell};
 use super::record::{push_varint, read_varint};
 
 /// A tree being built.
@@ -18,7 +18,6 @@ pub struct TableTree {
     leaf: Page,
     levels: Vec<Level>,
     last: Option<i64>,
-    cell: Cell,
 }
 
 /// A page above others.
@@ -51,17 +50,22 @@ impl TableTree {
             leaf: Page::new(file.geometry(), PageKind::TableLeaf),
             levels: Vec::new(),
             last: None,
-            cell: Cell::default(),
         }
     }
 
     /// Appends a record.
     pub fn push(&mut self, file: &mut PageFile, rowid: i64, record: &[u8]) -> Result<(), Refused> {
         self.ensure_order(rowid)?;
-        let mut cell = std::mem::take(&mut self.cell);
-        fill_cell(file, Tree::Table, Some(rowid), record, &mut cell)?;
-        self.place(file, rowid, &cell)?;
-        self.cell = cell;
+        let bytes = record.len() as u64;
+        if file.geometry().local(Tree::Table, bytes) < record.len() {
+            let mut open = OpenCell::begin(file, Tree::Table, Some(rowid), bytes);
+            open.more(file, record)?;
+            return self.push_open(file, rowid, open);
+        }
+        let head = Head::of(bytes, Some(rowid));
+        self.make_room(file, head.bytes().len() + record.len())?;
+        self.leaf.push_parts(head.bytes(), record, 0);
+        self.last = Some(rowid);
         Ok(())
     }
 
@@ -80,7 +84,10 @@ impl TableTree {
     ) -> Result<(), Refused> {
         self.ensure_order(rowid)?;
         let cell = open.end(file)?;
-        Ok(self.place(file, rowid, &cell)?)
+        self.make_room(file, cell.bytes.len())?;
+        self.leaf.push(&cell.bytes, cell.overflow);
+        self.last = Some(rowid);
+        Ok(())
     }
 
     fn ensure_order(&self, rowid: i64) -> Result<(), Refused> {
@@ -90,15 +97,16 @@ impl TableTree {
         }
     }
 
-    fn place(&mut self, file: &mut PageFile, rowid: i64, cell: &Cell) -> io::Result<()> {
-        if let Some(last) = self.last.filter(|_| !self.leaf.fits(cell.bytes.len())) {
-            let number = file.append(&mut self.leaf, 0)?;
-            self.leaf.clear();
-            self.add(file, 0, number, last)?;
+    /// Closes the leaf if it has no room for a cell of so many bytes.
+    fn make_room(&mut self, file: &mut PageFile, cell: usize) -> io::Result<()> {
+        match self.last {
+            Some(last) if !self.leaf.fits(cell) => {
+                let number = file.append(&mut self.leaf, 0)?;
+                self.leaf.clear();
+                self.add(file, 0, number, last)
+            }
+            _ => Ok(()),
         }
-        self.leaf.push(&cell.bytes, cell.overflow);
-        self.last = Some(rowid);
-        Ok(())
     }
 
     /// Adds a child to the page that is open at a level.
