@@ -104,7 +104,7 @@ fn run_parsed(cli: Cli, args: &[OsString], streams: &mut Streams) -> Code {
 fn dispatch(command: Command, cx: &mut Context<'_>) -> Result<Code, Failure> {
     match command {
         Command::Init(args) => commands::init::run(&args, cx),
-        Command::Backup(args) => commands::backup::run(args, cx),
+        Command::Backup(args) => commands::backup::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx, false),
         Command::BackupList(args) => commands::list::run(&args, cx, true),
         Command::Validate(args) | Command::BackupValidate(args) => {

@@ -135,6 +135,86 @@ fn a_zip_is_written_beside_the_snapshot() {
 }
 
 #[test]
+fn several_databases_get_a_snapshot_each() {
+    let place = Workplace::bakery();
+    place.sql("two.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    // A database that is named twice is backed up once.
+    let run = place.code(0, &["backup", "app.db", "two.db", "./app.db", "--json"]);
+    let lines: Vec<Value> = run
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["message_type"] == "summary")
+        .collect();
+    let of = |n: usize, name: &str| lines[n][name].clone();
+    assert_eq!(lines.len(), 2, "{}", run.out);
+    assert_eq!(of(0, "store_created"), true);
+    assert_eq!(of(1, "store_created"), false);
+    let sources = [0, 1].map(|n| of(n, "snapshot")["source"].as_str().unwrap().to_owned());
+    assert!(
+        sources[0].ends_with("app.db") && sources[1].ends_with("two.db"),
+        "{sources:?}"
+    );
+    assert_ne!(of(0, "snapshot")["name"], of(1, "snapshot")["name"]);
+    place.ok(&["validate"]);
+    // The next run tells each from the others.
+    let run = place.code(0, &["backup", "two.db", "app.db"]);
+    assert_eq!(
+        run.out.matches("; nothing new or changed since ").count(),
+        2,
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn a_database_that_cannot_be_read_does_not_keep_others_from_their_snapshots() {
+    let place = Workplace::bakery();
+    std::fs::write(place.path("notes.db"), "not a database at all, but a text").unwrap();
+    let run = place.code(1, &["backup", "absent.db", "notes.db", "app.db"]);
+    assert!(run.err.contains("no database at absent.db"), "{}", run.err);
+    assert!(run.err.contains("notes.db"), "{}", run.err);
+    assert_eq!(
+        run.out.matches("Backup complete: ").count(),
+        1,
+        "{}",
+        run.out
+    );
+    assert!(
+        run.out.starts_with("store ./backups created\n"),
+        "{}",
+        run.out
+    );
+    place.ok(&["validate"]);
+}
+
+#[test]
+fn names_that_are_mistyped_leave_no_store_behind() {
+    let place = Workplace::empty();
+    let run = place.code(1, &["backup", "a.db", "b.db"]);
+    assert!(
+        run.err.contains("a.db") && run.err.contains("b.db"),
+        "{}",
+        run.err
+    );
+    assert!(!place.path("backups").exists());
+}
+
+#[test]
+fn several_databases_do_not_share_one_name() {
+    let place = Workplace::bakery();
+    for words in [
+        ["--name", "mine"],
+        ["--source-name", "mine"],
+        ["-o", "backups/backup_20261129_120000"],
+    ] {
+        let run = place.code(2, &["backup", "app.db", "two.db", words[0], words[1]]);
+        assert!(run.err.contains("one name for 2 "), "{}", run.err);
+    }
+    assert!(!place.path("backups").exists());
+}
+
+#[test]
 fn the_database_may_come_from_the_environment() {
     let mut place = Workplace::bakery();
     place.set("LARDER_DATABASE", "app.db");

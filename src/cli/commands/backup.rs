@@ -1,4 +1,4 @@
-//! `larder backup`: takes a snapshot of a database.
+//! `larder backup`: takes a snapshot of each database that is named.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -27,11 +27,13 @@ use crate::ops::select::SourceChoice;
 /// Take a snapshot of a database
 ///
 /// Reads every record once, in one consistent state, while other programs may go on using the
-/// database; stores what the store does not hold yet. A store is made if none is there.
+/// database; stores what the store does not hold yet. A store is made if none is there. Of several
+/// databases each gets a snapshot of its own; one that cannot be read does not keep the others from it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   larder backup app.db
   larder backup app.db --name before-upgrade --tag release-7 --zip
+  larder backup app.db users.db logs/*.db
   LARDER_DATABASE=app.db larder backup -o ./backups/b1
 
 PATH of --output is, in this order:
@@ -41,9 +43,9 @@ PATH of --output is, in this order:
   absent or an empty folder    a new store is made there
 Any other folder is refused.")]
 pub struct BackupArgs {
-    /// The database file
+    /// The database files
     #[arg(value_name = "DB", env = "LARDER_DATABASE", hide_env_values = true)]
-    database: Option<PathBuf>,
+    databases: Vec<PathBuf>,
     /// Where the snapshot goes, in place of --store: a store, STORE/NAME, or a new store [default: the store]
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -128,55 +130,123 @@ impl CheckWord {
     }
 }
 
-/// Takes the snapshot.
-pub fn run(args: BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
-    let Some(database) = args::given(args.database.as_ref()) else {
-        let with = cx
-            .look
-            .command(&cx.store, &["backup".as_ref(), "app.db".as_ref()]);
-        let without = cx.look.command(&cx.store, &["backup".as_ref()]);
-        return Err(Failure::usage(
-            "no database to back up",
-            format!(
-                "Name it:            {with}\n\
-                 or in environment:  LARDER_DATABASE=app.db {without}"
-            ),
-        ));
-    };
-    let place = place(&args, cx)?;
+impl BackupArgs {
+    /// The databases, each once.
+    fn databases(&self) -> Vec<PathBuf> {
+        let mut databases: Vec<PathBuf> = Vec::new();
+        for path in self.databases.iter().filter_map(|p| args::given(Some(p))) {
+            if !databases.iter().any(|other| paths::same(other, &path)) {
+                databases.push(path);
+            }
+        }
+        databases
+    }
+
+    fn options(&self, database: PathBuf, name: Option<String>) -> BackupOptions {
+        BackupOptions {
+            database,
+            name,
+            tags: self.tags.clone(),
+            source_name: self.source_name.clone(),
+            busy_timeout: Duration::from_secs(self.deadline),
+            temp_dir: None,
+            check_source: self.check_source.map(CheckWord::check),
+            strict: self.strict,
+            reading: Reading {
+                max_lock: Duration::from_secs(self.max_lock),
+                max_wal_bytes: self.max_wal.saturating_mul(1 << 20),
+                immutable: self.immutable,
+                ..Reading::default()
+            },
+            fast_skip_from: (!self.no_fast_skip).then_some(FAST_SKIP_FROM),
+        }
+    }
+}
+
+/// Takes the snapshots, one after the other.
+pub fn run(args: &BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
+    let databases = args.databases();
+    if databases.is_empty() {
+        return Err(no_database(cx));
+    }
+    let place = place(args, cx)?;
+    let several = databases.len() > 1;
+    if several {
+        refuse_one_name(args, &place, databases.len())?;
+    }
     // Looked at before a store is made, so that a mistyped name leaves nothing behind.
-    refuse_no_file(&database, cx)?;
-    let (mut store, store_created) = cx.open_for_backup(&place, args.compression)?;
-    let options = BackupOptions {
-        database,
-        name: place.name,
-        tags: args.tags,
-        source_name: args.source_name,
-        busy_timeout: Duration::from_secs(args.deadline),
-        temp_dir: None,
-        check_source: args.check_source.map(CheckWord::check),
-        strict: args.strict,
-        reading: Reading {
-            max_lock: Duration::from_secs(args.max_lock),
-            max_wal_bytes: args.max_wal.saturating_mul(1 << 20),
-            immutable: args.immutable,
-            ..Reading::default()
-        },
-        fast_skip_from: (!args.no_fast_skip).then_some(FAST_SKIP_FROM),
+    let (mut there, mut code) = (Vec::new(), Code::Ok);
+    for database in databases {
+        match refuse_no_file(&database, cx) {
+            Ok(()) => there.push(database),
+            Err(failure) if several => code = code.and(cx.go_on_after(failure)?),
+            Err(failure) => return Err(failure),
+        }
+    }
+    if there.is_empty() {
+        return Ok(code);
+    }
+    let (mut store, mut store_created) = cx.open_for_backup(&place, args.compression)?;
+    for database in there {
+        let done = take(args, database, (&mut store, &place, &mut store_created), cx);
+        code = code.and(match done {
+            Err(failure) if several => cx.go_on_after(failure)?,
+            done => done?,
+        });
+    }
+    Ok(code)
+}
+
+fn no_database(cx: &Context<'_>) -> Failure {
+    let with = cx
+        .look
+        .command(&cx.store, &["backup".as_ref(), "app.db".as_ref()]);
+    let without = cx.look.command(&cx.store, &["backup".as_ref()]);
+    Failure::usage(
+        "no database to back up",
+        format!(
+            "Name it:            {with}\n\
+             or in environment:  LARDER_DATABASE=app.db {without}"
+        ),
+    )
+}
+
+/// Errors: a usage error if several databases are to go under one name.
+fn refuse_one_name(args: &BackupArgs, place: &BackupPlace, count: usize) -> Result<(), Failure> {
+    let (what, hint) = if place.name.is_some() {
+        ("snapshots", "Leave out the name, or back up one at a time.")
+    } else if args.source_name.is_some() {
+        (
+            "databases",
+            "Leave out --source-name, or back up one at a time.",
+        )
+    } else {
+        return Ok(());
     };
+    Err(Failure::usage(format!("one name for {count} {what}"), hint))
+}
+
+/// Takes the snapshot of one database. `store_created`: the store was made for it.
+fn take(
+    args: &BackupArgs,
+    database: PathBuf,
+    (store, place, store_created): (&mut Store, &BackupPlace, &mut bool),
+    cx: &mut Context<'_>,
+) -> Result<Code, Failure> {
+    let options = args.options(database, place.name.clone());
     let world = cx.world.clone();
     let mut reporter = cx.reporter();
-    let outcome = ops::backup::run(&mut store, &world, &options, &mut reporter)?;
+    let outcome = ops::backup::run(store, &world, &options, &mut reporter)?;
     reporter.finish(&outcome.findings);
     let zip = if args.zip {
-        Some(write_zip(&store, &place.store, &outcome.snapshot.id, cx))
+        Some(write_zip(store, &place.store, &outcome.snapshot.id, cx))
     } else {
         None
     };
     let view = BackupView {
         database: &options.database,
         store: &place.store,
-        store_created,
+        store_created: std::mem::take(store_created),
         zip: zip
             .as_ref()
             .and_then(|zip| zip.as_ref().ok())
