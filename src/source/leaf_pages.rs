@@ -8,6 +8,7 @@ use crate::model::schema::Table;
 use crate::sqlite::SqliteError;
 use crate::sqlite::layout::read_root;
 use crate::sqlite::pages::PageReader;
+use crate::sqlite::record::read_varint;
 
 const INTERIOR_TABLE: u8 = 0x05;
 const LEAF_TABLE: u8 = 0x0d;
@@ -61,6 +62,8 @@ pub struct LeafPages<'a> {
     /// The root, before the walk begins.
     root: Option<u32>,
     open: Vec<Open>,
+    /// Pages that end before it are passed over.
+    from: i64,
     /// The last rowid of the leaf page before.
     before: Option<i64>,
     /// Pages that the file has and the walk has not visited: a tree has none of them twice.
@@ -91,9 +94,15 @@ impl<'a> LeafPages<'a> {
             usable: page_bytes.saturating_sub(usize::from(reserved)),
             root: Some(root),
             open: Vec::new(),
+            from: i64::MIN,
             before: None,
             unvisited: count.unwrap_or(0).unsigned_abs(),
         }))
+    }
+
+    /// The same, without the pages whose rows all come before this rowid.
+    pub fn from(moment: Moment<'a>, table: &Table, from: i64) -> Result<Option<Self>, SqliteError> {
+        Ok(Self::of(moment, table)?.map(|pages| Self { from, ..pages }))
     }
 
     /// Bytes of a page that trees use.
@@ -133,7 +142,8 @@ impl<'a> LeafPages<'a> {
                     self.before = Some(last);
                     return Ok(Some(LeafPage { last, overflows }));
                 }
-                Some(Seen::Interior(children)) if self.open.len() < DEPTH_MAX => {
+                Some(Seen::Interior(mut children)) if self.open.len() < DEPTH_MAX => {
+                    children.retain(|(_, last)| *last >= self.from);
                     self.open.push(Open {
                         children: children.into_iter(),
                     });
@@ -204,9 +214,39 @@ impl Seen {
     }
 }
 
+/// A row in a leaf page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cell<'p> {
+    /// Its rowid.
+    pub rowid: i64,
+    /// Its record; `None` for one that goes on in overflow pages.
+    pub record: Option<&'p [u8]>,
+}
+
+/// The rows of a leaf page, given without its reserved bytes. The iterator ends with `None` at what is no row.
+pub(super) fn rows_of(page: &[u8]) -> Option<impl Iterator<Item = Option<Cell<'_>>>> {
+    let cell = |at| {
+        let (payload, after) = varint(page, at)?;
+        let (rowid, start) = varint(page, after)?;
+        let record = match overflows(page, at) {
+            true => None,
+            false => Some(page.get(start..start.checked_add(usize::try_from(payload).ok()?)?)?),
+        };
+        Some(Cell {
+            rowid: rowid.cast_signed(),
+            record,
+        })
+    };
+    Some(cells(page, LEAF_HEADER)?.map(cell))
+}
+
 /// Where the cells of a page begin.
 fn cells(page: &[u8], header: usize) -> Option<impl ExactSizeIterator<Item = usize> + '_> {
     let count = usize::from(u16_at(page, 3)?);
+    // A cell takes four bytes at least, and two for its place.
+    if count > page.len().saturating_sub(LEAF_HEADER) / 6 {
+        return None;
+    }
     let pointers = page.get(header..header + 2 * count)?;
     Some(
         pointers
@@ -231,43 +271,15 @@ fn u32_at(page: &[u8], at: usize) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_be_bytes)
 }
 
-/// A varint (section 1.6), and where it ends.
+/// A varint, and where it ends.
 fn varint(page: &[u8], at: usize) -> Option<(u64, usize)> {
-    let mut value = 0_u64;
-    for (n, byte) in page.get(at..)?.iter().take(9).enumerate() {
-        if n == 8 {
-            return Some((value << 8 | u64::from(*byte), at + 9));
-        }
-        value = value << 7 | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            return Some((value, at + n + 1));
-        }
-    }
-    None
+    let (value, bytes) = read_varint(page.get(at..)?)?;
+    Some((value, at + bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_are_read_as_the_format_says() {
-        for (bytes, value) in [
-            (&[0x00][..], 0),
-            (&[0x7f], 127),
-            (&[0x81, 0x00], 128),
-            (&[0xff; 9], u64::MAX),
-            (
-                &[0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-                u64::MAX >> 1,
-            ),
-        ] {
-            assert_eq!(varint(bytes, 0), Some((value, bytes.len())), "{bytes:?}");
-        }
-        for bytes in [&[][..], &[0x80], &[0xff; 8]] {
-            assert_eq!(varint(bytes, 0), None, "{bytes:?}");
-        }
-    }
 
     /// Whatever bytes a page has, they are read or refused.
     #[test]

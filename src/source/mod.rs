@@ -11,6 +11,7 @@ mod lookup;
 mod moment;
 mod opening;
 mod order;
+mod page_rows;
 mod pages;
 mod patience;
 mod private_copy;

@@ -9,6 +9,7 @@
 use super::error::SourceError;
 use super::moment::Moment;
 use super::order::KeyOrder;
+use super::page_rows::{Page, PageRows, Wanted};
 use super::salvage::Rest;
 use super::table::{Gap, LargeValue, RowSink, Scanned};
 use crate::model::row::RowRef;
@@ -27,6 +28,9 @@ const ROWS_A_LOOK: u64 = 4096;
 
 /// Columns that a result of SQLite has at most, as it is built by default.
 pub(super) const RESULT_COLUMNS_MAX: usize = 2_000;
+
+/// So many pages in turn may leave rows to a statement before all that follow are.
+const LEFT_PAGES_MAX: u32 = 8;
 
 /// Gaps that are told one by one.
 const GAPS_TOLD: usize = 100;
@@ -103,6 +107,8 @@ pub(super) struct Scan<'a, S> {
     pub(super) sink: &'a mut S,
     /// The first rowid that was not read yet.
     pub(super) next: i64,
+    /// No row behind this one is read now.
+    until: i64,
     /// The order of the keys, where there is one that is known.
     order: Option<KeyOrder>,
     scanned: Scanned,
@@ -129,6 +135,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
             texts: Texts::of(encoding),
             sink,
             next: first,
+            until: i64::MAX,
             order: KeyOrder::of(table, encoding),
             scanned: Scanned::default(),
         }
@@ -136,7 +143,7 @@ impl<'a, S: RowSink> Scan<'a, S> {
 
     pub(super) fn run(mut self) -> Result<Scanned, Stop<S::Error>> {
         let done = match self.table.rowid_column() {
-            Some(rowid) => self.by_rowid(rowid),
+            Some(rowid) => self.by_pages(rowid),
             None => self.with_collations(Self::whole),
         };
         match done {
@@ -226,6 +233,54 @@ impl<'a, S: RowSink> Scan<'a, S> {
         self.give(&mut rows, None).map(drop)
     }
 
+    /// A rowid table: the rows of its pages, as far as these are plain, and what is left to a statement.
+    fn by_pages(&mut self, rowid: &str) -> Result<(), Stop<S::Error>> {
+        // If pages cannot be had, a statement says why, or passes it over.
+        let Ok(Some(mut pages)) = PageRows::of(self.moment, self.table, self.next) else {
+            return self.by_rowid(rowid);
+        };
+        let mut left = 0;
+        loop {
+            let from = self.next;
+            let page = pages.next(from, |rowid, values| self.take(rowid, values));
+            match page {
+                Page::Given => left = 0,
+                Page::End => return Ok(()),
+                Page::Failed(stop) => return Err(stop),
+                Page::Left(page) if left < LEFT_PAGES_MAX => {
+                    left += 1;
+                    let gaps = self.scanned.gap_count;
+                    self.until = page.last;
+                    self.by_rowid(rowid)?;
+                    self.until = i64::MAX;
+                    if self.sink.has_enough() {
+                        return Ok(());
+                    }
+                    // The rest of a table that is damaged is told by statements alone.
+                    if self.scanned.gap_count > gaps {
+                        return self.by_rowid(rowid);
+                    }
+                }
+                Page::Left(_) | Page::Odd => return self.by_rowid(rowid),
+            }
+        }
+    }
+
+    /// Passes on a row of a page.
+    fn take(&mut self, rowid: i64, values: &mut [ValueRef<'_>]) -> Result<Wanted, Stop<S::Error>> {
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = self.spill_if_long(Some(rowid), at, *value)?;
+        }
+        self.pass(Some(rowid), values)?;
+        match rowid.checked_add(1) {
+            Some(after) if !self.sink.has_enough() => {
+                self.next = after;
+                Ok(Wanted::More)
+            }
+            _ => Ok(Wanted::Nothing),
+        }
+    }
+
     /// A rowid table; damage is passed over.
     fn by_rowid(&mut self, rowid: &str) -> Result<(), Stop<S::Error>> {
         loop {
@@ -296,6 +351,9 @@ impl<'a, S: RowSink> Scan<'a, S> {
             } else {
                 None
             };
+            if rowid.is_some_and(|rowid| rowid > self.until) {
+                return Ok(Fast::End);
+            }
             let mut values: Vec<ValueRef<'_>> = spare;
             for at in 0..self.columns.len() {
                 let value = self.texts.value(row, first + at * self.texts.width())?;
@@ -381,49 +439,4 @@ fn emptied(mut values: Vec<ValueRef<'_>>) -> Vec<ValueRef<'static>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tables are scanned as they lie: no sort, and no index even where one holds every column.
-    #[test]
-    fn a_scan_neither_sorts_nor_uses_an_index() {
-        let db = Connection::open_memory().unwrap();
-        for sql in [
-            "CREATE TABLE a(id INTEGER PRIMARY KEY, x)",
-            "CREATE INDEX ax ON a(x)",
-            "CREATE TABLE b(x UNIQUE)",
-            "CREATE TABLE c(k TEXT COLLATE NOCASE, l, PRIMARY KEY(l DESC, k)) WITHOUT ROWID",
-            "CREATE INDEX ck ON c(k, l)",
-            "CREATE TABLE h(rowid, _rowid_, oid)",
-            "CREATE INDEX hr ON h(rowid, _rowid_, oid)",
-        ] {
-            db.execute(sql).unwrap();
-        }
-        let read = crate::sqlite::schema::read_schema(&db).unwrap();
-        let texts = Texts::of(read.schema.encoding);
-        for table in &read.schema.tables {
-            let columns: Vec<&str> = table
-                .leaf_columns()
-                .map(|at| table.columns[at].name.as_str())
-                .collect();
-            let sql = match table.rowid_column() {
-                Some(rowid) => by_rowid_sql(table, rowid, texts, &columns).unwrap(),
-                None => whole_sql(&db, table, texts, &columns).unwrap(),
-            };
-            let mut plan = Vec::new();
-            db.for_each(&format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {
-                plan.push(row.text(3)?.unwrap_or_default());
-                Ok(())
-            })
-            .unwrap();
-            let wanted = match table.rowid_column() {
-                Some(_) => format!(
-                    "SEARCH main.{} USING INTEGER PRIMARY KEY (rowid>?)",
-                    table.name
-                ),
-                None => format!("SCAN main.{}", table.name),
-            };
-            assert_eq!(plan, [wanted], "{sql}");
-        }
-    }
-}
+mod tests;

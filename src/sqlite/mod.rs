@@ -11,6 +11,7 @@ pub mod layout;
 pub mod open;
 pub mod pages;
 pub mod quote;
+pub mod record;
 pub mod schema;
 pub mod source;
 pub mod statement;

@@ -4,9 +4,7 @@
 
 use crate::model::fit::Affinity;
 use crate::model::value::{LongClass, ValueRef};
-
-/// The longest varint: section 1.6.
-pub const VARINT_BYTES_MAX: usize = 9;
+pub use crate::sqlite::record::{VARINT_BYTES_MAX, decoded, read_varint, serial};
 
 /// Puts a varint at the beginning of `out`, which has room for the longest: big-endian groups of seven bits, the
 /// ninth byte whole. Gives how many bytes it takes.
@@ -49,49 +47,6 @@ pub fn push_varint(out: &mut Vec<u8>, value: u64) {
 pub fn varint_bytes(value: u64) -> usize {
     let bits = 64 - value.leading_zeros() as usize;
     bits.div_ceil(7).clamp(1, VARINT_BYTES_MAX)
-}
-
-/// Reads a varint, and how many bytes it takes; `None` if the bytes end before it does.
-pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let first = *bytes.first()?;
-    if first < 0x80 {
-        return Some((u64::from(first), 1));
-    }
-    let mut value = 0;
-    for (at, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
-        if at == VARINT_BYTES_MAX - 1 {
-            return Some((value << 8 | u64::from(*byte), VARINT_BYTES_MAX));
-        }
-        value = value << 7 | u64::from(byte & 0x7F);
-        if byte & 0x80 == 0 {
-            return Some((value, at + 1));
-        }
-    }
-    None
-}
-
-/// Serial types and their bodies.
-pub mod serial {
-    /// NULL.
-    pub const NULL: u64 = 0;
-    /// A real in eight bytes.
-    pub const REAL: u64 = 7;
-    /// The integer 0; 1 is the next.
-    pub const ZERO: u8 = 8;
-    /// Blobs from here on, by even numbers, texts by odd ones.
-    pub const BLOB: u64 = 12;
-
-    /// Bytes of a body; `None` for the two types that are never stored.
-    pub fn bytes(serial: u64) -> Option<u64> {
-        Some(match serial {
-            0 | 8 | 9 => 0,
-            1..=4 => serial,
-            5 => 6,
-            6 | 7 => 8,
-            10 | 11 => return None,
-            _ => (serial - 12) / 2,
-        })
-    }
 }
 
 /// The serial type of an integer, and how many bytes its body has. `real`: it stands for a real, which takes
@@ -346,32 +301,6 @@ pub fn locate(record: &[u8], places: &mut Vec<Place>) {
         at += serial_bytes;
         body_at += body_bytes;
     }
-}
-
-/// The value of a serial type and a body of its length.
-pub fn decoded(serial: u64, body: &[u8]) -> ValueRef<'_> {
-    match serial {
-        0 | 10 | 11 => ValueRef::Null,
-        8 => ValueRef::Integer(0),
-        9 => ValueRef::Integer(1),
-        7 => {
-            let mut bits = [0; 8];
-            bits[8 - body.len().min(8)..].copy_from_slice(&body[..body.len().min(8)]);
-            ValueRef::Real(f64::from_bits(u64::from_be_bytes(bits)))
-        }
-        1..=6 => ValueRef::Integer(integer(body)),
-        _ if serial.is_multiple_of(2) => ValueRef::Blob(body),
-        _ => ValueRef::Text(body),
-    }
-}
-
-/// A big-endian two's-complement number of one to eight bytes.
-fn integer(body: &[u8]) -> i64 {
-    let negative = body.first().is_some_and(|first| first & 0x80 != 0);
-    let mut bytes = [if negative { 0xFF } else { 0 }; 8];
-    let count = body.len().min(8);
-    bytes[8 - count..].copy_from_slice(&body[..count]);
-    i64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]
