@@ -451,6 +451,38 @@ fn a_snapshot_whose_manifest_is_damaged_stands_again_under_a_new_id() {
     }
 }
 
+/// A copied snapshot keeps the id of the first store as its `original`, and so does what stands for it: validation
+/// looked for its own id there, and called it damaged for ever.
+#[test]
+fn a_copied_snapshot_whose_manifest_is_damaged_stands_again_and_is_no_damage_then() {
+    let case = Case::small(RedundancyLevel::Full);
+    let from = case.sandbox.open(case.backend.clone());
+    let backend = Arc::new(MemoryBackend::new());
+    let to = case.sandbox.create(backend.clone());
+    let world = case.sandbox.world();
+    let full = Redundancy {
+        level: RedundancyLevel::Full,
+        percent: 3,
+    };
+    parity::choose(&to, full).unwrap();
+    copy::run(&from, &to, &world, &CopyOptions::default(), &mut NoProgress).unwrap();
+    let ids = snapshots(&to);
+    let object = name::snapshot(&ids[1]);
+    flip(&*backend, &object, 60..70);
+    let store = case.sandbox.open(backend.clone());
+    assert_eq!(case.repair(&store).snapshots.len(), 1);
+    for pruned in [false, true] {
+        if pruned {
+            let done = case.sandbox.try_prune(&store).unwrap();
+            assert_eq!(done.deleted_snapshots, [ids[1].to_string()]);
+        }
+        let validated = case.sandbox.try_validate(&store).unwrap();
+        assert_eq!(validated.damage, [], "pruned: {pruned}");
+        assert_eq!(validated.snapshots.len(), ids.len());
+        assert!(case.repair(&store).snapshots.is_empty());
+    }
+}
+
 /// Who forgets what stands for a damaged manifest has not damaged anything.
 #[test]
 fn a_damaged_manifest_stays_no_damage_when_what_stands_for_it_is_forgotten() {

@@ -86,16 +86,18 @@ fn check_one(
 /// True for a forgotten snapshot whose manifest cannot be read, which is told where it matters, and for one that
 /// stands again under another id.
 fn is_told_elsewhere(store: &Store, id: &SnapshotId) -> Result<bool, Error> {
-    if matches!(store.manifest(id), Err(StoreError::Damaged { .. })) {
-        return Ok(true);
-    }
+    let first = match store.manifest(id) {
+        Err(StoreError::Damaged { .. }) => return Ok(true),
+        // It may be a copy, and then so is what stands for it.
+        read => read?.map_or_else(|| id.clone(), |manifest| manifest.first_id().clone()),
+    };
     let names = store.snapshot_names()?;
     for other in names.ids.iter().chain(&names.forgotten) {
-        let stands_for = match store.manifest(other) {
+        let other_first = match store.manifest(other) {
             Err(StoreError::Damaged { .. }) => None,
-            read => read?.and_then(|manifest| manifest.original),
+            read => read?.map(|manifest| manifest.first_id().clone()),
         };
-        if stands_for.as_ref() == Some(id) {
+        if other != id && other_first.as_ref() == Some(&first) {
             return Ok(true);
         }
     }

@@ -250,7 +250,8 @@ impl<'s> Examiner<'s> {
             match self.scene.word(id, position) {
                 // It may stand again under another id.
                 Word::Visible => {
-                    let stands = is_visible || seen.originals.contains(id);
+                    let first = self.scene.contents[id].manifest.first_id();
+                    let stands = is_visible || seen.originals.contains(first);
                     assert!(stands, "{what}: {id} is lost");
                 }
                 Word::Hidden => assert!(!is_visible, "{what}: {id} is back"),
@@ -263,8 +264,14 @@ impl<'s> Examiner<'s> {
     fn content_of(&self, store: &Store, id: &SnapshotId) -> &Content {
         self.scene.contents.get(id).unwrap_or_else(|| {
             let manifest = store.manifest(id).unwrap().unwrap();
-            &self.scene.contents[&manifest.original.unwrap()]
+            self.first_of(&manifest).unwrap()
         })
+    }
+
+    /// What a snapshot stands for that the repair of this state has made.
+    fn first_of(&self, manifest: &Manifest) -> Option<&Content> {
+        let mut contents = self.scene.contents.values();
+        contents.find(|content| content.manifest.first_id() == manifest.first_id())
     }
 
     /// Every manifest that is there, forgotten or not, is what it was.
@@ -299,8 +306,7 @@ impl<'s> Examiner<'s> {
             return;
         }
         // It was made by the repair of this state.
-        let first = manifest.original.as_ref();
-        let known = first.and_then(|id| contents.get(id));
+        let known = self.first_of(manifest);
         let known = known.unwrap_or_else(|| panic!("{what}: {} was never made", manifest.id));
         let expected = Manifest {
             id: manifest.id.clone(),
