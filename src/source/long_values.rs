@@ -29,6 +29,9 @@ impl<S: RowSink> Scan<'_, S> {
         if found < from {
             return Err(Stop::Sqlite(SqliteError::vanished(found)));
         }
+        if found > self.until {
+            return Ok(None);
+        }
         self.next = found;
         let columns = self.columns.clone();
         let mut values: Vec<Value> = Vec::with_capacity(columns.len());

@@ -108,7 +108,7 @@ pub(super) struct Scan<'a, S> {
     /// The first rowid that was not read yet.
     pub(super) next: i64,
     /// No row behind this one is read now.
-    until: i64,
+    pub(super) until: i64,
     /// The order of the keys, where there is one that is known.
     order: Option<KeyOrder>,
     scanned: Scanned,
