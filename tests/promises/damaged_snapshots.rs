@@ -24,7 +24,8 @@ use crate::shelf::{Added, Shelf, footer_of};
 use crate::workshop::{restore_options, sql};
 
 /// Tables of each order of some leaves, large values with and without a node, references, a counter, a
-/// full-text index; then changes that are stored as deltas.
+/// full-text index; then changes that are stored as deltas. The largest value is longer than a chunk may
+/// be: it has a node whatever its random bytes are.
 const STATES: [&str; 2] = [
     "CREATE TABLE customers(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, x);
      INSERT INTO customers(name, x) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
@@ -36,7 +37,7 @@ const STATES: [&str; 2] = [
      CREATE TABLE hidden(v); INSERT INTO hidden SELECT x FROM customers WHERE id <= 1500;
      CREATE TABLE files(id INTEGER PRIMARY KEY, note TEXT, body BLOB);
      INSERT INTO files VALUES(1, 'small', x'00'), (5, 'one chunk', randomblob(30000)),
-       (6, 'none', NULL), (9, 'several', randomblob(900000)), (10, 'two', randomblob(30001)), (11, 'end', 1.5);
+       (6, 'none', NULL), (9, 'several', randomblob(1200000)), (10, 'two', randomblob(30001)), (11, 'end', 1.5);
      CREATE VIRTUAL TABLE words USING fts5(w); INSERT INTO words VALUES('one two'), ('three');
      CREATE INDEX i ON hidden(v);",
     "UPDATE customers SET x = 'changed' WHERE id IN (3, 2400);

@@ -7,7 +7,8 @@
 //! - NULL: `01`. A number: `02` and its nearest real, with the order of reals as bytes; where several integers
 //!   have one nearest real, nothing follows and the form is called cut.
 //! - A text: `03`, its bytes as the collation sees them with `00 FF` for `00`, then `00 00`. A blob: `04`, the
-//!   same with its bytes.
+//!   same with its bytes. NOCASE sees nothing but the length behind a NUL: there `00 01` ends it, and the form
+//!   is cut.
 //! - In a descending column every bit is the other.
 
 use std::cmp::Ordering;
@@ -155,7 +156,6 @@ impl Form {
             Collation::Binary | Collation::Unknown(_) => self.push_bytes(3, text),
             Collation::Rtrim => self.push_bytes(3, trim_spaces(text)),
             Collation::Nocase => {
-                // Behind a NUL it is not compared.
                 let end = text.iter().position(|byte| *byte == 0);
                 let seen = &text[..end.unwrap_or(text.len())];
                 self.push(3);
@@ -165,15 +165,10 @@ impl Form {
                         return;
                     }
                 }
-                match end {
-                    None => {
-                        self.push(0);
-                        self.push(0);
-                    }
-                    Some(_) => {
-                        self.push(0);
-                        self.cut();
-                    }
+                self.push(0);
+                self.push(u8::from(end.is_some()));
+                if end.is_some() {
+                    self.cut();
                 }
             }
         }
@@ -250,7 +245,13 @@ mod tests {
             ],
             0..20,
         );
+        // Such that one often is the beginning of another.
+        let short = proptest::collection::vec(
+            prop_oneof![Just(0), Just(b' '), Just(b'a'), Just(b'A')],
+            0..4,
+        );
         prop_oneof![
+            short.prop_map(Value::Text),
             Just(Value::Null),
             (-3..3_i64).prop_map(Value::Integer),
             any::<i64>().prop_map(Value::Integer),

@@ -60,6 +60,12 @@ const VALUES: [&str; 32] = [
     "9007199254740992.0",
     "'é' || char(0) || 'x'",
 ];
+const ROWIDS: [&str; 4] = [
+    "-9223372036854775808",
+    "9223372036854775807",
+    "9007199254740992",
+    "0",
+];
 const ENCODINGS: [&str; 4] = ["UTF-8", "UTF-8", "UTF-16le", "UTF-16be"];
 
 impl Case {
@@ -162,6 +168,11 @@ impl Case {
                     "UPDATE OR IGNORE {table} SET {first} = {} WHERE {first} IS {};\n",
                     self.one_of(&VALUES),
                     self.one_of(&VALUES)
+                ),
+                // A table without rowids refuses it.
+                2 => format!(
+                    "INSERT OR IGNORE INTO {table}(rowid, {columns}) VALUES({}, {values});\n",
+                    self.one_of(&ROWIDS)
                 ),
                 _ => format!("INSERT OR IGNORE INTO {table}({columns}) VALUES({values});\n"),
             };

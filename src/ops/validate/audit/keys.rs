@@ -27,8 +27,6 @@ pub(super) struct KeyPart {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KeyForm {
     pub parts: Vec<KeyPart>,
-    /// They are looked up among rowids.
-    pub to_rowid: bool,
 }
 
 /// The keys of one form.
@@ -261,11 +259,7 @@ impl KeyForm {
                 Applied::Other(value) => value.as_ref(),
                 Applied::Unknown => return Ok(Told::Unknown),
             };
-            // The one integral real that SQLite takes for no rowid.
-            let is_no_rowid = |real: f64| real <= -9_223_372_036_854_775_808.0;
-            if matches!(value, ValueRef::Real(real) if self.to_rowid && is_no_rowid(real)) {
-                out.push(u8::MAX);
-            } else if !append_equal_form(value, &part.collation, encoding, out) {
+            if !append_equal_form(value, &part.collation, encoding, out) {
                 return Ok(Told::Unknown);
             }
         }

@@ -229,10 +229,7 @@ impl<'s> Plan<'s> {
                 return Ok(Err(format!("{} is a view", key.parent)));
             }
             let parts = fields.into_iter().map(as_it_is).collect();
-            let form = KeyForm {
-                parts,
-                to_rowid: false,
-            };
+            let form = KeyForm { parts };
             return Ok(Ok((self.tables[at].form(form), None)));
         };
         let is_parent = |plan: &TablePlan<'_>| std::ptr::eq(plan.table, parent);
@@ -246,7 +243,6 @@ impl<'s> Plan<'s> {
                 parent.name
             )));
         };
-        let to_rowid = columns.len() == 1 && parent.rowid_alias() == Some(columns[0].0);
         let (mut child_parts, mut parent_parts) = (Vec::new(), Vec::new());
         for (field, (column, collation)) in fields.into_iter().zip(columns) {
             if let Collation::Unknown(name) = &collation {
@@ -273,12 +269,8 @@ impl<'s> Plan<'s> {
         }
         let parent_form = self.tables[parent_at].form(KeyForm {
             parts: parent_parts,
-            to_rowid: false,
         });
-        let child_form = self.tables[at].form(KeyForm {
-            parts: child_parts,
-            to_rowid,
-        });
+        let child_form = self.tables[at].form(KeyForm { parts: child_parts });
         Ok(Ok((child_form, Some((parent_at, parent_form)))))
     }
 }
@@ -306,10 +298,7 @@ fn form_of(table: &Table, columns: &[KeyColumn]) -> Result<KeyForm, String> {
         })
     };
     let parts: Result<Vec<KeyPart>, String> = columns.iter().map(part).collect();
-    Ok(KeyForm {
-        parts: parts?,
-        to_rowid: false,
-    })
+    Ok(KeyForm { parts: parts? })
 }
 
 /// False where two keys of the parent are over these columns and compare otherwise: which of them
