@@ -45,6 +45,18 @@ pub struct IndexLayout {
     pub columns: Vec<IndexColumn>,
 }
 
+impl IndexLayout {
+    /// The columns of its key.
+    pub fn key(&self) -> impl Iterator<Item = &IndexColumn> {
+        self.columns.iter().filter(|column| column.in_key)
+    }
+
+    /// The other ones, which the row is found by.
+    pub fn behind_key(&self) -> impl Iterator<Item = &IndexColumn> {
+        self.columns.iter().filter(|column| !column.in_key)
+    }
+}
+
 /// The trees of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableLayout {

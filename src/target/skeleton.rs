@@ -133,7 +133,7 @@ impl Shaping<'_> {
             _ => return Err(self.doubt("its indexes are not as its kind asks for")),
         };
         let key = match table_itself.first() {
-            Some(key) => self.key_order(key)?,
+            Some(key) => self.key_order(key.key())?,
             None => Vec::new(),
         };
         if key.iter().any(|order| !order.is_known(self.encoding)) {
@@ -141,7 +141,7 @@ impl Shaping<'_> {
         }
         let mut shapes = Vec::new();
         for index in indexes {
-            match self.index(index, &columns)? {
+            match self.index(index, table_itself.first(), &columns)? {
                 Ok(shape) => shapes.push(shape),
                 Err(name) => left_out.push(name),
             }
@@ -183,7 +183,10 @@ impl Shaping<'_> {
         columns.iter().map(column).collect()
     }
 
-    fn key_order(&self, index: &IndexLayout) -> Result<Vec<KeyOrder>, TargetError> {
+    fn key_order<'c>(
+        &self,
+        columns: impl Iterator<Item = &'c IndexColumn>,
+    ) -> Result<Vec<KeyOrder>, TargetError> {
         let order = |column: &IndexColumn| match &column.collation {
             // Where SQLite itself needs it, an index cannot be left to SQLite.
             Collation::Unknown(name) => {
@@ -194,8 +197,7 @@ impl Shaping<'_> {
                 descending: column.descending,
             }),
         };
-        let in_key = index.columns.iter().filter(|column| column.in_key);
-        in_key.map(order).collect()
+        columns.map(order).collect()
     }
 
     /// The place of the value that must be there for a row to be in a partial index; `None` for any other
@@ -212,13 +214,18 @@ impl Shaping<'_> {
             .filter(|_| self.table.rowid_alias() != Some(column))
     }
 
-    /// An index as it is built here, or the name of one that is not.
+    /// An index as it is built here, or the name of one that is not. `table`: the index that the table itself is.
     fn index(
         &self,
         index: IndexLayout,
+        table: Option<&IndexLayout>,
         columns: &[usize],
     ) -> Result<Result<IndexShape, String>, TargetError> {
-        let order = self.key_order(&index)?;
+        let mut order = self.key_order(index.key())?;
+        let key_columns = order.len();
+        if !has_order_of_table(&index, table) {
+            order.extend(self.key_order(index.behind_key())?);
+        }
         let is_known = order.iter().all(|order| order.is_known(self.encoding));
         let alias = self.table.rowid_alias();
         let part = |column: &IndexColumn| match column.value {
@@ -244,6 +251,7 @@ impl Shaping<'_> {
                     only_where_some: filter,
                     sorting: Sorting {
                         order,
+                        key_columns,
                         unique: index.unique,
                         encoding: self.encoding,
                     },
@@ -252,6 +260,22 @@ impl Shaping<'_> {
             _ => Err(index.name),
         })
     }
+}
+
+/// False where rows whose keys are equal stand in another order in an index than in their table: the index of a
+/// UNIQUE of a WITHOUT ROWID table has the rest of a descending primary key in ascending order
+/// (<https://sqlite.org/src/info/bba7b69f9849b5bf>), that of a CREATE INDEX has not.
+fn has_order_of_table(index: &IndexLayout, table: Option<&IndexLayout>) -> bool {
+    let Some(table) = table else {
+        return true;
+    };
+    index.behind_key().all(|column| {
+        let mut of_table = table.key();
+        of_table.any(|other| {
+            (other.value, &other.collation, other.descending)
+                == (column.value, &column.collation, column.descending)
+        })
+    })
 }
 
 /// The column of an index's text that ends with `WHERE column IS NOT NULL`, and with nothing more.

@@ -207,6 +207,28 @@ fn a_file_is_the_same_whatever_memory_there_was() {
     }
 }
 
+/// Behind equal keys the index of a UNIQUE has the rest of a descending primary key in ascending order, that of a
+/// CREATE INDEX has not: rows were missing from such an index.
+#[test]
+fn indexes_of_tables_whose_keys_descend_have_sqlites_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("descending.db");
+    sql(
+        &database,
+        "CREATE TABLE a(k, r REAL, c UNIQUE, d, PRIMARY KEY(k DESC, r)) WITHOUT ROWID;
+         CREATE TABLE b(k COLLATE NOCASE, l, c, d, PRIMARY KEY(k, l DESC), UNIQUE(c DESC, k), UNIQUE(d, l)) WITHOUT ROWID;
+         CREATE INDEX a_d ON a(d); CREATE UNIQUE INDEX a_c ON a(c DESC); CREATE INDEX b_c ON b(c, k COLLATE BINARY);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+           INSERT INTO a SELECT i * 7919 % 3001, i / 2.0, iif(i % 3, NULL, i), i % 5 FROM n;
+         INSERT INTO b SELECT 'a long beginning of each key ' || char(97 + k % 26, 65 + k % 26), k, iif(k % 2, NULL, k), NULL FROM a;",
+    );
+    let (mut shop, built) = built(&database);
+    let spilled = shop.path("spilled.db");
+    let outcome = try_restore(&mut shop, &spilled, Builder::Trees, 1).unwrap();
+    assert!(!is_by_sql(&outcome), "{:?}", outcome.findings);
+    assert!(std::fs::read(&built).unwrap() == std::fs::read(&spilled).unwrap());
+}
+
 /// Writes at random, `VACUUM`, other settings: what SQLite does with any file.
 #[test]
 fn sqlite_goes_on_with_the_file() {

@@ -57,7 +57,7 @@ impl Keys {
                 Part::Rowid => rowid.encoded(),
                 Part::Field(at) => value(at),
             });
-            let prefix = prefix(parts.clone().map(Encoded::value), &index.sorting.order);
+            let prefix = prefix(parts.clone().map(Encoded::value), index.sorting.key());
             sorter.push(prefix, parts)?;
         }
         Ok(())

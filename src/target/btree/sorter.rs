@@ -2,7 +2,8 @@
 //! are merged at the end.
 //!
 //! Keys that are equal stay in the order in which they came, which is that of the rowids or primary keys that
-//! stand behind them: so the order is one, whatever was put into files when.
+//! stand behind them: so the order is one, whatever was put into files when. Where an index has primary keys in
+//! another order than the table, they are compared, too.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -37,8 +38,11 @@ struct Entry {
 /// How keys of one index compare, and whether two may be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sorting {
-    /// Of each column of the key.
+    /// Of each column of the key, and behind them of those that the row is found by, where rows whose keys are
+    /// equal do not come in their order.
     pub order: Vec<KeyOrder>,
+    /// Columns of the key.
+    pub key_columns: usize,
     /// No two keys without a NULL are equal.
     pub unique: bool,
     /// How texts are written.
@@ -176,10 +180,8 @@ impl Sorter {
             if by_prefix != Ordering::Equal {
                 return by_prefix;
             }
-            let by_key = match (a.at | b.at) & 1 {
-                0 => Ordering::Equal,
-                _ => sorting.compare(a.record(arena), b.record(arena)),
-            };
+            let is_cut = (a.at | b.at) & 1 == 1;
+            let by_key = sorting.compare(is_cut, a.record(arena), b.record(arena));
             by_key.then(a.at.cmp(&b.at))
         });
         self.is_sorted = true;
@@ -305,13 +307,23 @@ impl Sorter {
 }
 
 impl Sorting {
-    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
-        compare(a, b, &self.order, self.encoding)
+    /// How the columns of the key compare.
+    pub fn key(&self) -> &[KeyOrder] {
+        self.order.get(..self.key_columns).unwrap_or(&self.order)
+    }
+
+    /// Compares two records whose keys have the same prefix.
+    fn compare(&self, is_cut: bool, a: &[u8], b: &[u8]) -> Ordering {
+        match is_cut || self.order.len() > self.key_columns {
+            true => compare(a, b, &self.order, self.encoding),
+            false => Ordering::Equal,
+        }
     }
 
     /// True if two keys with the same prefix are equal, and both without NULL.
     fn are_equal(&self, is_cut: bool, a: &[u8], b: &[u8]) -> bool {
-        (!is_cut || self.compare(a, b) == Ordering::Equal) && !has_null(a, self.order.len())
+        let equal = !is_cut || compare(a, b, self.key(), self.encoding) == Ordering::Equal;
+        equal && !has_null(a, self.key_columns)
     }
 }
 
@@ -363,9 +375,9 @@ impl Ord for Waiting<'_> {
         let (a, b) = (&self.head, &other.head);
         a.prefix
             .cmp(&b.prefix)
-            .then_with(|| match a.is_cut || b.is_cut {
-                true => self.sorting.compare(&a.record, &b.record),
-                false => Ordering::Equal,
+            .then_with(|| {
+                let is_cut = a.is_cut || b.is_cut;
+                self.sorting.compare(is_cut, &a.record, &b.record)
             })
             .then(self.run.cmp(&other.run))
     }
