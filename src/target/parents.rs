@@ -11,8 +11,9 @@ use crate::sqlite::quote::{ident, idents};
 use crate::sqlite::{SqliteError, Statement};
 
 /// The columns of the parent that a foreign key names, with the collations that decide; `None` if
-/// they are no key of it: then SQLite cannot check the reference either. A reference that was declared
-/// for this restore may name any columns: how they compare is asked of the database.
+/// they are no key of it: then SQLite cannot check the reference either, or, where a key has one column
+/// twice, checks other columns than were named. A reference that was declared for this restore may name
+/// any columns: how they compare is asked of the database.
 ///
 /// Errors: `Damaged`, `Busy`.
 pub fn parent_columns(
@@ -26,6 +27,9 @@ pub fn parent_columns(
         .map(|(_, column)| column.as_deref().and_then(|name| parent.column_at(name)))
         .collect();
     let columns = match named {
+        Some(columns) if (1..columns.len()).any(|n| columns[..n].contains(&columns[n])) => {
+            return Ok(None);
+        }
         Some(columns) => columns,
         None if key.columns.iter().all(|(_, column)| column.is_none()) => {
             let primary = parent.primary_key.iter().map(|key| key.column as usize);
@@ -46,7 +50,8 @@ pub fn parent_columns(
         return with_collation.collect::<Result<_, _>>().map(Some);
     }
     let matching = keys.into_iter().find(|key| {
-        key.len() == columns.len() && key.iter().all(|k| columns.contains(&(k.column as usize)))
+        let has = |column: &usize| key.iter().any(|k| k.column as usize == *column);
+        key.len() == columns.len() && columns.iter().all(has)
     });
     let Some(matching) = matching else {
         return Ok(None);

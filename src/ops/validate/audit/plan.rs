@@ -301,8 +301,8 @@ fn form_of(table: &Table, columns: &[KeyColumn]) -> Result<KeyForm, String> {
     Ok(KeyForm { parts: parts? })
 }
 
-/// False where two keys of the parent are over these columns and compare otherwise: which of them
-/// SQLite takes hangs on what the schema does not say here.
+/// False where two keys of the parent are over these columns and compare otherwise, or one has a column
+/// twice: which of them SQLite takes hangs on what the schema does not say here.
 fn is_one_key(key: &ForeignKey, parent: &Table, columns: &[(usize, Collation)]) -> bool {
     if key.columns.iter().all(|(_, column)| column.is_none()) {
         return true;
@@ -319,7 +319,9 @@ fn is_one_key(key: &ForeignKey, parent: &Table, columns: &[(usize, Collation)]) 
             let is_over = other.len() == columns.len() && other.iter().all(|k| of(k).is_some());
             let alike =
                 |k: &KeyColumn| of(k).is_none_or(|(_, collation)| *collation == k.collation);
-            !is_over || other.iter().all(alike)
+            let has = |column: usize| other.iter().any(|k| k.column as usize == column);
+            let is_whole = columns.iter().all(|(column, _)| has(*column));
+            !is_over || (is_whole && other.iter().all(alike))
         })
 }
 
