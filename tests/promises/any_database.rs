@@ -36,7 +36,7 @@ const FEATURES: Features = Features {
 
 /// Cases of one run at scale 1.
 const CASES: usize = 150;
-/// One case in so many is also compared by `dbdiff.py`.
+/// One case in so many is also compared by `dbdiff.py`, unless LARDER_TEST_JUDGED_EVERY says another number.
 const JUDGED_EVERY: usize = 50;
 
 /// Every case of the seeds from `seed()` on, on all cores.
@@ -44,6 +44,8 @@ const JUDGED_EVERY: usize = 50;
 fn any_database_comes_back_from_every_snapshot_and_has_the_roots_of_a_full_backup() {
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Seen::default()));
     let cases = CASES * scale();
+    let given = std::env::var("LARDER_TEST_JUDGED_EVERY").ok();
+    let judged_every = given.map_or(JUDGED_EVERY, |number| number.parse().unwrap());
     let work = || {
         loop {
             let case = next.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +55,7 @@ fn any_database_comes_back_from_every_snapshot_and_has_the_roots_of_a_full_backu
             if case > 0 && case % 500 == 0 {
                 println!("{case} cases");
             }
-            let seen = run(seed().wrapping_add(case as u64), case % JUDGED_EVERY == 0);
+            let seen = run(seed().wrapping_add(case as u64), case % judged_every == 0);
             let mut total = total.lock().unwrap();
             total.backups += seen.backups;
             total.rows += seen.rows;
