@@ -71,13 +71,16 @@ fn run(scratch: &Path, command: &mut Command) -> Run {
 }
 
 /// What is measured, in this order, turn after turn.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 8] = [
     "VACUUM INTO",
     "zstd -3",
     "first backup",
     "next backup",
     "validate",
     "restore",
+    // With `--check none`, or `quick` as by default, and `--memory 64M`.
+    "restore, none",
+    "restore, quick",
 ];
 
 /// The place of one turn, empty at its beginning.
@@ -116,6 +119,13 @@ impl Place<'_> {
             }
             "validate" => self.larder(&["validate"]),
             "restore" => self.larder(&["restore", "latest", "--to", restored.to_str().unwrap()]),
+            "restore, none" | "restore, quick" => {
+                let check = step.trim_start_matches("restore, ");
+                let to = self.dir.join(check);
+                let to = to.to_str().unwrap();
+                let words = ["--check", check, "--memory", "64M"];
+                self.larder(&[&["restore", "latest", "--to", to], words.as_slice()].concat())
+            }
             _ => self.larder(&["backup", database]),
         }
     }

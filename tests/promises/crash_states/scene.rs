@@ -156,8 +156,10 @@ impl Scene {
 
     /// Whether another snapshot was made in the place of this one, by a repair.
     pub fn stands_again(&self, id: &SnapshotId) -> bool {
+        let first = self.contents.get(id);
+        let first = first.map_or(id, |content| content.manifest.first_id());
         let mut manifests = self.contents.values().map(|content| &content.manifest);
-        manifests.any(|manifest| manifest.original.as_ref() == Some(id))
+        manifests.any(|manifest| manifest.id != *id && manifest.first_id() == first)
     }
 
     /// Snapshots that were reported as there, by now.
