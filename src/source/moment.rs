@@ -79,7 +79,7 @@ impl<'a> Moment<'a> {
         if table.foreign_keys.is_empty() {
             return Ok(ForeignKeyCheck::default());
         }
-        check::foreign_keys(self.db, &table.name)
+        check::foreign_keys(self.db, table, self.schema)
             .map_err(|cause| SourceError::of(self.path, Some(&table.name), cause))
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::open::Connection;
 use super::quote::ident;
+use super::references;
 use super::statement::SqliteError;
+use crate::model::schema::{Schema, Table};
 
 /// What `foreign_key_check` says of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,9 +17,22 @@ pub struct ForeignKeyCheck {
     pub defect: Option<String>,
 }
 
-/// Checks the foreign keys of one table. A declaration that SQLite cannot check is a defect in the
-/// answer, not an error.
-pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, SqliteError> {
+/// Checks the foreign keys of a table, which is as `schema` says. A declaration that SQLite cannot check is a defect
+/// in the answer, not an error.
+pub fn foreign_keys(
+    db: &Connection,
+    table: &Table,
+    schema: &Schema,
+) -> Result<ForeignKeyCheck, SqliteError> {
+    match references::to_rowids(db, table, schema) {
+        Ok(Some(check)) => Ok(check),
+        Ok(None) => by_pragma(db, &table.name),
+        Err(error) => judged(error),
+    }
+}
+
+/// As [`foreign_keys`], for a table of which only the name is known.
+pub fn by_pragma(db: &Connection, table: &str) -> Result<ForeignKeyCheck, SqliteError> {
     let mut check = ForeignKeyCheck::default();
     let sql = format!("PRAGMA main.foreign_key_check({})", ident(table)?);
     let done = db.for_each(&sql, &[], |row| {
@@ -26,14 +41,18 @@ pub fn foreign_keys(db: &Connection, table: &str) -> Result<ForeignKeyCheck, Sql
         *check.violations.entry(id).or_default() += 1;
         Ok(())
     });
-    match done {
-        Ok(()) => Ok(check),
-        // "foreign key mismatch", an unknown collation: a plain SQLITE_ERROR. Or damage.
-        Err(error) if error.is_of_text() || error.is_damage() => Ok(ForeignKeyCheck {
+    done.map_or_else(judged, |()| Ok(check))
+}
+
+/// What an error says of the keys, if it does.
+fn judged(error: SqliteError) -> Result<ForeignKeyCheck, SqliteError> {
+    // "foreign key mismatch", an unknown collation: a plain SQLITE_ERROR. Or damage.
+    match error.is_of_text() || error.is_damage() {
+        true => Ok(ForeignKeyCheck {
             violations: BTreeMap::new(),
             defect: Some(error.message),
         }),
-        Err(error) => Err(error),
+        false => Err(error),
     }
 }
 

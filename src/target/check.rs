@@ -66,7 +66,7 @@ pub(super) fn new_file(
     let work = |db: &Connection| -> Result<Answers, TargetError> {
         let mut answers = Answers::default();
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            answers.add(part, db, place)?;
+            answers.add(part, db, place, schema)?;
         }
         Ok(answers)
     };
@@ -124,15 +124,20 @@ struct Answers {
 }
 
 impl Answers {
-    fn add(&mut self, part: &Part<'_>, db: &Connection, place: &Path) -> Result<(), TargetError> {
+    fn add(
+        &mut self,
+        part: &Part<'_>,
+        db: &Connection,
+        place: &Path,
+        schema: &Schema,
+    ) -> Result<(), TargetError> {
         match part {
             Part::Count(table) => {
                 let answer = count(db, place, table)?;
                 self.counts.insert((*table).to_owned(), answer);
             }
             Part::Keys(table) => {
-                let answer = check::foreign_keys(db, table)
-                    .map_err(|cause| TargetError::of(place, &format!("table {table}"), cause))?;
+                let answer = verdict(db, place, table, schema)?;
                 self.keys.insert((*table).to_owned(), answer);
             }
         }
@@ -324,18 +329,29 @@ pub(super) fn full_text(
 /// and the same parents the verdict is the same. That of a damaged source is only reported.
 pub(super) fn foreign_keys(
     db: &Connection,
-    path: &Path,
+    (path, schema): (&Path, &Schema),
     expected: &Expected,
     findings: &mut Vec<Finding>,
 ) -> Result<(), TargetError> {
     let mut found = BTreeMap::new();
     for table in expected.foreign_keys.keys() {
-        let place = format!("table {table}");
-        let answer =
-            check::foreign_keys(db, table).map_err(|cause| TargetError::of(path, &place, cause))?;
-        found.insert(table.clone(), answer);
+        found.insert(table.clone(), verdict(db, path, table, schema)?);
     }
     judge_keys(&found, path, expected, findings)
+}
+
+/// SQLite's verdict on the foreign keys of a table.
+fn verdict(
+    db: &Connection,
+    path: &Path,
+    table: &str,
+    schema: &Schema,
+) -> Result<ForeignKeyCheck, TargetError> {
+    let verdict = match schema.table(table) {
+        Some(table) => check::foreign_keys(db, table, schema),
+        None => check::by_pragma(db, table),
+    };
+    verdict.map_err(|cause| TargetError::of(path, &format!("table {table}"), cause))
 }
 
 fn judge_keys(

@@ -108,7 +108,7 @@ impl DatabaseImage {
         let mut findings = Vec::new();
         check::counts(&db, &place, expected, &mut findings)?;
         check::integrity(&db, &place, level, expected, &mut findings)?;
-        check::foreign_keys(&db, &place, expected, &mut findings)?;
+        check::foreign_keys(&db, (&place, schema), expected, &mut findings)?;
         db.close().map_err(at)?;
         Ok(Completed::new(file, findings))
     }

@@ -313,7 +313,7 @@ impl LiveDatabase {
 
     /// The foreign-key verdict of one table.
     pub fn foreign_keys(&self, table: &str) -> Result<ForeignKeyCheck, TargetError> {
-        check::foreign_keys(&self.db, table).map_err(|e| self.at(&format!("table {table}"), e))
+        check::by_pragma(&self.db, table).map_err(|e| self.at(&format!("table {table}"), e))
     }
 
     /// Lines of `quick_check`, or of the full `integrity_check`.

@@ -2,6 +2,7 @@
 //!
 //! Knows pages, cells and records; nothing of SQL, of schemas, or of where records come from.
 
+mod arena;
 mod batch;
 mod builder;
 mod file;

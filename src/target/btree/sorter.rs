@@ -12,12 +12,16 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::arena::{Arena, Place};
 use super::key::{KeyOrder, Prefix, compare, has_null};
 use super::record::{Encoded, header_bytes, push_varint};
 use crate::model::text::TextEncoding;
 
-/// A run's arena ends before offsets need a 32nd bit.
-const ARENA_BYTES_MAX: usize = 1 << 30;
+/// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where
+/// it is and gives back; of what is not used of it nothing is taken. Growing by copies would leave holes as large
+/// as the keys.
+const SMALL_KEYS: usize = 1 << 16;
+const MAPPED: usize = 32 << 20;
 
 /// Buffers of all runs that are read again.
 const READ_BYTES: usize = 8 << 20;
@@ -29,7 +33,7 @@ const RUN_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     prefix: [u64; 3],
-    /// The offset, and in the last bit whether the prefix is cut.
+    /// The place in the arena, and in the last bit whether the prefix is cut.
     at: u32,
     /// Bytes of the record.
     length: u32,
@@ -54,7 +58,7 @@ pub struct Sorting {
 pub struct Sorter {
     sorting: Sorting,
     entries: Vec<Entry>,
-    arena: Vec<u8>,
+    arena: Arena,
     is_sorted: bool,
     /// All runs, one behind the other: a large database has more of them than a process may open files.
     file: Option<File>,
@@ -123,7 +127,7 @@ impl Sorter {
         Self {
             sorting,
             entries: Vec::new(),
-            arena: Vec::new(),
+            arena: Arena::default(),
             is_sorted: true,
             file: None,
             runs: Vec::new(),
@@ -134,7 +138,7 @@ impl Sorter {
     /// Bytes of memory that its keys take.
     pub fn bytes(&self) -> usize {
         // What a vector has beyond that was never touched, and takes none.
-        self.arena.len() + self.entries.len() * size_of::<Entry>()
+        self.arena.bytes() + self.entries.len() * size_of::<Entry>()
     }
 
     /// Adds a key, the record of these values.
@@ -148,18 +152,21 @@ impl Sorter {
         });
         let header = header_bytes(serials);
         let bytes = header + body;
-        if bytes.saturating_add(self.arena.len()) > ARENA_BYTES_MAX {
+        if self.arena.is_full(bytes) {
             self.spill()?;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "below ARENA_BYTES_MAX")]
-        let (at, length) = (self.arena.len() as u32, bytes as u32);
-        push_varint(&mut self.arena, header as u64);
-        for value in values.clone() {
-            self.arena.extend_from_slice(value.serial_bytes);
-        }
-        for value in values {
-            self.arena.extend_from_slice(value.body);
-        }
+        let at: Place = self.arena.push(bytes, |record| {
+            push_varint(record, header as u64);
+            for value in values.clone() {
+                record.extend_from_slice(value.serial_bytes);
+            }
+            for value in values {
+                record.extend_from_slice(value.body);
+            }
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
+        let length = bytes as u32;
+        self.make_room();
         self.entries.push(Entry {
             prefix: prefix.bytes,
             at: at << 1 | u32::from(prefix.is_cut),
@@ -167,6 +174,14 @@ impl Sorter {
         });
         self.is_sorted = false;
         Ok(())
+    }
+
+    /// Makes room for one key more.
+    fn make_room(&mut self) {
+        let keys = self.entries.len();
+        if keys == self.entries.capacity() && keys >= SMALL_KEYS {
+            self.entries.reserve(MAPPED / size_of::<Entry>());
+        }
     }
 
     /// Sorts what is in memory.
@@ -225,7 +240,7 @@ impl Sorter {
             keys: self.entries.len() as u64,
         });
         self.entries = Vec::new();
-        self.arena = Vec::new();
+        self.arena = Arena::default();
         Ok(())
     }
 
@@ -328,9 +343,8 @@ impl Sorting {
 }
 
 impl Entry {
-    fn record(self, arena: &[u8]) -> &[u8] {
-        let at = (self.at >> 1) as usize;
-        &arena[at..at + self.length as usize]
+    fn record(self, arena: &Arena) -> &[u8] {
+        arena.get(self.at >> 1, self.length)
     }
 }
 
