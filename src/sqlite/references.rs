@@ -139,10 +139,6 @@ impl<'c> References<'c> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the databases to check are made here"
-)]
 mod tests {
     use proptest::prelude::*;
 

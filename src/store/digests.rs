@@ -14,8 +14,19 @@ use crate::model::value::ValueRef;
 use crate::sqlite::{Connection, SqliteError};
 use runs::{Merged, Run, RunWriter};
 
-/// What is kept of a key.
-type Kept = [u8; 16];
+/// What is kept of a key: 16 bytes, as two numbers, which compare sooner than bytes and in the same order.
+type Kept = (u64, u64);
+
+fn from_bytes(bytes: [u8; 16]) -> Kept {
+    let number = u128::from_be_bytes(bytes);
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let lower = number as u64;
+    ((number >> 64) as u64, lower)
+}
+
+fn to_bytes((upper, lower): Kept) -> [u8; 16] {
+    (u128::from(upper) << 64 | u128::from(lower)).to_be_bytes()
+}
 
 /// Keys that sets which are filled at once hold in memory until they are sorted: 12 MiB.
 const BUFFER_KEYS_MAX: usize = 1 << 19;
@@ -55,7 +66,7 @@ fn kept(key: &[u8]) -> Kept {
             kept[1..].copy_from_slice(&plain_digest(key)[..15]);
         }
     }
-    kept
+    from_bytes(kept)
 }
 
 impl DigestStore {
@@ -136,7 +147,7 @@ impl DigestSet {
         for same in self.buffer.chunk_by(|(a, _), (b, _)| a == b) {
             let sum = same.iter().map(|(_, count)| count).sum();
             if let [(key, _), ..] = same {
-                writer.put(key, sum)?;
+                writer.put(*key, sum)?;
             }
         }
         let run = writer.finish()?;
@@ -159,7 +170,7 @@ impl DigestSet {
             let mut writer = RunWriter::new(&self.store, size + 1);
             let mut reader = Merged::new(&self.store, &merged)?;
             while let Some((key, count)) = reader.next()? {
-                writer.put(&key, count)?;
+                writer.put(key, count)?;
             }
             run = writer.finish()?;
             for old in merged {

@@ -112,7 +112,7 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "BUILDER", value_enum, default_value_t)]
     builder: BuilderWord,
     /// Memory for keys of a new file that are sorted; more goes to temporary files beside it
-    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = args::memory)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = args::memory)]
     memory: usize,
     /// How long to wait for a database that is busy, in seconds
     #[arg(

@@ -42,7 +42,7 @@ pub enum Builder {
 }
 
 /// Bytes of memory for keys that are sorted, where nothing else is said.
-pub const SORT_BYTES: usize = 256 << 20;
+pub const SORT_BYTES: usize = 64 << 20;
 
 /// Which keys say which row a record means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Sorted runs of keys with their counts, in blocks, and several of them read as one.
 
-use super::{DigestStore, Kept};
+use super::{DigestStore, Kept, from_bytes, to_bytes};
 use crate::sqlite::SqliteError;
 
 /// A key and its count in a block.
@@ -39,11 +39,11 @@ impl<'s> RunWriter<'s> {
         }
     }
 
-    pub(super) fn put(&mut self, key: &Kept, count: i64) -> Result<(), SqliteError> {
+    pub(super) fn put(&mut self, key: Kept, count: i64) -> Result<(), SqliteError> {
         if count == 0 {
             return Ok(());
         }
-        self.block.extend_from_slice(key);
+        self.block.extend_from_slice(&to_bytes(key));
         self.block.extend_from_slice(&count.to_le_bytes());
         if self.block.len() == BLOCK_ENTRIES * ENTRY_BYTES {
             self.flush()?;
@@ -107,7 +107,7 @@ impl<'s> RunReader<'s> {
         let entry = self.block.get(self.at..self.at + ENTRY_BYTES)?;
         let (key, count) = entry.split_at(16);
         Some((
-            key.try_into().ok()?,
+            from_bytes(key.try_into().ok()?),
             i64::from_le_bytes(count.try_into().ok()?),
         ))
     }
