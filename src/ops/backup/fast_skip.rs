@@ -25,6 +25,9 @@ const CHECKED_ONE_IN: u64 = 100;
 /// A leaf on so many pages is read each time: each has a row at least, so there are no more in a sound tree.
 const PAGES_MAX: u32 = crate::format::limits::LEAF_ROWS_MAX + 1;
 
+/// A leaf on pages of more bytes is read each time, too: they are held until its fingerprint is taken.
+const RUN_BYTES_MAX: usize = 8 << 20;
+
 /// What is remembered of a source, and learned in this run.
 pub(super) struct FastSkip {
     cache: PageCache,
@@ -75,7 +78,10 @@ impl FastSkip {
         let pages = Window {
             pages,
             hash: self.cache.hash().clone(),
+            page_bytes: moment.settings().page_size as usize,
             seen: VecDeque::new(),
+            contents: Vec::new(),
+            passed: 0,
             at_end: false,
             is_broken: false,
         };
@@ -108,14 +114,18 @@ impl FastSkip {
 struct SeenPage {
     last: i64,
     overflows: bool,
-    digest: [u8; 32],
 }
 
 /// The leaf pages of a table from where its rows are being taken.
 struct Window<'a> {
     pages: LeafPages<'a>,
     hash: SecretHash,
+    page_bytes: usize,
     seen: VecDeque<SeenPage>,
+    /// What the pages hold that were seen, one behind the other: many are hashed sooner at once than one by one.
+    contents: Vec<u8>,
+    /// So many bytes of it are of pages that were passed.
+    passed: usize,
     at_end: bool,
     /// They cannot be walked any further.
     is_broken: bool,
@@ -128,16 +138,16 @@ impl Window<'_> {
         let is_passed = |page: &SeenPage| behind.is_some_and(|behind| page.last <= behind);
         while self.seen.front().is_some_and(is_passed) {
             self.seen.pop_front();
+            self.passed += self.page_bytes;
         }
-        let mut digests = Vec::new();
         let mut count = 0;
         while self.seen.len() > count || self.see_next(behind) {
             let page = self.seen.get(count)?;
             count += 1;
-            if page.overflows || count > max as usize {
+            let is_long = count > max as usize || count * self.page_bytes > RUN_BYTES_MAX;
+            if page.overflows || is_long {
                 return None;
             }
-            digests.extend_from_slice(&page.digest);
             if last.is_some_and(|last| page.last >= last) {
                 break;
             }
@@ -145,26 +155,36 @@ impl Window<'_> {
         if self.is_broken {
             return None;
         }
-        Some((u32::try_from(count).ok()?, self.hash.digest(&digests)))
+        let end = self.passed + count * self.page_bytes;
+        let fingerprint = self.hash.digest(self.contents.get(self.passed..end)?);
+        Some((u32::try_from(count).ok()?, fingerprint))
     }
 
     /// Looks at the next page on which rows behind `behind` lie; false if there is none.
     fn see_next(&mut self, behind: Option<i64>) -> bool {
+        if self.passed > self.contents.len() / 2 {
+            self.contents.drain(..self.passed);
+            self.passed = 0;
+        }
         while !self.at_end {
-            let mut digest = [0; 32];
-            let hash = &self.hash;
+            let before = self.contents.len();
+            let contents = &mut self.contents;
             let is_ahead = |last: i64| behind.is_none_or(|behind| last > behind);
             let page = self.pages.next(|content, page| {
-                if is_ahead(page.last) && !page.overflows {
-                    digest = hash.digest(content);
+                if is_ahead(page.last) {
+                    contents.extend_from_slice(content);
                 }
             });
             match page {
                 Ok(Some(page)) if is_ahead(page.last) => {
+                    // Every page has one length; else nothing is where it is looked for.
+                    let is_whole = self.contents.len() - before == self.page_bytes;
+                    if !is_whole {
+                        (self.at_end, self.is_broken) = (true, true);
+                    }
                     self.seen.push_back(SeenPage {
                         last: page.last,
                         overflows: page.overflows,
-                        digest,
                     });
                     return true;
                 }
