@@ -6,7 +6,7 @@
 
 mod runs;
 
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::StoreError;
 use crate::codec::hash::plain_digest;
@@ -40,7 +40,7 @@ const RUNS_OF_A_SIZE: usize = 8;
 /// The place where sets are kept. Dropped with the last of them, it leaves nothing behind.
 #[derive(Debug, Clone)]
 pub struct DigestStore {
-    db: Rc<Connection>,
+    db: Arc<Mutex<Connection>>,
 }
 
 /// A multiset of keys.
@@ -77,7 +77,9 @@ impl DigestStore {
             // Never committed: the database is gone with the connection.
             db.execute("BEGIN")?;
             db.execute("CREATE TABLE blocks(n INTEGER PRIMARY KEY, entries BLOB NOT NULL)")?;
-            Ok(Self { db: Rc::new(db) })
+            Ok(Self {
+                db: Arc::new(Mutex::new(db)),
+            })
         };
         make().map_err(StoreError::Scratch)
     }
@@ -93,17 +95,21 @@ impl DigestStore {
         }
     }
 
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn put_block(&self, entries: &[u8]) -> Result<i64, SqliteError> {
         let sql = "INSERT INTO blocks(entries) VALUES(?1)";
-        self.db
-            .for_each_cached(sql, &[ValueRef::Blob(entries)], |_| Ok(()))?;
-        Ok(self.db.last_insert_rowid())
+        let db = self.db();
+        db.for_each_cached(sql, &[ValueRef::Blob(entries)], |_| Ok(()))?;
+        Ok(db.last_insert_rowid())
     }
 
     fn block(&self, n: i64) -> Result<Vec<u8>, SqliteError> {
         let mut block = Vec::new();
         let sql = "SELECT entries FROM blocks WHERE n = ?1";
-        self.db
+        self.db()
             .for_each_cached(sql, &[ValueRef::Integer(n)], |row| {
                 block.extend_from_slice(row.bytes(0)?.unwrap_or_default());
                 Ok(())
@@ -113,7 +119,7 @@ impl DigestStore {
 
     fn remove(&self, run: Run) -> Result<(), SqliteError> {
         let (first, end) = (run.first_block, run.first_block + run.blocks);
-        self.db.for_each_cached(
+        self.db().for_each_cached(
             "DELETE FROM blocks WHERE n >= ?1 AND n < ?2",
             &[ValueRef::Integer(first), ValueRef::Integer(end)],
             |_| Ok(()),

@@ -2,6 +2,7 @@
 //! the affinity of its parent's column first. <https://sqlite.org/foreignkeys.html>, section 4.1.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::error::TargetError;
 use crate::model::fit::Affinity;
@@ -12,7 +13,7 @@ use crate::sqlite::{Connection, SqliteError};
 /// Applies affinities. What is not plain, SQLite itself converts, in memory.
 #[derive(Debug)]
 pub struct Affine {
-    db: Connection,
+    db: Mutex<Connection>,
 }
 
 /// A value under an affinity.
@@ -36,7 +37,7 @@ impl Affine {
             Ok(db)
         };
         let db = make().map_err(failed)?;
-        Ok(Self { db })
+        Ok(Self { db: Mutex::new(db) })
     }
 
     /// What a value becomes under an affinity, texts being in `encoding`. Numbers that are equal are
@@ -98,8 +99,9 @@ impl Affine {
     ) -> Result<Value, TargetError> {
         let mut converted = Value::Null;
         let mut run = || {
-            self.db.for_each_cached(set, &[value], |_| Ok(()))?;
-            self.db.for_each_cached(get, &[], |row| {
+            let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+            db.for_each_cached(set, &[value], |_| Ok(()))?;
+            db.for_each_cached(get, &[], |row| {
                 converted = row.value(0)?.to_owned();
                 Ok(())
             })

@@ -69,7 +69,7 @@ pub trait Visitor {
     }
     /// A leaf that was read and is good, as far as its own rows go. Leaves come in order; those below
     /// what [`Visitor::is_good`] passed over do not come.
-    fn leaf(&mut self, _place: &Place, _leaf: &Leaf) {}
+    fn leaf(&mut self, _place: &Place, _leaf: Leaf) {}
     /// A blob is missing, damaged, or does not fit its place.
     fn damaged(&mut self, error: BlobError, affected: Affected);
 }
@@ -182,7 +182,7 @@ impl Check<'_> {
         }
         let good = if place.level == 0 {
             let leaf = place.leaf(self.shape, self.source)?;
-            self.leaf(place, &leaf)?
+            self.leaf(place, leaf)?
         } else {
             let children = place.children(self.source)?;
             bounds(self.shape, place, &children)?;
@@ -271,19 +271,19 @@ impl Check<'_> {
         compare_keys(self.shape, a, b)
     }
 
-    fn leaf(&mut self, place: &Place, leaf: &Leaf) -> Result<bool, BlobError> {
+    fn leaf(&mut self, place: &Place, leaf: Leaf) -> Result<bool, BlobError> {
         if let Some(Span::Rowids { last, .. }) = place.span
             && leaf.rowid(leaf.rows() - 1, place.first_rowid) != Some(last)
         {
             return Err(self.wrong(place, "the rowids of a leaf"));
         }
         if matches!(self.shape.order, Order::Key(_)) {
-            self.keys_of(place, leaf)?;
+            self.keys_of(place, &leaf)?;
         }
         if leaf.spilled().next().is_none() == place.has_refs {
             return Err(self.wrong(place, "the large values of a leaf"));
         }
-        let good = !place.has_refs || self.large_values(place, leaf)?;
+        let good = !place.has_refs || self.large_values(place, &leaf)?;
         self.visitor.leaf(place, leaf);
         Ok(good)
     }

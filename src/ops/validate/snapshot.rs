@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::audit::{Audit, OfSnapshot, Reading, Rows};
+use super::audit::{Audit, Hand, OfSnapshot, Reading, Rows};
 use super::findings::{Findings, pack_object};
 use super::{AffectedRecords, Audited, EntityCheck, NotAudited, SnapshotCheck};
 use crate::error::{Error, LostRecords};
@@ -271,18 +271,33 @@ impl<'a> Checker<'a> {
             self.found.blob(&error, None, affected);
             return Ok(false);
         };
-        let mut visitor = Collect {
+        let mut collect = Collect {
             reader: self.reader,
             reads: &self.reads,
-            rows: rows.zip(self.audit.as_ref()),
             good: &mut self.good,
             seen: &mut self.seen,
             progress: &mut *self.progress,
             damage: Vec::new(),
         };
-        check::check(self.reader, self.reader.hash(), &shape, &root, &mut visitor)
-            .map_err(StoreError::from)?;
-        let damage = visitor.damage;
+        let reader = self.reader;
+        let walk = |mut visit: Visit<'_, '_>| {
+            check::check(reader, reader.hash(), &shape, &root, &mut visit)
+        };
+        let collected = &mut collect;
+        let walked = match rows.zip(self.audit.as_ref()) {
+            Some((rows, audit)) => rows.take_in(audit, root.level > 0, |hand| {
+                walk(Visit {
+                    collected,
+                    hand: Some(hand),
+                })
+            }),
+            None => walk(Visit {
+                collected,
+                hand: None,
+            }),
+        };
+        walked.map_err(StoreError::from)?;
+        let damage = collect.damage;
         for (error, affected) in &damage {
             let object = self.object_of(error)?;
             let lost = lost_records(entity, Some(&shape), Some(affected), error);
@@ -307,36 +322,41 @@ pub(in crate::ops) fn affected_records(lost: LostRecords, short_id: &str) -> Aff
 struct Collect<'a> {
     reader: &'a StoreReader,
     reads: &'a Reads,
-    /// Takes in every row of the tree: nothing of it is passed over then.
-    rows: Option<(&'a mut Rows, &'a Audit)>,
     good: &'a mut HashSet<[u8; 16]>,
     seen: &'a mut Seen,
     progress: &'a mut dyn Progress,
     damage: Vec<(BlobError, Affected)>,
 }
 
-impl Visitor for Collect<'_> {
+/// Goes through one tree for it.
+struct Visit<'v, 'a> {
+    collected: &'v mut Collect<'a>,
+    /// Wants every leaf of the tree: nothing of it is passed over then.
+    hand: Option<Hand<'v>>,
+}
+
+impl Visitor for Visit<'_, '_> {
     fn is_good(&mut self, claim: &Claim) -> Result<bool, BlobError> {
         let Claim {
             kind, id, has_refs, ..
         } = claim;
         let of_rows = matches!(kind, BlobKind::Leaf | BlobKind::Node);
-        if self.rows.is_some() && of_rows {
+        if self.hand.is_some() && of_rows {
             return Ok(false);
         }
-        if self.good.contains(&claim.half()) {
+        if self.collected.good.contains(&claim.half()) {
             return Ok(true);
         }
         // Leaves and chunks must be there at least.
-        if !matches!(self.reads, Reads::All)
+        if !matches!(self.collected.reads, Reads::All)
             && !has_refs
             && matches!(kind, BlobKind::Leaf | BlobKind::Chunk)
-            && !self.is_to_be_read(*kind, id)?
+            && !self.collected.is_to_be_read(*kind, id)?
         {
-            let usable = self.reader.usable(*kind, id);
+            let usable = self.collected.reader.usable(*kind, id);
             let usable = usable.map_err(|error| unavailable(*kind, id, error))?;
             if usable {
-                self.seen.add(id);
+                self.collected.seen.add(id);
             }
             return Ok(usable);
         }
@@ -344,26 +364,26 @@ impl Visitor for Collect<'_> {
     }
 
     fn reads_all(&self) -> bool {
-        matches!(self.reads, Reads::All)
+        matches!(self.collected.reads, Reads::All)
     }
 
     fn set_good(&mut self, claim: &Claim) -> Result<(), BlobError> {
-        self.progress.advance(1);
-        self.seen.add(&claim.id);
-        if self.good.len() < REMEMBERED_MAX {
-            self.good.insert(claim.half());
+        self.collected.progress.advance(1);
+        self.collected.seen.add(&claim.id);
+        if self.collected.good.len() < REMEMBERED_MAX {
+            self.collected.good.insert(claim.half());
         }
         Ok(())
     }
 
-    fn leaf(&mut self, place: &Place, leaf: &Leaf) {
-        if let Some((rows, audit)) = &mut self.rows {
-            rows.leaf(place, leaf, audit);
+    fn leaf(&mut self, place: &Place, leaf: Leaf) {
+        if let Some(hand) = &mut self.hand {
+            hand(place, leaf);
         }
     }
 
     fn damaged(&mut self, error: BlobError, affected: Affected) {
-        self.damage.push((error, affected));
+        self.collected.damage.push((error, affected));
     }
 }
 

@@ -5,6 +5,7 @@
 //! classes of STRICT tables: against what the backup told of values that their columns refuse. UNIQUE
 //! and PRIMARY KEY: SQLite lets no two records break them, and a database where it is so is damaged.
 
+mod beside;
 mod keys;
 mod plan;
 
@@ -21,7 +22,7 @@ use crate::ops::stored::root_of;
 use crate::store::{DigestStore, StoreReader};
 use crate::target::Affine;
 use crate::tree::TreeShape;
-use crate::tree::cursor::Place;
+pub(super) use beside::Hand;
 use keys::TableKeys;
 use plan::Plan;
 use plan::{Reference, TablePlan};
@@ -61,7 +62,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Takes in the rows of a leaf.
-    pub fn leaf(&mut self, place: &Place, leaf: &Leaf, audit: &Audit) {
+    fn leaf(&mut self, first_rowid: Option<i64>, leaf: &Leaf, affine: &Affine) {
         let mut values = Vec::with_capacity(leaf.columns());
         for at in 0..leaf.rows() {
             if self.failed.is_some() {
@@ -69,10 +70,10 @@ impl Rows {
             }
             leaf.row_values(at, &mut values);
             let row = RowRef {
-                rowid: leaf.rowid(at, place.first_rowid),
+                rowid: leaf.rowid(at, first_rowid),
                 values: &values,
             };
-            self.failed = self.keys.row(row, 1, &audit.affine).err();
+            self.failed = self.keys.row(row, 1, affine).err();
         }
     }
 }
