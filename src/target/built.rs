@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::btree::{
     BuildError, Field, FileBuilder, LargeRecord, PageFile, Plan, RecordBuilder, TableShape,
+    sort_pool,
 };
 use super::check::{CheckLevel, Expected};
 use super::database::Completed;
@@ -80,6 +81,7 @@ impl BuiltDatabase {
             encoding: schema.encoding,
             folder: file.folder().to_owned(),
             sort_bytes,
+            pool: sort_pool(),
             stop,
         });
         let builder =

@@ -15,6 +15,7 @@ use super::indexes::Indexes;
 use super::key_maker::{KeyMaker, KeyMessage};
 use super::record::RecordBuilder;
 use super::shape::TableShape;
+use super::sorter::Pool;
 use super::trees::Work;
 use crate::model::text::TextEncoding;
 use crate::progress::StopSign;
@@ -101,6 +102,8 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Bytes that keys may take in memory while they are sorted.
     pub sort_bytes: usize,
+    /// Threads that sort them.
+    pub pool: Pool,
     /// Whether to go on, while indexes are written: nobody else is asked then.
     pub stop: StopSign,
 }

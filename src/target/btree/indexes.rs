@@ -1,7 +1,7 @@
 //! Writes the indexes of tables: where it is known before how many pages they take, beside the next table.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::builder::{BuildError, Plan};
@@ -12,7 +12,7 @@ use super::key_maker::{KeyBudget, Made, bytes_of};
 use super::shape::IndexShape;
 use super::sorter::{Sorter, Stop};
 
-/// Keys of so many bytes are sorted on several cores, and written on a thread of their own.
+/// Keys of so many bytes are written on a thread of their own.
 const THREAD_FROM_BYTES: usize = 1 << 20;
 
 /// Writes indexes of one table at a time.
@@ -41,7 +41,7 @@ impl Indexes {
         mut keys: Made,
     ) -> Result<(), BuildError> {
         let bytes = bytes_of(&keys);
-        sort_all(&mut keys);
+        keys.iter_mut().flatten().for_each(Sorter::sort);
         let pages = match bytes < THREAD_FROM_BYTES {
             true => None,
             false => pages_of(file, &mut keys),
@@ -113,26 +113,4 @@ fn write(plan: &Plan, index: &IndexShape, file: &mut PageFile, sorter: Sorter) -
         true => Err(io::ErrorKind::Interrupted.into()),
     })?;
     Ok(tree.finish(file, index.root)?)
-}
-
-/// Sorts what is in memory, on the cores that there are.
-fn sort_all(sorters: &mut [Option<Sorter>]) {
-    // A thread is not worth its beginning for less.
-    let cores = match bytes_of(sorters) < THREAD_FROM_BYTES {
-        true => 1,
-        false => std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    let waiting = Mutex::new(sorters.iter_mut().flatten());
-    let next = || waiting.lock().ok()?.next();
-    let work = || {
-        while let Some(sorter) = next() {
-            sorter.sort();
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..cores {
-            scope.spawn(work);
-        }
-        work();
-    });
 }

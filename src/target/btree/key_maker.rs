@@ -95,7 +95,7 @@ fn work(
     budget: &KeyBudget,
 ) -> io::Result<()> {
     for shape in plan.tables.iter().filter(|t| !t.indexes.is_empty()) {
-        let mut keys = Keys::of(shape, &plan.folder);
+        let mut keys = Keys::of(shape, &plan.folder, &plan.pool);
         loop {
             match messages.recv() {
                 Ok(KeyMessage::Records(batch)) => {

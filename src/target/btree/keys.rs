@@ -7,7 +7,7 @@ use std::path::Path;
 use super::key::prefix;
 use super::record::{Encoded, EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
-use super::sorter::Sorter;
+use super::sorter::{Pool, Sorter};
 
 /// Keys of the indexes of one table.
 #[derive(Debug)]
@@ -20,8 +20,11 @@ pub struct Keys {
 
 impl Keys {
     /// None yet. What does not fit into memory goes to files without a name in `folder`.
-    pub fn of(table: &TableShape, folder: &Path) -> Self {
-        let sorter = |index: &IndexShape| Some(Sorter::new(index.sorting.clone(), folder));
+    pub fn of(table: &TableShape, folder: &Path, pool: &Pool) -> Self {
+        let sorter = |index: &IndexShape| {
+            let sorting = index.sorting.clone();
+            Some(Sorter::new(sorting, folder, pool.clone()))
+        };
         Self {
             sorters: table.indexes.iter().map(sorter).collect(),
             places: Vec::new(),

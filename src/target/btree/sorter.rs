@@ -5,16 +5,18 @@
 //! stand behind them: so the order is one, whatever was put into files when. Where an index has primary keys in
 //! another order than the table, they are compared, too.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::cmp::Ordering;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::slice::ParallelSliceMut;
 
 use super::arena::{Arena, Place};
 use super::key::{KeyOrder, Prefix, compare, has_null};
 use super::record::{Encoded, header_bytes, push_varint};
+use super::runs::{KeyRef, Runs};
 use crate::model::text::TextEncoding;
 
 /// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where
@@ -23,11 +25,23 @@ use crate::model::text::TextEncoding;
 const SMALL_KEYS: usize = 1 << 16;
 const MAPPED: usize = 32 << 20;
 
-/// Buffers of all runs that are read again.
-const READ_BYTES: usize = 8 << 20;
+/// From so many keys on they are sorted on the cores that there are.
+const PARALLEL_KEYS: usize = 1 << 15;
 
-/// Buffer of one of them.
-const RUN_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
+/// Threads that sort; `None` where there is one core, or no thread to be had.
+pub type Pool = Option<Arc<ThreadPool>>;
+
+/// A pool of as many threads as there are cores.
+pub fn pool() -> Pool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores)
+        .thread_name(|_| "sort".to_owned());
+    (cores > 1)
+        .then(|| pool.build().ok())
+        .flatten()
+        .map(Arc::new)
+}
 
 /// A key in memory: where its record stands in the arena.
 #[derive(Debug, Clone, Copy)]
@@ -60,50 +74,8 @@ pub struct Sorter {
     entries: Vec<Entry>,
     arena: Arena,
     is_sorted: bool,
-    /// All runs, one behind the other: a large database has more of them than a process may open files.
-    file: Option<File>,
-    runs: Vec<Run>,
-    folder: PathBuf,
-}
-
-/// Of each key in a run the prefix, a flag, the length of the record; the record follows.
-const HEAD_BYTES: usize = 24 + 1 + 4;
-
-/// Where a sorted run begins in the file, and its keys.
-#[derive(Debug)]
-struct Run {
-    start: u64,
-    keys: u64,
-}
-
-/// Reads a run.
-#[derive(Debug)]
-struct RunReader<'f> {
-    file: BufReader<FileFrom<'f>>,
-    left: u64,
-}
-
-/// Reads a file from an offset on.
-#[derive(Debug)]
-struct FileFrom<'f> {
-    file: &'f File,
-    at: u64,
-}
-
-impl Read for FileFrom<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-/// A key on its way out.
-#[derive(Debug)]
-struct Head {
-    prefix: [u64; 3],
-    is_cut: bool,
-    record: Vec<u8>,
+    runs: Runs,
+    pool: Pool,
 }
 
 /// Two keys of a unique index are equal.
@@ -123,15 +95,14 @@ impl From<io::Error> for Stop {
 
 impl Sorter {
     /// Nothing yet. Runs go to a file without a name in `folder`.
-    pub fn new(sorting: Sorting, folder: &Path) -> Self {
+    pub fn new(sorting: Sorting, folder: &Path, pool: Pool) -> Self {
         Self {
             sorting,
             entries: Vec::new(),
             arena: Arena::default(),
             is_sorted: true,
-            file: None,
-            runs: Vec::new(),
-            folder: folder.to_owned(),
+            runs: Runs::new(folder),
+            pool,
         }
     }
 
@@ -190,7 +161,7 @@ impl Sorter {
             return;
         }
         let (arena, sorting) = (&self.arena, &self.sorting);
-        self.entries.sort_unstable_by(|a, b| {
+        let by_key = |a: &Entry, b: &Entry| {
             let by_prefix = a.prefix.cmp(&b.prefix);
             if by_prefix != Ordering::Equal {
                 return by_prefix;
@@ -198,7 +169,16 @@ impl Sorter {
             let is_cut = (a.at | b.at) & 1 == 1;
             let by_key = sorting.compare(is_cut, a.record(arena), b.record(arena));
             by_key.then(a.at.cmp(&b.at))
-        });
+        };
+        let entries = &mut self.entries;
+        match self
+            .pool
+            .as_ref()
+            .filter(|_| entries.len() >= PARALLEL_KEYS)
+        {
+            Some(pool) => pool.install(|| entries.par_sort_unstable_by(by_key)),
+            None => entries.sort_unstable_by(by_key),
+        }
         self.is_sorted = true;
     }
 
@@ -215,30 +195,12 @@ impl Sorter {
             return Ok(());
         }
         self.sort();
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => tempfile::tempfile_in(&self.folder)?,
-        };
-        let start = file.stream_position()?;
-        let mut out = BufWriter::with_capacity(1 << 18, &mut file);
-        for entry in &self.entries {
-            let record = entry.record(&self.arena);
-            let mut head = [0; HEAD_BYTES];
-            for (place, number) in head.as_chunks_mut::<8>().0.iter_mut().zip(entry.prefix) {
-                *place = number.to_le_bytes();
-            }
-            head[24] = u8::from(entry.at & 1 == 1);
-            head[25..].copy_from_slice(&entry.length.to_le_bytes());
-            out.write_all(&head)?;
-            out.write_all(record)?;
-        }
-        out.flush()?;
-        drop(out);
-        self.file = Some(file);
-        self.runs.push(Run {
-            start,
-            keys: self.entries.len() as u64,
-        });
+        let arena = &self.arena;
+        self.runs.write(self.entries.iter().map(|entry| KeyRef {
+            prefix: entry.prefix,
+            is_cut: entry.at & 1 == 1,
+            record: entry.record(arena),
+        }))?;
         self.entries = Vec::new();
         self.arena = Arena::default();
         Ok(())
@@ -248,7 +210,8 @@ impl Sorter {
     pub fn for_each(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
         self.sort();
         if !self.runs.is_empty() {
-            return self.merge(each);
+            self.spill()?;
+            return self.runs.merge(&self.sorting, each);
         }
         let mut before: Option<Entry> = None;
         for entry in &self.entries {
@@ -266,59 +229,6 @@ impl Sorter {
         }
         Ok(())
     }
-
-    fn merge(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
-        self.spill()?;
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        let (sorting, count) = (&self.sorting, self.runs.len().max(1));
-        let buffer = (READ_BYTES / count).clamp(*RUN_BYTES.start(), *RUN_BYTES.end());
-        let reader = |run: &Run| RunReader {
-            file: BufReader::with_capacity(
-                buffer,
-                FileFrom {
-                    file,
-                    at: run.start,
-                },
-            ),
-            left: run.keys,
-        };
-        let mut runs: Vec<RunReader<'_>> = self.runs.iter().map(reader).collect();
-        let mut heap = BinaryHeap::new();
-        for (number, run) in runs.iter_mut().enumerate() {
-            if let Some(head) = run.next(Vec::new())? {
-                heap.push(Reverse(Waiting {
-                    head,
-                    run: number,
-                    sorting,
-                }));
-            }
-        }
-        let mut before: Option<Head> = None;
-        while let Some(Reverse(Waiting { head, run, .. })) = heap.pop() {
-            if let Some(before) = &before
-                && sorting.unique
-                && before.prefix == head.prefix
-            {
-                let is_cut = before.is_cut || head.is_cut;
-                if sorting.are_equal(is_cut, &before.record, &head.record) {
-                    return Err(Stop::Twice);
-                }
-            }
-            each(&head.record)?;
-            let buffer = before.take().map_or_else(Vec::new, |before| before.record);
-            if let Some(next) = runs[run].next(buffer)? {
-                heap.push(Reverse(Waiting {
-                    head: next,
-                    run,
-                    sorting,
-                }));
-            }
-            before = Some(head);
-        }
-        Ok(())
-    }
 }
 
 impl Sorting {
@@ -328,7 +238,7 @@ impl Sorting {
     }
 
     /// Compares two records whose keys have the same prefix.
-    fn compare(&self, is_cut: bool, a: &[u8], b: &[u8]) -> Ordering {
+    pub fn compare(&self, is_cut: bool, a: &[u8], b: &[u8]) -> Ordering {
         match is_cut || self.order.len() > self.key_columns {
             true => compare(a, b, &self.order, self.encoding),
             false => Ordering::Equal,
@@ -336,7 +246,7 @@ impl Sorting {
     }
 
     /// True if two keys with the same prefix are equal, and both without NULL.
-    fn are_equal(&self, is_cut: bool, a: &[u8], b: &[u8]) -> bool {
+    pub fn are_equal(&self, is_cut: bool, a: &[u8], b: &[u8]) -> bool {
         let equal = !is_cut || compare(a, b, self.key(), self.encoding) == Ordering::Equal;
         equal && !has_null(a, self.key_columns)
     }
@@ -347,66 +257,3 @@ impl Entry {
         arena.get(self.at >> 1, self.length)
     }
 }
-
-impl RunReader<'_> {
-    /// The next key, its record in a buffer that is needed no more.
-    fn next(&mut self, mut record: Vec<u8>) -> io::Result<Option<Head>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let mut head = [0; HEAD_BYTES];
-        self.file.read_exact(&mut head)?;
-        let (numbers, rest) = head.as_chunks::<8>();
-        let mut prefix = [0; 3];
-        for (part, number) in prefix.iter_mut().zip(numbers) {
-            *part = u64::from_le_bytes(*number);
-        }
-        let &[flag, ref length @ ..] = rest else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        };
-        let length = length.try_into().map_or(0, u32::from_le_bytes);
-        record.resize(length as usize, 0);
-        self.file.read_exact(&mut record)?;
-        Ok(Some(Head {
-            prefix,
-            is_cut: flag == 1,
-            record,
-        }))
-    }
-}
-
-/// The first key of a run that was not given yet.
-#[derive(Debug)]
-struct Waiting<'s> {
-    head: Head,
-    run: usize,
-    sorting: &'s Sorting,
-}
-
-impl Ord for Waiting<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (a, b) = (&self.head, &other.head);
-        a.prefix
-            .cmp(&b.prefix)
-            .then_with(|| {
-                let is_cut = a.is_cut || b.is_cut;
-                self.sorting.compare(is_cut, &a.record, &b.record)
-            })
-            .then(self.run.cmp(&other.run))
-    }
-}
-
-impl PartialOrd for Waiting<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Waiting<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Waiting<'_> {}
