@@ -97,9 +97,23 @@ impl Place<'_> {
         command
     }
 
+    /// What a step writes beside the store.
+    fn out(&self) -> PathBuf {
+        self.dir.join("out.db")
+    }
+
+    /// No step pays for what another has left: neither for its writes nor for memory that its files fill.
+    fn tidy(&self) {
+        match fs::remove_file(self.out()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
+        assert!(Command::new("sync").status().unwrap().success());
+    }
+
     fn command(&self, step: &str) -> Command {
         let database = self.database.to_str().unwrap();
-        let restored = self.dir.join("restored.db");
+        let out = self.out();
         match step {
             "VACUUM INTO" => {
                 // SQLite alone, without a program of ours around it.
@@ -107,21 +121,21 @@ impl Place<'_> {
                     sqlite3.connect(sys.argv[1]).execute('VACUUM INTO ?', (sys.argv[2],))";
                 let mut command = Command::new("python3");
                 command.args(["-c", script, database]);
-                command.arg(self.dir.join("vacuumed.db"));
+                command.arg(out);
                 command
             }
             "zstd -3" => {
                 let mut command = Command::new("zstd");
                 command.args(["-q", "-3", "--single-thread", database, "-o"]);
-                command.arg(self.dir.join("database.zst"));
+                command.arg(out);
                 command
             }
             "validate" => self.larder(&["validate"]),
-            "restore" => self.larder(&["restore", "latest", "--to", restored.to_str().unwrap()]),
+            "restore" => self.larder(&["restore", "latest", "--to", out.to_str().unwrap()]),
             "restore, none" => {
-                let to = self.dir.join("unchecked.db");
-                let to = to.to_str().unwrap();
-                self.larder(&["restore", "latest", "--to", to, "--check", "none"])
+                let to = ["--to", out.to_str().unwrap()];
+                let words = ["restore", "latest", "--check", "none"];
+                self.larder(&[words.as_slice(), &to].concat())
             }
             _ => self.larder(&["backup", database]),
         }
@@ -177,6 +191,7 @@ fn measure(database: &Path, turns: usize, scratch: &Path) {
         fs::create_dir(&dir).unwrap();
         let place = Place { database, dir };
         for step in STEPS {
+            place.tidy();
             let done = run(scratch, &mut place.command(step));
             runs.entry(step).or_default().push(done);
             match step {

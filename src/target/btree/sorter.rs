@@ -257,3 +257,119 @@ impl Entry {
         arena.get(self.at >> 1, self.length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::key::prefix;
+    use super::super::record::{RecordBuilder, locate};
+    use super::*;
+    use crate::model::fit::Affinity;
+    use crate::model::row::Collation;
+    use crate::model::value::Value;
+
+    fn sorting(unique: bool) -> Sorting {
+        let order = KeyOrder {
+            collation: Collation::Nocase,
+            descending: false,
+        };
+        Sorting {
+            order: vec![order],
+            key_columns: 1,
+            unique,
+            encoding: TextEncoding::Utf8,
+        }
+    }
+
+    /// A key and the rowid behind it.
+    fn record(key: &Value, rowid: i64) -> Vec<u8> {
+        let mut builder = RecordBuilder::default();
+        builder.push(key.as_ref(), Affinity::None);
+        builder.push_integer(rowid);
+        let mut record = Vec::new();
+        builder.write(&mut record);
+        record
+    }
+
+    fn push(sorter: &mut Sorter, record: &[u8]) {
+        let mut places = Vec::new();
+        locate(record, &mut places);
+        let parts = places.iter().map(|place| place.of(record));
+        let prefix = prefix(parts.clone().map(Encoded::value), sorter.sorting.key());
+        sorter.push(prefix, parts).unwrap();
+    }
+
+    fn key() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            (0..30_i64).prop_map(Value::Integer),
+            "[abAB]{0,3}".prop_map(|text| Value::Text(text.into_bytes())),
+            // Longer than a prefix.
+            "(long, and longer than a prefix )?[abAB]{0,2}"
+                .prop_map(|text| Value::Text(text.into_bytes())),
+        ]
+    }
+
+    proptest! {
+        /// Whatever went to a file when, keys come in their order, equal ones as they came; of a unique index no two.
+        #[test]
+        fn keys_come_in_order_from_memory_and_from_runs(
+            keys in prop::collection::vec((key(), prop::bool::weighted(0.1)), 0..120),
+            unique: bool,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut sorter = Sorter::new(sorting(unique), folder.path(), pool());
+            let mut records = Vec::new();
+            for (rowid, (key, spills)) in (1..).zip(&keys) {
+                let record = record(key, rowid);
+                push(&mut sorter, &record);
+                if *spills {
+                    sorter.spill().unwrap();
+                }
+                records.push(record);
+            }
+            let order = sorting(unique).order;
+            let compared = |a: &[u8], b: &[u8]| compare(a, b, &order, TextEncoding::Utf8);
+            records.sort_by(|a, b| compared(a, b));
+            let is_twice = |pair: &[Vec<u8>]| compared(&pair[0], &pair[1]).is_eq() && !has_null(&pair[0], 1);
+            let twice = unique && records.windows(2).any(is_twice);
+            let mut given = Vec::new();
+            let done = sorter.for_each(|record| {
+                given.push(record.to_vec());
+                Ok(())
+            });
+            prop_assert_eq!(matches!(done, Err(Stop::Twice)), twice);
+            if !twice {
+                prop_assert!(done.is_ok());
+                prop_assert_eq!(given, records);
+            }
+        }
+    }
+
+    #[test]
+    fn who_wants_no_more_keys_gets_none() {
+        let folder = tempfile::tempdir().unwrap();
+        for spills in [false, true] {
+            let mut sorter = Sorter::new(sorting(false), folder.path(), pool());
+            for rowid in 0..60_000 {
+                push(&mut sorter, &record(&Value::Integer(rowid % 100), rowid));
+                if spills && rowid % 20_000 == 0 {
+                    sorter.spill().unwrap();
+                }
+            }
+            let mut given = 0;
+            let done = sorter.for_each(|_| {
+                given += 1;
+                match given {
+                    ..10 => Ok(()),
+                    _ => Err(io::ErrorKind::Interrupted.into()),
+                }
+            });
+            let Err(Stop::Io(error)) = done else {
+                panic!("{done:?}");
+            };
+            assert_eq!((error.kind(), given), (io::ErrorKind::Interrupted, 10));
+        }
+    }
+}
