@@ -262,12 +262,12 @@ impl Entry {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::key::prefix;
-    use super::super::record::{RecordBuilder, locate};
     use super::*;
     use crate::model::fit::Affinity;
     use crate::model::row::Collation;
     use crate::model::value::Value;
+    use crate::target::btree::key::prefix;
+    use crate::target::btree::record::{RecordBuilder, locate};
 
     fn sorting(unique: bool) -> Sorting {
         let order = KeyOrder {
