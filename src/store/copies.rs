@@ -244,6 +244,12 @@ impl StoreReader {
                 step.more.push(canonical);
             }
             steps.push(step);
+            self.has_deltas.set(true);
+            // Of whatever is made of it the id is checked.
+            let kept = self.lately.borrow().base(first);
+            if let Some(base) = kept.filter(|_| kind == BlobKind::Leaf) {
+                break (base, copy.pack);
+            }
             copies = self.index.borrow_mut().copies_of_base(kind, first)?;
         };
         let first = steps.first().map_or(pack, |step| step.pack);

@@ -15,6 +15,7 @@ mod forgotten;
 pub mod gc;
 pub mod heal;
 mod index;
+mod lately;
 mod local_file;
 mod pack_builder;
 mod packer;

@@ -1,7 +1,7 @@
 //! Blobs by id: index → range of a pack → frame → item → canonical form → id check.
 //!
 //! Which copies are read, and how deltas become the blob, is in `copies`. Memory: a few decoded
-//! frames, and what one chain of deltas needs.
+//! frames, what one chain of deltas needs, and leaves as [`StoreReader::keep_leaves`] says.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,6 +12,7 @@ use super::census::{Census, Tier};
 use super::copies::CopyError;
 use super::error::StoreError;
 use super::index::Index;
+use super::lately::Lately;
 use super::read_ahead::ReadAhead;
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
@@ -36,6 +37,9 @@ pub struct StoreReader {
     pub(super) hash: StoreHash,
     pub(super) index: RefCell<Index>,
     pub(super) frames: RefCell<VecDeque<DecodedFrame>>,
+    pub(super) lately: RefCell<Lately>,
+    /// A delta was met: others may stand on what is read from now on.
+    pub(super) has_deltas: Cell<bool>,
     decompressor: RefCell<Decompressor>,
     blobs_read: Cell<u64>,
     ahead: RefCell<Option<ReadAhead>>,
@@ -48,10 +52,18 @@ impl StoreReader {
             hash,
             index: RefCell::new(index),
             frames: RefCell::default(),
+            lately: RefCell::default(),
+            has_deltas: Cell::new(false),
             decompressor: RefCell::default(),
             blobs_read: Cell::new(0),
             ahead: RefCell::default(),
         }
+    }
+
+    /// Keeps the leaves that were read last, up to so many bytes, where deltas are met: for who reads several
+    /// snapshots.
+    pub fn keep_leaves(&self, bytes: usize) {
+        self.lately.borrow_mut().set_bytes(bytes);
     }
 
     /// How this store hashes.
@@ -247,10 +259,18 @@ impl StoreReader {
 impl BlobSource for StoreReader {
     fn get(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError> {
         self.blobs_read.set(self.blobs_read.get() + 1);
-        if let Some(canonical) = self.read_already(kind, id) {
+        let kept = self.lately.borrow().get(id);
+        if let Some(canonical) = kept.filter(|_| kind == BlobKind::Leaf) {
             return Ok(canonical);
         }
-        self.read_copies(kind, id)
+        let canonical = match self.read_already(kind, id) {
+            Some(canonical) => canonical,
+            None => self.read_copies(kind, id)?,
+        };
+        if kind == BlobKind::Leaf && self.has_deltas.get() {
+            self.lately.borrow_mut().put(id, &canonical);
+        }
+        Ok(canonical)
     }
 
     fn soon(&self, kind: BlobKind, ids: &[BlobId]) {

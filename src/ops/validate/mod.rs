@@ -152,7 +152,7 @@ pub fn run(
             manifests.push(manifest.id.clone());
         }
     }
-    let blobs = checker.blobs();
+    let blobs = checker.end();
     let drill = match &options.drill {
         Some(folder) => Some(drill::run(
             store, world, &manifests, folder, &mut found, progress,

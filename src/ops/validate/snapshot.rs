@@ -24,6 +24,9 @@ use crate::tree::cursor::Place;
 /// for 250 GB of tables. Beyond it blobs are read once a snapshot.
 const REMEMBERED_MAX: usize = 2_000_000;
 
+/// Leaves of the snapshots before that are at hand: what changed since stands on them.
+const KEPT_LEAVES_BYTES: usize = 32 << 20;
+
 /// Counts blobs, each once, whatever was read of it. Beyond `REMEMBERED_MAX` one counts once a snapshot.
 #[derive(Default)]
 struct Seen {
@@ -76,6 +79,7 @@ impl<'a> Checker<'a> {
             Reads::All => Some(Audit::new()?),
             Reads::Structure | Reads::Packs(_) => None,
         };
+        reader.keep_leaves(KEPT_LEAVES_BYTES);
         Ok(Self {
             reader,
             reads,
@@ -87,8 +91,9 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Distinct blobs that the snapshots need and that are good, as far as they were looked at.
-    pub(super) fn blobs(&self) -> u64 {
+    /// All snapshots are checked. Gives how many distinct blobs they need that are good, as far as they were looked at.
+    pub(super) fn end(self) -> u64 {
+        self.reader.keep_leaves(0);
         self.seen.count
     }
 
