@@ -191,7 +191,7 @@ impl Class {
 }
 
 impl Rule {
-    /// Values that plainly stay what they are, the bits of [`plainly`]: most do.
+    /// Values that kind_of stay what they are, as bits of [`kind_of`]: most do.
     fn plain(self) -> u8 {
         let takes = |class: Class| self.only.is_none_or(|only| only == class);
         let is = |yes: bool, bit: u8| if yes { bit } else { 0 };
@@ -242,7 +242,7 @@ mod bit {
 }
 
 /// The kind of a value.
-fn plainly(value: ValueRef<'_>) -> u8 {
+fn kind_of(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::Null => bit::NULL,
         ValueRef::Integer(_) => bit::INTEGER,
@@ -293,7 +293,7 @@ impl Fit {
     /// The first value of a row that is not taken as it is: its place, and what becomes of it.
     pub fn misfit(&self, values: &[ValueRef<'_>]) -> Option<(usize, Misfit)> {
         let mut kinds = self.plain.iter().zip(values);
-        if kinds.all(|(plain, value)| plain & plainly(*value) != 0) {
+        if kinds.all(|(plain, value)| plain & kind_of(*value) != 0) {
             return None;
         }
         let misfit = |rule: Rule, value: ValueRef<'_>| match value {
@@ -355,7 +355,7 @@ mod tests {
             let mut rows = select.query([]).unwrap();
             let value = rows.next().unwrap().unwrap().get_ref(0).unwrap();
             let foretold = rule.misfit(of_sql(value));
-            let is_plain = rule.plain() & plainly(of_sql(value)) != 0;
+            let is_plain = rule.plain() & kind_of(of_sql(value)) != 0;
             assert!(!is_plain || foretold.is_none(), "{sql} in {declared} {end}");
             let inserted = db.execute(&format!("INSERT INTO t VALUES({sql})"), []);
             let happened = match inserted {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::open::Connection;
 use super::quote::ident;
-use super::references;
+use super::rowid_references;
 use super::statement::SqliteError;
 use crate::model::schema::{Schema, Table};
 
@@ -24,7 +24,7 @@ pub fn foreign_keys(
     table: &Table,
     schema: &Schema,
 ) -> Result<ForeignKeyCheck, SqliteError> {
-    match references::to_rowids(db, table, schema) {
+    match rowid_references::check(db, table, schema) {
         Ok(Some(check)) => Ok(check),
         Ok(None) => by_pragma(db, &table.name),
         Err(error) => judged(error),

@@ -12,7 +12,7 @@ pub mod open;
 pub mod pages;
 pub mod quote;
 pub mod record;
-mod references;
+mod rowid_references;
 pub mod schema;
 pub mod source;
 pub mod statement;

@@ -244,10 +244,10 @@ impl StoreReader {
                 step.more.push(canonical);
             }
             steps.push(step);
-            self.has_deltas.set(true);
             // Of whatever is made of it the id is checked.
-            let kept = self.lately.borrow().base(first);
-            if let Some(base) = kept.filter(|_| kind == BlobKind::Leaf) {
+            if kind == BlobKind::Leaf
+                && let Some(base) = self.lately.borrow_mut().base(first)
+            {
                 break (base, copy.pack);
             }
             copies = self.index.borrow_mut().copies_of_base(kind, first)?;

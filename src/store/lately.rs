@@ -11,6 +11,8 @@ use crate::model::id::BlobId;
 #[derive(Debug, Default)]
 pub(super) struct Lately {
     bytes_max: usize,
+    /// A delta was met: others may stand on what is read from now on.
+    met_delta: bool,
     bytes: usize,
     leaves: HashMap<BasePrefix, (BlobId, Vec<u8>)>,
     /// As they came.
@@ -24,10 +26,11 @@ impl Lately {
         self.make_room(0);
     }
 
-    /// Keeps a good leaf.
+    /// Keeps a good leaf, once [`Lately::base`] was asked for: without deltas nobody wants it again.
     pub fn put(&mut self, id: &BlobId, canonical: &[u8]) {
         let prefix = base_prefix(id);
-        if canonical.len() > self.bytes_max || self.leaves.contains_key(&prefix) {
+        if !self.met_delta || canonical.len() > self.bytes_max || self.leaves.contains_key(&prefix)
+        {
             return;
         }
         self.make_room(canonical.len());
@@ -53,8 +56,9 @@ impl Lately {
         (found == id).then(|| leaf.clone())
     }
 
-    /// A leaf that a delta may stand on: what comes of it must be checked.
-    pub fn base(&self, prefix: &BasePrefix) -> Option<Vec<u8>> {
+    /// A leaf that the delta at hand may stand on: what comes of it must be checked.
+    pub fn base(&mut self, prefix: &BasePrefix) -> Option<Vec<u8>> {
+        self.met_delta = true;
         self.leaves.get(prefix).map(|(_, leaf)| leaf.clone())
     }
 }
@@ -73,6 +77,9 @@ mod tests {
         lately.put(&id(1), b"one");
         assert_eq!(lately.get(&id(1)), None);
         lately.set_bytes(7);
+        lately.put(&id(1), b"one");
+        assert_eq!(lately.get(&id(1)), None);
+        assert_eq!(lately.base(&base_prefix(&id(1))), None);
         for (n, leaf) in [(1, &b"one"[..]), (2, b"two"), (1, b"one"), (3, b"3")] {
             lately.put(&id(n), leaf);
         }

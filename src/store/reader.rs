@@ -38,8 +38,6 @@ pub struct StoreReader {
     pub(super) index: RefCell<Index>,
     pub(super) frames: RefCell<VecDeque<DecodedFrame>>,
     pub(super) lately: RefCell<Lately>,
-    /// A delta was met: others may stand on what is read from now on.
-    pub(super) has_deltas: Cell<bool>,
     decompressor: RefCell<Decompressor>,
     blobs_read: Cell<u64>,
     ahead: RefCell<Option<ReadAhead>>,
@@ -53,7 +51,6 @@ impl StoreReader {
             index: RefCell::new(index),
             frames: RefCell::default(),
             lately: RefCell::default(),
-            has_deltas: Cell::new(false),
             decompressor: RefCell::default(),
             blobs_read: Cell::new(0),
             ahead: RefCell::default(),
@@ -259,15 +256,16 @@ impl StoreReader {
 impl BlobSource for StoreReader {
     fn get(&self, kind: BlobKind, id: &BlobId) -> Result<Vec<u8>, BlobError> {
         self.blobs_read.set(self.blobs_read.get() + 1);
-        let kept = self.lately.borrow().get(id);
-        if let Some(canonical) = kept.filter(|_| kind == BlobKind::Leaf) {
+        if kind == BlobKind::Leaf
+            && let Some(canonical) = self.lately.borrow().get(id)
+        {
             return Ok(canonical);
         }
         let canonical = match self.read_already(kind, id) {
             Some(canonical) => canonical,
             None => self.read_copies(kind, id)?,
         };
-        if kind == BlobKind::Leaf && self.has_deltas.get() {
+        if kind == BlobKind::Leaf {
             self.lately.borrow_mut().put(id, &canonical);
         }
         Ok(canonical)

@@ -14,7 +14,7 @@ const HELD: usize = 1 << 19;
 
 /// Checks the foreign keys of a table; `None` if not all of them refer to rowids, or if SQLite can make nothing of
 /// the question: `foreign_key_check` says why.
-pub(super) fn to_rowids(
+pub(super) fn check(
     db: &Connection,
     table: &Table,
     schema: &Schema,
@@ -239,7 +239,7 @@ mod tests {
         let schema = read_schema(&db).unwrap().schema;
         for name in ["p", "by_unique", "by_two", "by_key", "to_none", "to_no_key"] {
             let table = schema.table(name).unwrap();
-            assert_eq!(to_rowids(&db, table, &schema).unwrap(), None, "{name}");
+            assert_eq!(check(&db, table, &schema).unwrap(), None, "{name}");
             let whole = check::foreign_keys(&db, table, &schema).unwrap();
             assert_eq!(whole, check::by_pragma(&db, name).unwrap(), "{name}");
         }
