@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::durable::{Durable, Written};
 use super::geometry::Geometry;
 use super::page::Page;
 
@@ -37,6 +38,9 @@ pub struct PageFile {
     maps: BTreeMap<u32, Vec<u8>>,
     /// Bytes that pointer maps may take in memory; one is held in any case.
     map_bytes_max: usize,
+    /// Who makes the file durable; not in a part of it.
+    durable: Option<Durable>,
+    written: Option<Written>,
 }
 
 fn too_large() -> io::Error {
@@ -54,6 +58,7 @@ impl PageFile {
         pages: u32,
         map_bytes_max: usize,
     ) -> io::Result<Self> {
+        let (durable, written) = Durable::begin(&file)?.unzip();
         Ok(Self {
             file,
             geometry,
@@ -61,6 +66,8 @@ impl PageFile {
             buffer: Vec::with_capacity(WRITE_BYTES + geometry.page),
             maps: BTreeMap::new(),
             map_bytes_max,
+            durable,
+            written,
         })
     }
 
@@ -73,7 +80,16 @@ impl PageFile {
             return Ok(None);
         }
         self.flush()?;
-        let part = Self::new(self.file.try_clone()?, self.geometry, first - 1, 0)?;
+        let part = Self {
+            file: self.file.try_clone()?,
+            geometry: self.geometry,
+            next: first,
+            buffer: Vec::with_capacity(WRITE_BYTES + self.geometry.page),
+            maps: BTreeMap::new(),
+            map_bytes_max: 0,
+            durable: None,
+            written: self.written.clone(),
+        };
         self.next = end;
         Ok(Some(part))
     }
@@ -227,6 +243,7 @@ impl PageFile {
         let first = self.next - pages as u32;
         if pages > 0 {
             self.write_at(first, &buffer)?;
+            self.written.iter().for_each(|to| to.add(buffer.len()));
         }
         self.buffer = buffer;
         self.buffer.clear();
@@ -242,10 +259,12 @@ impl PageFile {
         Ok(())
     }
 
-    /// Writes what is left, and the number of pages into the header (section 1.3: offsets 28 and 92). The file
-    /// is not synced.
+    /// Writes what is left, and the number of pages into the header (section 1.3: offsets 28 and 92). No part of it may
+    /// be left. The file is not synced: much of it may be.
     pub fn finish(mut self) -> io::Result<()> {
         self.write_maps()?;
+        self.written = None;
+        self.durable.take().map_or(Ok(()), Durable::end)?;
         let pages = self.pages();
         let mut counter = [0; 4];
         self.file.read_exact_at(&mut counter, 24)?;

@@ -5,6 +5,7 @@
 mod arena;
 mod batch;
 mod builder;
+mod durable;
 mod file;
 mod geometry;
 mod index_size;
