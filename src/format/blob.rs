@@ -109,9 +109,13 @@ pub trait BlobSink {
         canonical: &[u8],
         bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
-    ) -> Result<BlobId, BlobError> {
+    ) -> Result<Replaced, BlobError> {
         let _ = (bases, patch);
-        self.put(kind, canonical)
+        let id = self.put(kind, canonical)?;
+        Ok(Replaced {
+            id,
+            as_delta: false,
+        })
     }
 
     /// Says whether the chunks that follow will be read again: those of keys are, to find their order.
@@ -119,6 +123,15 @@ pub trait BlobSink {
     fn will_read_chunks(&mut self, yes: bool) {
         let _ = yes;
     }
+}
+
+/// A blob that stands in the place of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// The blob.
+    pub id: BlobId,
+    /// It is kept as a delta on them, and was not before.
+    pub as_delta: bool,
 }
 
 /// A delta, and what it was made against.

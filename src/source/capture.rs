@@ -6,7 +6,6 @@
 //! `opening`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,77 +15,18 @@ use super::error::SourceError;
 use super::files::{self, Looked};
 use super::moment::Moment;
 use super::opening::{self, Opened, ReadFrom};
+use super::options::{CaptureOptions, Reading};
 use super::patience::Tries;
 use super::private_copy::{self, Blocks, ensure_in_place};
 use super::slices::Slices;
 use super::wal_growth::WalGrowth;
-use crate::env::{Env, SystemEnv};
+use crate::env::SystemEnv;
 use crate::model::schema::{Schema, Settings, Table};
 use crate::progress::StopSign;
 use crate::sqlite::check::{self, IntegrityAnswer};
 use crate::sqlite::schema::{ReadSchema, Unreadable};
 use crate::sqlite::{Connection, SqliteError, schema};
 use crate::vfs::Vfs;
-
-/// How to capture.
-#[derive(Clone)]
-pub struct CaptureOptions {
-    /// How long to wait for a lock.
-    pub busy: Duration,
-    /// Where a private copy may lie: room for one database.
-    pub temp_dir: PathBuf,
-    /// Through which is looked at the files.
-    pub vfs: Arc<dyn Vfs>,
-    /// Times the locks, and waits for them.
-    pub env: Arc<dyn Env>,
-    /// Ends waits, copies and statements.
-    pub stop: StopSign,
-    /// What the programs that use the database are asked to bear.
-    pub reading: Reading,
-}
-
-impl fmt::Debug for CaptureOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaptureOptions")
-            .field("busy", &self.busy)
-            .field("temp_dir", &self.temp_dir)
-            .field("reading", &self.reading)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the programs that use a database are asked to bear while it is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
-    /// Rollback mode: how long they may be kept from writing without a break.
-    pub max_lock: Duration,
-    /// WAL mode: by how much the `-wal` may grow, since no checkpoint can begin it anew.
-    pub max_wal_bytes: u64,
-    /// On the user's word that nobody writes: no locks are taken and no files made.
-    pub immutable: bool,
-    /// Read a private copy also where the source could be read in place.
-    pub private_copy: bool,
-    /// Rollback mode: read the source where it lies, in slices, in place of a copy. `WrittenMeanwhile` once others
-    /// write.
-    pub in_slices: bool,
-    /// Read what can be read of a database whose size or schema is damaged. A capture tries so by
-    /// itself where it must.
-    pub tolerant: bool,
-}
-
-impl Default for Reading {
-    /// 30 seconds, 1 GiB; the database may be in use.
-    fn default() -> Self {
-        Self {
-            max_lock: Duration::from_secs(30),
-            max_wal_bytes: 1 << 30,
-            immutable: false,
-            private_copy: false,
-            in_slices: false,
-            tolerant: false,
-        }
-    }
-}
 
 /// From this size on a copy is checked on a thread of its own.
 const CHECK_BESIDE_FROM: u64 = 8 << 20;
@@ -151,62 +91,43 @@ impl Capture {
     /// Errors: `Busy` if a lock was not had in time; `LockTooLong` and `WalGrew` over the limits
     /// of [`Reading`].
     pub fn begin(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
-        let mut tries = Tries::begin(options);
-        let mut looks = 1;
-        loop {
-            match Self::attempt(path, options) {
-                // Not hot when the journal mode was told: a writer has begun since.
-                Err(SourceError::NeedsRecovery { .. }) if looks < opening::LOOKS_AT_JOURNAL => {
-                    looks += 1;
-                }
-                Err(SourceError::Busy { path, cause, .. }) => {
-                    if options.stop.is_set() {
-                        return Err(SourceError::Cancelled { path });
-                    }
-                    if !tries.again(options) {
-                        let waited = options.busy;
-                        return Err(SourceError::Busy {
-                            path,
-                            waited,
-                            cause,
-                        });
-                    }
-                }
-                done => return done,
-            }
-        }
+        with_patience(path, options, Self::open)
     }
 
-    fn attempt(path: &Path, options: &CaptureOptions) -> Result<Self, SourceError> {
-        let looked = files::look(path, &*options.vfs)?;
-        match Self::open(&looked, options) {
-            // SQLite says so; no connection is open any more.
-            Err(SourceError::NotADatabase { path, .. }) => {
-                Err(files::not_a_database(&path, &*options.vfs))
+    /// As [`Self::begin`], for a source that is read from a private copy: on return it is held no longer. `None` for one
+    /// that would be read where it lies.
+    pub fn begin_copy(path: &Path, options: &CaptureOptions) -> Result<Option<Self>, SourceError> {
+        with_patience(path, options, |looked, options, damage| {
+            let opened = opening::open(looked, options)?;
+            match opened.is_to_be_copied(&options.reading) {
+                true => Self::of_opened(opened, looked, options, damage).map(Some),
+                false => Ok(None),
             }
-            Err(SourceError::Corrupt { path, cause, .. }) if !options.reading.tolerant => {
-                let mut tolerant = options.clone();
-                tolerant.reading.tolerant = true;
-                let opened = Self::open(&looked, &tolerant);
-                let mut capture = opened.map_err(|_| SourceError::Corrupt {
-                    path,
-                    table: None,
-                    cause: cause.clone(),
-                })?;
-                capture.damage = Some(cause.message);
-                Ok(capture)
-            }
-            done => done,
-        }
+        })
     }
 
-    fn open(looked: &Looked, options: &CaptureOptions) -> Result<Self, SourceError> {
-        let mut opened = opening::open(looked, options)?;
+    /// `damage`: what SQLite said when it was to open it as it does others.
+    fn open(
+        looked: &Looked,
+        options: &CaptureOptions,
+        damage: Option<&SqliteError>,
+    ) -> Result<Self, SourceError> {
+        let opened = opening::open(looked, options)?;
+        Self::of_opened(opened, looked, options, damage)
+    }
+
+    fn of_opened(
+        mut opened: Opened,
+        looked: &Looked,
+        options: &CaptureOptions,
+        damage: Option<&SqliteError>,
+    ) -> Result<Self, SourceError> {
         let notes = std::mem::take(&mut opened.notes);
         let held = hold(opened, looked, options)?;
         let mut capture = Self::read(held, looked.path.clone(), options.clone())?;
         capture.notes = notes;
         capture.is_empty_file = looked.bytes == 0;
+        capture.damage = damage.map(|cause| cause.message.clone());
         Ok(capture)
     }
 
@@ -406,6 +327,63 @@ impl Capture {
         let Self { db, path, .. } = self;
         db.close()
             .map_err(|cause| SourceError::of(&path, None, cause))
+    }
+}
+
+/// Opens a source, as often as it is worth another try.
+fn with_patience<T>(
+    path: &Path,
+    options: &CaptureOptions,
+    open: impl Fn(&Looked, &CaptureOptions, Option<&SqliteError>) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let mut tries = Tries::begin(options);
+    let mut looks = 1;
+    loop {
+        match attempt(path, options, &open) {
+            // Not hot when the journal mode was told: a writer has begun since.
+            Err(SourceError::NeedsRecovery { .. }) if looks < opening::LOOKS_AT_JOURNAL => {
+                looks += 1;
+            }
+            Err(SourceError::Busy { path, cause, .. }) => {
+                if options.stop.is_set() {
+                    return Err(SourceError::Cancelled { path });
+                }
+                if !tries.again(options) {
+                    let waited = options.busy;
+                    return Err(SourceError::Busy {
+                        path,
+                        waited,
+                        cause,
+                    });
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+fn attempt<T>(
+    path: &Path,
+    options: &CaptureOptions,
+    open: &impl Fn(&Looked, &CaptureOptions, Option<&SqliteError>) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let looked = files::look(path, &*options.vfs)?;
+    match open(&looked, options, None) {
+        // SQLite says so; no connection is open any more.
+        Err(SourceError::NotADatabase { path, .. }) => {
+            Err(files::not_a_database(&path, &*options.vfs))
+        }
+        Err(SourceError::Corrupt { path, cause, .. }) if !options.reading.tolerant => {
+            let mut tolerant = options.clone();
+            tolerant.reading.tolerant = true;
+            let opened = open(&looked, &tolerant, Some(&cause));
+            opened.map_err(|_| SourceError::Corrupt {
+                path,
+                table: None,
+                cause,
+            })
+        }
+        done => done,
     }
 }
 

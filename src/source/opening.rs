@@ -12,10 +12,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::capture::CaptureOptions;
 use super::error::SourceError;
 use super::file_system::{self, Distrusted};
 use super::files::{self, Looked};
+use super::options::{CaptureOptions, Reading};
 use super::patience;
 use super::private_copy::Blocks;
 use crate::sqlite::source::{Probed, SourceProfile};
@@ -38,6 +38,18 @@ pub(super) struct Opened {
     pub folder: Option<tempfile::TempDir>,
     /// Facts for the user.
     pub notes: Vec<String>,
+}
+
+impl Opened {
+    /// True if its rows are read from a private copy.
+    pub(super) fn is_to_be_copied(&self, reading: &Reading) -> bool {
+        match self.reading {
+            ReadFrom::Copy(Blocks::Writers) => !reading.in_slices,
+            ReadFrom::Copy(Blocks::Everybody | Blocks::Nobody) => true,
+            ReadFrom::Wal => reading.private_copy,
+            ReadFrom::Still(_) => false,
+        }
+    }
 }
 
 /// Where rows may be read from.
@@ -263,7 +275,6 @@ mod tests {
     use super::*;
     use crate::env::SystemEnv;
     use crate::progress::StopSign;
-    use crate::source::Reading;
     use crate::vfs::os::OsVfs;
 
     /// No NFS is at hand: what would be found there is said instead.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::capture::CaptureOptions;
+use super::options::CaptureOptions;
 use crate::sqlite::source::Watch;
 
 /// Waits between two tries for a lock, in milliseconds; the last one for ever after.

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::capture::CaptureOptions;
 use super::error::SourceError;
+use super::options::CaptureOptions;
 use super::wal_growth::WalGrowth;
 use crate::sqlite::copy::PageCopy;
 use crate::sqlite::{Connection, SqliteError};

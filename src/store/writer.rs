@@ -17,7 +17,7 @@ use super::{Store, chain, commit, parity, redundancy, snapshots, writer_record::
 use crate::backend::{Backend, BackendErrorKind};
 use crate::codec::hash::StoreHash;
 use crate::env::{Env, random_16};
-use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink, Patch};
+use crate::format::blob::{BlobError, BlobErrorKind, BlobKind, BlobSink, Patch, Replaced};
 use crate::format::manifest::Manifest;
 use crate::format::name;
 use crate::format::redundancy::Redundancy;
@@ -317,16 +317,20 @@ impl BlobSink for StoreWriter {
         canonical: &[u8],
         bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
-    ) -> Result<BlobId, BlobError> {
+    ) -> Result<Replaced, BlobError> {
         let id = self.hash.blob_id(kind as u8, canonical);
         let done = self.is_known(kind, &id).and_then(|known| {
-            if known || self.put_delta(kind, id, canonical, bases, patch)? {
-                return Ok(());
+            if known {
+                return Ok(false);
             }
-            self.put_whole(kind, id, canonical)
+            let as_delta = self.put_delta(kind, id, canonical, bases, patch)?;
+            if !as_delta {
+                self.put_whole(kind, id, canonical)?;
+            }
+            Ok(as_delta)
         });
-        done.map_err(|error| unavailable(kind, id, error))?;
-        Ok(id)
+        let as_delta = done.map_err(|error| unavailable(kind, id, error))?;
+        Ok(Replaced { id, as_delta })
     }
 }
 

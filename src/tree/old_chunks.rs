@@ -106,7 +106,7 @@ impl<'a> OldChunks<'a> {
             Ok(patch_of(base, chunk))
         };
         sink.replace(BlobKind::Chunk, chunk, &[base], &mut patch)
-            .map(|_| ())
+            .map(drop)
     }
 }
 

@@ -21,6 +21,10 @@ use crate::model::value::{Spilled, ValueRef};
 /// How many places ahead an equal one is looked for.
 const AHEAD: usize = 64;
 
+/// After so many leaves in a row that were no deltas on another source's, one in so many is tried.
+const TRIED_IN_VAIN: u32 = 16;
+const TRIED_ONE_IN: u32 = 16;
+
 /// What the parent's tree has where a new leaf or node stands.
 #[derive(Debug)]
 enum Found {
@@ -61,6 +65,8 @@ pub struct ParentWalk<'a> {
     levels: Vec<Level>,
     /// The last base that was read: where a leaf was split, it serves both.
     last: Option<PlacedLeaf>,
+    /// Leaves in a row that were not stored as deltas; `None`: each is tried.
+    in_vain: Option<u32>,
 }
 
 impl std::fmt::Debug for ParentWalk<'_> {
@@ -93,7 +99,33 @@ impl<'a> ParentWalk<'a> {
             columns,
             levels,
             last: None,
+            in_vain: None,
         }
+    }
+
+    /// The parent is of another database, which may have nothing in common with this one: after some leaves of which
+    /// nothing was there, few are tried, until one is.
+    #[must_use]
+    pub fn of_another_source(mut self) -> Self {
+        self.in_vain = Some(0);
+        self
+    }
+
+    /// False for a leaf that is put whole without trying a delta.
+    fn is_worth_a_try(&mut self) -> bool {
+        let Some(in_vain) = &mut self.in_vain else {
+            return true;
+        };
+        let is_tried = *in_vain < TRIED_IN_VAIN || in_vain.is_multiple_of(TRIED_ONE_IN);
+        *in_vain = in_vain.wrapping_add(u32::from(!is_tried));
+        is_tried
+    }
+
+    fn tried(&mut self, as_delta: bool) {
+        let more = |in_vain: u32| in_vain.wrapping_add(1);
+        self.in_vain = self
+            .in_vain
+            .map(|in_vain| if as_delta { 0 } else { more(in_vain) });
     }
 
     /// What the parent has in place of a new blob of this level. Calls go forward in each level.
@@ -291,10 +323,15 @@ impl<'a> ParentWalk<'a> {
             }
             Found::Bases(mut places) => {
                 places.truncate(delta::DELTA_BASES_MAX);
+                if !self.is_worth_a_try() {
+                    return sink.put(BlobKind::Leaf, canonical);
+                }
                 let bases: Vec<BlobId> = places.iter().map(|place| place.id).collect();
-                sink.replace(BlobKind::Leaf, canonical, &bases, &mut || {
+                let replaced = sink.replace(BlobKind::Leaf, canonical, &bases, &mut || {
                     self.leaf_patch(&places, leaf, shape, hash, canonical)
-                })
+                })?;
+                self.tried(replaced.as_delta);
+                Ok(replaced.id)
             }
         }
     }
@@ -322,9 +359,10 @@ impl<'a> ParentWalk<'a> {
                 // One of them: the largest.
                 let largest = places.iter().max_by_key(|place| place.rows);
                 let base = largest.map_or(summary.id, |place| place.id);
-                sink.replace(BlobKind::Node, canonical, &[base], &mut || {
+                let replaced = sink.replace(BlobKind::Node, canonical, &[base], &mut || {
                     self.node_patch(&base, node)
-                })
+                })?;
+                Ok(replaced.id)
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use larder::format::blob::{BlobError, BlobKind, BlobSink, BlobSource, Patch};
+use larder::format::blob::{BlobError, BlobKind, BlobSink, BlobSource, Patch, Replaced};
 use larder::format::delta::{Chain, DELTA_BASES_MAX};
 use larder::model::id::BlobId;
 use larder::model::value::Value;
@@ -62,7 +62,7 @@ impl BlobSink for Counting<'_> {
         canonical: &[u8],
         bases: &[BlobId],
         patch: &mut dyn FnMut() -> Result<Option<Patch>, BlobError>,
-    ) -> Result<BlobId, BlobError> {
+    ) -> Result<Replaced, BlobError> {
         let most = if kind == BlobKind::Leaf {
             DELTA_BASES_MAX
         } else {
@@ -70,7 +70,11 @@ impl BlobSink for Counting<'_> {
         };
         assert!((1..=most).contains(&bases.len()), "{bases:?}");
         let Some(patch) = patch()? else {
-            return self.put(kind, canonical);
+            let id = self.put(kind, canonical)?;
+            return Ok(Replaced {
+                id,
+                as_delta: false,
+            });
         };
         let known = bases.iter().map(|id| self.old.get(kind, id).unwrap());
         assert!(known.eq(patch.bases.iter().cloned()));
@@ -80,7 +84,8 @@ impl BlobSink for Counting<'_> {
         assert!(chain.finish(bytes).unwrap() == canonical);
         self.deltas.push((kind, bases.len()));
         self.delta_bytes += patch.delta.len();
-        self.new.put(kind, canonical)
+        let id = self.new.put(kind, canonical)?;
+        Ok(Replaced { id, as_delta: true })
     }
 }
 

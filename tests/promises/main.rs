@@ -81,6 +81,7 @@ mod retention_cases;
 mod round_trip;
 mod sandbox;
 mod second_copies;
+mod several_databases;
 mod shelf;
 mod side_by_side;
 mod small_disk;

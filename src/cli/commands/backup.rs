@@ -16,8 +16,9 @@ use crate::cli::render::escape;
 use crate::cli::render::json;
 use crate::cli::render::text;
 use crate::cli::render::text::backup::BackupView;
-use crate::ops;
-use crate::ops::backup::{BackupOptions, FAST_SKIP_FROM, IntegrityCheck, Reading};
+use crate::ops::backup::{
+    BackupOptions, BackupOutcome, FAST_SKIP_FROM, IntegrityCheck, Queue, Reading,
+};
 use crate::ops::export::{ExportForm, ExportOptions};
 use crate::ops::open::PathKind;
 use crate::ops::open::Store;
@@ -187,8 +188,17 @@ pub fn run(args: &BackupArgs, cx: &mut Context<'_>) -> Result<Code, Failure> {
         return Ok(code);
     }
     let (mut store, mut store_created) = cx.open_for_backup(&place, args.compression)?;
-    for database in there {
-        let done = take(args, database, (&mut store, &place, &mut store_created), cx);
+    let options = there
+        .into_iter()
+        .map(|database| args.options(database, place.name.clone()));
+    let mut queue = Queue::new(options);
+    while let Some(done) = take(
+        args,
+        &mut queue,
+        (&mut store, &place),
+        &mut store_created,
+        cx,
+    ) {
         code = code.and(match done {
             Err(failure) if several => cx.go_on_after(failure)?,
             done => done?,
@@ -226,25 +236,46 @@ fn refuse_one_name(args: &BackupArgs, place: &BackupPlace, count: usize) -> Resu
     Err(Failure::usage(format!("one name for {count} {what}"), hint))
 }
 
-/// Takes the snapshot of one database. `store_created`: the store was made for it.
+/// Takes the snapshot of the queue's first database; `None` behind the last one. `store_created`: the store was made for it.
 fn take(
     args: &BackupArgs,
-    database: PathBuf,
-    (store, place, store_created): (&mut Store, &BackupPlace, &mut bool),
+    queue: &mut Queue,
+    (store, place): (&mut Store, &BackupPlace),
+    store_created: &mut bool,
     cx: &mut Context<'_>,
-) -> Result<Code, Failure> {
-    let options = args.options(database, place.name.clone());
+) -> Option<Result<Code, Failure>> {
+    let database = queue.first()?.database.clone();
     let world = cx.world.clone();
     let mut reporter = cx.reporter();
-    let outcome = ops::backup::run(store, &world, &options, &mut reporter)?;
+    let outcome = match queue.next(store, &world, &mut reporter)? {
+        Ok(outcome) => outcome,
+        Err(error) => return Some(Err(error.into())),
+    };
     reporter.finish(&outcome.findings);
+    Some(show(
+        args,
+        (&database, &outcome),
+        (store, place),
+        store_created,
+        cx,
+    ))
+}
+
+/// Shows what was done; writes what was asked for besides.
+fn show(
+    args: &BackupArgs,
+    (database, outcome): (&Path, &BackupOutcome),
+    (store, place): (&Store, &BackupPlace),
+    store_created: &mut bool,
+    cx: &mut Context<'_>,
+) -> Result<Code, Failure> {
     let zip = if args.zip {
         Some(write_zip(store, &place.store, &outcome.snapshot.id, cx))
     } else {
         None
     };
     let view = BackupView {
-        database: &options.database,
+        database,
         store: &place.store,
         store_created: std::mem::take(store_created),
         zip: zip
@@ -253,11 +284,11 @@ fn take(
             .map(PathBuf::as_path),
     };
     // The snapshot is there also if the zip could not be written: it is reported first.
-    cx.show(&json::backup(&outcome, &view), |look| {
-        text::backup::backup(&outcome, &view, look)
+    cx.show(&json::backup(outcome, &view), |look| {
+        text::backup::backup(outcome, &view, look)
     });
     zip.transpose()?;
-    Ok(exit::of_backup(&outcome))
+    Ok(exit::of_backup(outcome))
 }
 
 /// The store that is used or made, and the snapshot's name.
@@ -320,6 +351,6 @@ fn write_zip(
         entities: Vec::new(),
     };
     let mut reporter = cx.reporter();
-    let outcome = ops::export::run(store, &manifest, &destination, &options, &mut reporter)?;
+    let outcome = crate::ops::export::run(store, &manifest, &destination, &options, &mut reporter)?;
     Ok(outcome.path)
 }

@@ -93,8 +93,8 @@ impl Parent {
                 delta,
             }))
         };
-        let id = writer.replace(BlobKind::Schema, canonical, &[base], &mut patch);
-        Ok(id.map_err(StoreError::from)?)
+        let replaced = writer.replace(BlobKind::Schema, canonical, &[base], &mut patch);
+        Ok(replaced.map_err(StoreError::from)?.id)
     }
 
     /// The parent's entity of this name, SQLite's own tables included, its table,
@@ -149,11 +149,11 @@ impl Parent {
             .map(|at| old_names.iter().position(|old| *old == name(table, at)))
             .collect();
         let root = root_of(entity);
-        Some(ParentWalk::new(
-            &self.reader,
-            TreeShape::of(old, encoding),
-            root.as_ref(),
-            columns,
-        ))
+        let shape = TreeShape::of(old, encoding);
+        let walk = ParentWalk::new(&self.reader, shape, root.as_ref(), columns);
+        Some(match self.is_of_source {
+            true => walk,
+            false => walk.of_another_source(),
+        })
     }
 }

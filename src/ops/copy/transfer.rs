@@ -152,12 +152,13 @@ impl Transfer<'_> {
     fn put(&mut self, kind: BlobKind, id: &BlobId, canonical: &[u8]) -> Result<(), Stop> {
         let delta = self.reader.delta(kind, id).map_err(source_failed)?;
         let put = match delta {
-            None => self.writer.put(kind, canonical),
+            None => self.writer.put(kind, canonical).map(drop),
             Some(stored) => {
                 let reader = self.reader;
                 let mut patch = || patch(reader, kind, &stored, canonical);
                 self.writer
                     .replace(kind, canonical, &stored.bases, &mut patch)
+                    .map(drop)
             }
         };
         put.map_err(|error| Error::from(StoreError::from(error)))?;

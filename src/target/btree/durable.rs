@@ -68,6 +68,7 @@ fn sync_when_due(file: &File, due: &Receiver<()>) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a device is no file of a store")]
 mod tests {
     use super::*;
 
