@@ -208,6 +208,13 @@ impl Leaf {
         out.extend((0..self.columns.len()).map(|column| self.value(row, column)));
     }
 
+    /// True if a row has the values of one of another leaf, and as many.
+    pub fn has_values_of(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        let columns = self.columns.len();
+        columns == other.columns.len()
+            && (0..columns).all(|at| self.value(row, at).identical(other.value(other_row, at)))
+    }
+
     /// All spilled values of the leaf.
     pub fn spilled(&self) -> impl Iterator<Item = Spilled> + '_ {
         (0..self.columns.len()).flat_map(move |column| {

@@ -110,6 +110,18 @@ impl Cache {
         done
     }
 
+    /// Runs `work`, which asks several things, in one transaction: each alone would take a lock of its own.
+    pub fn reading<T, E: From<SqliteError>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let run = |sql| self.db.for_each_cached(sql, &[], |_| Ok(()));
+        run("BEGIN")?;
+        let done = work();
+        run("COMMIT")?;
+        done
+    }
+
     /// Adds a pack and all its blobs, in place of what was known of it. Within a transaction.
     pub fn add_pack(&self, id: &PackId, bytes: u64, footer: &Footer) -> Result<(), SqliteError> {
         self.remove_pack(id)?;

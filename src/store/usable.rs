@@ -204,7 +204,7 @@ impl Index {
         kind: BlobKind,
         base: &BlobId,
     ) -> Result<Option<Footing>, StoreError> {
-        self.guarded(|index| index.footing_of(kind, base))
+        self.guarded(|index| index.cache.reading(|| index.footing_of(kind, base)))
     }
 
     fn footing_of(&self, kind: BlobKind, base: &BlobId) -> Result<Option<Footing>, StoreError> {

@@ -218,6 +218,9 @@ fn key_in_leaf(table: &Table) -> Vec<Field> {
     places.into_iter().map(Field::Leaf).collect()
 }
 
+/// Leaves that are kept while differences are counted: some of the largest.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Fills in, for every entity that the parent has too and whose root differs, how many records do; each is shown to
 /// `references`.
 pub(super) fn count_changes(
@@ -237,6 +240,8 @@ pub(super) fn count_changes(
         return Ok(());
     }
     let reader = store.reader()?;
+    // A leaf that is a delta on the one before it is read right behind that.
+    reader.keep_leaves(KEPT_BYTES);
     for entity in entities.iter_mut().filter(|entity| differs(entity)) {
         let before = parent.entity(&entity.entity);
         let (Some((before, old, encoding)), Some(new)) = (before, schema.table(&entity.entity))

@@ -255,6 +255,15 @@ impl<'a> Side<'a> {
             *row += 1;
         }
     }
+
+    /// True if the row at hand is the other side's in every value, and in its rowid.
+    fn is_at_row_of(&self, other: &Self) -> bool {
+        let (Some((leaf, row)), Some((other, other_row))) = (&self.leaf, &other.leaf) else {
+            return false;
+        };
+        leaf.rowid(*row) == other.rowid(*other_row)
+            && leaf.leaf.has_values_of(*row, &other.leaf, *other_row)
+    }
 }
 
 /// Whom the rows are given to.
