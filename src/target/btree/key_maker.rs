@@ -99,9 +99,7 @@ fn work(
         loop {
             match messages.recv() {
                 Ok(KeyMessage::Records(batch)) => {
-                    for (rowid, record) in batch.records() {
-                        keys.take(shape, rowid, record, &[])?;
-                    }
+                    keys.take_all(shape, &batch)?;
                 }
                 Ok(KeyMessage::Large(large)) => {
                     keys.take(shape, large.rowid, &large.small, &large.large)?;

@@ -4,6 +4,9 @@
 use std::io;
 use std::path::Path;
 
+use rayon::prelude::*;
+
+use super::batch::Batch;
 use super::key::prefix;
 use super::record::{Encoded, EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
@@ -12,27 +15,53 @@ use super::sorter::{Pool, Sorter};
 /// Keys of the indexes of one table.
 #[derive(Debug)]
 pub struct Keys {
-    /// Of each index; `None`: it is left out.
-    sorters: Vec<Option<Sorter>>,
-    /// Of the record at hand, where its values stand.
+    indexes: Vec<IndexKeys>,
+    pool: Pool,
+}
+
+/// Keys of one index.
+#[derive(Debug)]
+struct IndexKeys {
+    /// `None`: it is left out.
+    sorter: Option<Sorter>,
+    /// So many of a record's first values are looked for.
+    values: usize,
+    /// Of the record at hand, where they stand.
     places: Vec<Place>,
 }
 
 impl Keys {
     /// None yet. What does not fit into memory goes to files without a name in `folder`.
     pub fn of(table: &TableShape, folder: &Path, pool: &Pool) -> Self {
-        let sorter = |index: &IndexShape| {
-            let sorting = index.sorting.clone();
-            Some(Sorter::new(sorting, folder, pool.clone()))
+        let keys = |index: &IndexShape| IndexKeys {
+            sorter: Some(Sorter::new(index.sorting.clone(), folder, pool.clone())),
+            values: index.values(),
+            places: Vec::new(),
         };
         Self {
-            sorters: table.indexes.iter().map(sorter).collect(),
-            places: Vec::new(),
+            indexes: table.indexes.iter().map(keys).collect(),
+            pool: pool.clone(),
         }
     }
 
-    /// Takes what indexes hold of a record. `large`: places of values that are not in it; an index that has one
-    /// in its keys is left out.
+    /// Takes what indexes hold of records, on the cores that there are.
+    pub fn take_all(&mut self, shape: &TableShape, records: &Batch) -> io::Result<()> {
+        let take = |(keys, index): (&mut IndexKeys, &IndexShape)| {
+            let mut records = records.records();
+            records.try_for_each(|(rowid, record)| keys.take(index, rowid, record, &[]))
+        };
+        let (keys, shapes) = (&mut self.indexes, &shape.indexes);
+        match self.pool.as_ref().filter(|_| keys.len() > 1) {
+            Some(pool) => pool.install(|| {
+                let each = keys.par_iter_mut().zip(shapes.par_iter());
+                each.with_max_len(1).try_for_each(take)
+            }),
+            None => keys.iter_mut().zip(shapes).try_for_each(take),
+        }
+    }
+
+    /// Takes what they hold of one record. `large`: places of values that are not in it; an index that has one in its
+    /// keys is left out.
     pub fn take(
         &mut self,
         shape: &TableShape,
@@ -40,39 +69,20 @@ impl Keys {
         record: &[u8],
         large: &[usize],
     ) -> io::Result<()> {
-        if self.sorters.is_empty() {
-            return Ok(());
-        }
-        locate(record, &mut self.places);
-        let rowid = EncodedInteger::of(rowid);
-        for (index, sorter) in shape.indexes.iter().zip(&mut self.sorters) {
-            let is_large = |part: &Part| matches!(part, Part::Field(at) if large.contains(at));
-            if !large.is_empty() && index.parts.iter().any(is_large) {
-                *sorter = None;
-            }
-            let Some(sorter) = sorter else { continue };
-            let value = |at: &usize| self.places.get(*at).copied().unwrap_or_default().of(record);
-            let is_null = |at: usize| value(&at).serial == serial::NULL && !large.contains(&at);
-            if index.only_where_some.is_some_and(is_null) {
-                continue;
-            }
-            let parts = index.parts.iter().map(|part| match part {
-                Part::Rowid => rowid.encoded(),
-                Part::Field(at) => value(at),
-            });
-            let prefix = prefix(parts.clone().map(Encoded::value), index.sorting.key());
-            sorter.push(prefix, parts)?;
-        }
-        Ok(())
+        let mut each = self.indexes.iter_mut().zip(&shape.indexes);
+        each.try_for_each(|(keys, index)| keys.take(index, rowid, record, large))
     }
 
     /// Keeps what is in memory within so many bytes.
     pub fn spill(&mut self, bytes_max: usize) -> io::Result<()> {
-        let bytes = |sorters: &[Option<Sorter>]| -> usize {
-            sorters.iter().flatten().map(Sorter::bytes).sum()
+        let bytes = |indexes: &[IndexKeys]| -> usize {
+            let sorters = indexes.iter().filter_map(|keys| keys.sorter.as_ref());
+            sorters.map(Sorter::bytes).sum()
         };
-        while bytes(&self.sorters) > bytes_max {
-            let largest = self.sorters.iter_mut().flatten().max_by_key(|s| s.bytes());
+        while bytes(&self.indexes) > bytes_max {
+            let sorters = self.indexes.iter_mut();
+            let sorters = sorters.filter_map(|keys| keys.sorter.as_mut());
+            let largest = sorters.max_by_key(|sorter| sorter.bytes());
             let Some(largest) = largest else { break };
             largest.spill()?;
         }
@@ -81,6 +91,37 @@ impl Keys {
 
     /// What was taken.
     pub fn into_sorters(self) -> Vec<Option<Sorter>> {
-        self.sorters
+        self.indexes.into_iter().map(|keys| keys.sorter).collect()
+    }
+}
+
+impl IndexKeys {
+    fn take(
+        &mut self,
+        index: &IndexShape,
+        rowid: i64,
+        record: &[u8],
+        large: &[usize],
+    ) -> io::Result<()> {
+        let is_large = |part: &Part| matches!(part, Part::Field(at) if large.contains(at));
+        if !large.is_empty() && index.parts.iter().any(is_large) {
+            self.sorter = None;
+        }
+        let Some(sorter) = &mut self.sorter else {
+            return Ok(());
+        };
+        locate(record, self.values, &mut self.places);
+        let rowid = EncodedInteger::of(rowid);
+        let value = |at: &usize| self.places.get(*at).copied().unwrap_or_default().of(record);
+        let is_null = |at: usize| value(&at).serial == serial::NULL && !large.contains(&at);
+        if index.only_where_some.is_some_and(is_null) {
+            return Ok(());
+        }
+        let parts = index.parts.iter().map(|part| match part {
+            Part::Rowid => rowid.encoded(),
+            Part::Field(at) => value(at),
+        });
+        let prefix = prefix(parts.clone().map(Encoded::value), index.sorting.key());
+        sorter.push(prefix, parts)
     }
 }

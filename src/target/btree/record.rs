@@ -273,8 +273,8 @@ impl EncodedInteger {
     }
 }
 
-/// Finds the values of a record that was put together here; fewer where it is none.
-pub fn locate(record: &[u8], places: &mut Vec<Place>) {
+/// Finds the first so many values of a record that was put together here; fewer where it is none.
+pub fn locate(record: &[u8], count: usize, places: &mut Vec<Place>) {
     places.clear();
     let Some((header, mut at)) = read_varint(record) else {
         return;
@@ -283,7 +283,7 @@ pub fn locate(record: &[u8], places: &mut Vec<Place>) {
         return;
     };
     let mut body_at = header;
-    while at < header {
+    while at < header && places.len() < count {
         let Some((serial, serial_bytes)) = record.get(at..).and_then(read_varint) else {
             return;
         };

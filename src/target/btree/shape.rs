@@ -39,6 +39,18 @@ pub struct IndexShape {
     pub only_where_some: Option<usize>,
 }
 
+impl IndexShape {
+    /// So many of a record's first values are all that it holds of it.
+    pub fn values(&self) -> usize {
+        let of_parts = self.parts.iter().map(|part| match part {
+            Part::Field(at) => at + 1,
+            Part::Rowid => 0,
+        });
+        let filter = self.only_where_some.map(|at| at + 1);
+        of_parts.chain(filter).max().unwrap_or(0)
+    }
+}
+
 /// A table that is built here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableShape {

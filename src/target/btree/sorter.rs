@@ -294,7 +294,7 @@ mod tests {
 
     fn push(sorter: &mut Sorter, record: &[u8]) {
         let mut places = Vec::new();
-        locate(record, &mut places);
+        locate(record, usize::MAX, &mut places);
         let parts = places.iter().map(|place| place.of(record));
         let prefix = prefix(parts.clone().map(Encoded::value), sorter.sorting.key());
         sorter.push(prefix, parts).unwrap();
