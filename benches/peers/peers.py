@@ -24,7 +24,7 @@ import limits
 import states
 import table
 import tools
-from measure import ROOT, Failed, about_this_run, differences, folder_bytes, put, python_of_dbdiff, run
+from measure import ROOT, Failed, about_this_run, differences, folder_bytes, put, python_of_dbdiff, run, touch_memory
 
 # What a copy may lose and still be called equal row for row; the first that fits is named.
 LOSSES = (("rows", ""), ("rows, not pragmas", "pragmas"), ("rows, not rowids", "rowid,order"),
@@ -109,6 +109,7 @@ def measure(a, all_states, left_out):
         "command": "benches/peers/peers.py " + shlex.join(without_paths(sys.argv[1:])), "missing": [n for n in found if not found[n]],
         "left_out": left_out, "states": [{"name": states.kind_of(s), "bytes": s.stat().st_size} for s in all_states],
         "versions": list(dict.fromkeys(tools.version(name, path) for name, path in ready.items())), "runs": {n: [] for n in ready}}
+    touch_memory(a.touch)
     python, live_folder, rounds = python_of_dbdiff(a.venv), a.work / "live", a.work / "round"
     for number in range(a.reps):
         print("round %d of %d" % (number + 1, a.reps), flush=True)
@@ -122,8 +123,10 @@ def measure(a, all_states, left_out):
             record["runs"][contestant.name].append(contestant.result)
         results.write_text(json.dumps(record, indent=1))
         shutil.rmtree(rounds)
-    print("limits", flush=True)
-    record["limits"] = limits.of_states(all_states, a.work / ("limits-%s.json" % a.label))
+    record["limits"] = []
+    if not a.no_limits:
+        print("limits", flush=True)
+        record["limits"] = limits.of_states(all_states, a.work / ("limits-%s.json" % a.label))
     if a.tar:
         record["tar_xz"] = limits.tar_xz(all_states)
     results.write_text(json.dumps(record, indent=1))
@@ -146,6 +149,8 @@ def arguments():
     ap.add_argument("--reps", type=int, default=1)
     ap.add_argument("--label", default="main", help="name of the results, and of the states' folder")
     ap.add_argument("--tar", action="store_true", help="also tar | xz -9 of all states")
+    ap.add_argument("--no-limits", action="store_true", help="without what the states weigh alone: zstd -19 of a large one takes long")
+    ap.add_argument("--touch", type=int, metavar="GIB", default=0, help="first use so much memory once: as much as is free")
     ap.add_argument("--larder", type=Path, default=ROOT / "target/release/larder")
     ap.add_argument("--venv", type=Path, help="where borg and apsw are, or are put [default: DIR/venv]")
     ap.add_argument("--install", action="store_true", help="install what is missing; needs root")

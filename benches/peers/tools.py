@@ -44,9 +44,15 @@ UNPATCH = ('for step in "$repo"/*.zst; do if test -e "$out/$base"; then '
            '"$bin" -qd --long=30 --memory=2048MB --patch-from="$out/$base" "$step" -o "$out/next" && mv "$out/next" "$out/$base"; '
            'else "$bin" -qd --long=30 "$step" -o "$out/$base"; fi || exit 1; done')
 
+
+def larder(check=""):
+    return Tool("larder", backup='"$bin" -q backup "$db" --name "$tag"', restore='"$bin" -q restore latest --to "$out/$base"' + check,
+                verify='"$bin" -q validate', init='"$bin" -q init', setup='export LARDER_STORE="$repo" LARDER_CACHE_DIR="$cache"')
+
+
 TOOLS = {
-    "larder": Tool("larder", backup='"$bin" -q backup "$db" --name "$tag"', restore='"$bin" -q restore latest --to "$out/$base"',
-                   verify='"$bin" -q validate', init='"$bin" -q init', setup='export LARDER_STORE="$repo" LARDER_CACHE_DIR="$cache"'),
+    "larder": larder(),
+    "larder, `--check none`": larder(" --check none"),
     "restic": Tool("restic", backup='"$bin" -q backup --tag "$tag" "$db"', restore='"$bin" -q restore latest --target "$out"',
                    verify='"$bin" -q check --read-data', init='"$bin" -q init', version="version",
                    setup='export RESTIC_REPOSITORY="$repo" RESTIC_CACHE_DIR="$cache" RESTIC_PASSWORD=x'),
@@ -65,7 +71,7 @@ TOOLS = {
                              restore=UNPATCH, verify=UNPATCH + '; rm "$out/$base"'),
 }
 # Names for the command line.
-SHORT = {"larder": "larder", "restic": "restic", "borg": "borg", "borg-fixed": "borg fixed,4096", "dump-borg": "`.dump` into borg",
+SHORT = {"larder": "larder", "larder-none": "larder, `--check none`", "restic": "restic", "borg": "borg", "borg-fixed": "borg fixed,4096", "dump-borg": "`.dump` into borg",
          "backup": "`.backup`", "vacuum-into": "`VACUUM INTO`", "dump-zstd": "`.dump` to zstd", "zstd-chain": "zstd patch chain"}
 
 
