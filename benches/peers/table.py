@@ -87,7 +87,7 @@ def bytes_table(m):
             if peer in grown:
                 theirs = grown[peer]
                 lines.append(["larder / " + peer] + [factor(*pair) for pair in zip(mine, theirs)] + [factor(sum(mine), sum(theirs)), ""])
-        peers = {name: b for name, b in grown.items() if name != "larder"}
+        peers = {name: b for name, b in grown.items() if not name.startswith("larder")}
         if peers:
             lines.append(["larder / best peer"] + [against_best(mine[i], {n: b[i] for n, b in peers.items()}) for i in range(len(mine))]
                          + [against_best(sum(mine), {n: sum(b) for n, b in peers.items()}), ""])

@@ -7,6 +7,9 @@ use super::value::{LongClass, ValueRef};
 /// 2^63, exact in f64: every integer lies below it.
 const INTEGERS_END: f64 = 9_223_372_036_854_775_808.0;
 
+/// Forms of integers begin with this and the number of bytes that follow, negative ones with so much less.
+const INTEGER: u8 = 0x20;
+
 /// Appends the form of a value under a collation, texts being in `encoding`. Forms end where they
 /// end: those of several values, one behind the other, are equal if each is. `false`, and nothing of
 /// use, where that cannot be told from the row alone: a long text that is not compared by its bytes,
@@ -51,10 +54,31 @@ pub fn append_equal_form(
 }
 
 fn integer(number: i64, out: &mut Vec<u8>) {
-    out.push(1);
-    // In the order of the numbers.
-    let ordered = number.cast_unsigned() ^ (1 << 63);
-    out.extend_from_slice(&ordered.to_be_bytes());
+    // Short where the number is, and in the order of the numbers: such keys are kept as they are, and soon sorted.
+    let magnitude = if number < 0 { !number } else { number };
+    let bytes = magnitude.to_be_bytes();
+    let zeros = (magnitude.leading_zeros() / 8).min(8) as usize;
+    #[expect(clippy::cast_possible_truncation, reason = "8 at most")]
+    let count = (8 - zeros) as u8;
+    if number < 0 {
+        out.push(INTEGER - 1 - count);
+        out.extend(bytes[zeros..].iter().map(|byte| !byte));
+    } else {
+        out.push(INTEGER + count);
+        out.extend_from_slice(&bytes[zeros..]);
+    }
+}
+
+/// In base 128, the last byte without the high bit.
+fn length(bytes: usize, out: &mut Vec<u8>) {
+    let mut left = bytes;
+    while left >= 0x80 {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits")]
+        out.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "less than 128")]
+    out.push(left as u8);
 }
 
 /// The integer that a real is equal to.
@@ -70,14 +94,14 @@ fn whole(real: f64) -> Option<i64> {
 
 fn bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     out.push(tag);
-    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    length(bytes.len(), out);
     out.extend_from_slice(bytes);
 }
 
 /// SQLite compares letters without case up to a NUL; texts equal until there compare by length.
 fn nocase(text: &[u8], out: &mut Vec<u8>) {
     out.push(3);
-    out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    length(text.len(), out);
     for byte in text {
         out.push(byte.to_ascii_lowercase());
         if *byte == 0 {
@@ -110,6 +134,10 @@ mod tests {
         );
         let number = prop_oneof![
             -2_i64..3,
+            Just(-257),
+            Just(-256),
+            Just(255),
+            Just(256),
             Just(i64::MIN),
             Just(i64::MAX),
             Just((1 << 53) + 1)
@@ -135,6 +163,20 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// Whatever follows them.
+        #[test]
+        fn forms_of_integers_compare_as_they_do(a: i64, b: i64, shifts in (0..64_u32, 0..64_u32)) {
+            let (a, b) = (a >> shifts.0, b >> shifts.1);
+            let form = |number| {
+                let mut out = Vec::new();
+                integer(number, &mut out);
+                out
+            };
+            prop_assert_eq!(form(a).cmp(&form(b)), a.cmp(&b));
+            let is_beginning = form(a).starts_with(&form(b)) || form(b).starts_with(&form(a));
+            prop_assert_eq!(is_beginning, a == b);
+        }
 
         #[test]
         fn forms_are_equal_exactly_where_values_are(
