@@ -3,6 +3,7 @@
 //! Equal tables have equal roots, whatever happened to the pages of their files. store-format.md §7.
 
 mod align;
+mod attempts;
 pub mod build;
 pub mod check;
 pub mod cursor;

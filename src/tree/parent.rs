@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::align::align;
+use super::attempts::Attempts;
 use super::cursor::{Place, PlacedLeaf};
 use super::{Order, Root, TreeShape, compare_keys, key_of};
 use crate::codec::hash::StoreHash;
@@ -20,10 +21,6 @@ use crate::model::value::{Spilled, ValueRef};
 
 /// How many places ahead an equal one is looked for.
 const AHEAD: usize = 64;
-
-/// After so many leaves in a row that were no deltas on another source's, one in so many is tried.
-const TRIED_IN_VAIN: u32 = 16;
-const TRIED_ONE_IN: u32 = 16;
 
 /// What the parent's tree has where a new leaf or node stands.
 #[derive(Debug)]
@@ -65,8 +62,8 @@ pub struct ParentWalk<'a> {
     levels: Vec<Level>,
     /// The last base that was read: where a leaf was split, it serves both.
     last: Option<PlacedLeaf>,
-    /// Leaves in a row that were not stored as deltas; `None`: each is tried.
-    in_vain: Option<u32>,
+    /// `None`: a delta is tried for each leaf.
+    attempts: Option<Attempts>,
 }
 
 impl std::fmt::Debug for ParentWalk<'_> {
@@ -99,7 +96,7 @@ impl<'a> ParentWalk<'a> {
             columns,
             levels,
             last: None,
-            in_vain: None,
+            attempts: None,
         }
     }
 
@@ -107,25 +104,8 @@ impl<'a> ParentWalk<'a> {
     /// nothing was there, few are tried, until one is.
     #[must_use]
     pub fn of_another_source(mut self) -> Self {
-        self.in_vain = Some(0);
+        self.attempts = Some(Attempts::default());
         self
-    }
-
-    /// False for a leaf that is put whole without trying a delta.
-    fn is_worth_a_try(&mut self) -> bool {
-        let Some(in_vain) = &mut self.in_vain else {
-            return true;
-        };
-        let is_tried = *in_vain < TRIED_IN_VAIN || in_vain.is_multiple_of(TRIED_ONE_IN);
-        *in_vain = in_vain.wrapping_add(u32::from(!is_tried));
-        is_tried
-    }
-
-    fn tried(&mut self, as_delta: bool) {
-        let more = |in_vain: u32| in_vain.wrapping_add(1);
-        self.in_vain = self
-            .in_vain
-            .map(|in_vain| if as_delta { 0 } else { more(in_vain) });
     }
 
     /// What the parent has in place of a new blob of this level. Calls go forward in each level.
@@ -323,14 +303,16 @@ impl<'a> ParentWalk<'a> {
             }
             Found::Bases(mut places) => {
                 places.truncate(delta::DELTA_BASES_MAX);
-                if !self.is_worth_a_try() {
+                if self.attempts.as_mut().is_some_and(Attempts::passes_over) {
                     return sink.put(BlobKind::Leaf, canonical);
                 }
                 let bases: Vec<BlobId> = places.iter().map(|place| place.id).collect();
                 let replaced = sink.replace(BlobKind::Leaf, canonical, &bases, &mut || {
                     self.leaf_patch(&places, leaf, shape, hash, canonical)
                 })?;
-                self.tried(replaced.as_delta);
+                if let Some(attempts) = &mut self.attempts {
+                    attempts.made(replaced.as_delta);
+                }
                 Ok(replaced.id)
             }
         }
