@@ -38,8 +38,8 @@ pub(super) use naming::{check_name, free_name};
 pub use options::{BackupOptions, FAST_SKIP_FROM, has_fast_skip};
 pub use origin::Origin;
 use parent::Parent;
-use queue::Beside;
 pub use queue::Queue;
+use queue::Turn;
 pub use report::{BackupOutcome, EntityReport};
 use report::{Before, not_copied, outcome};
 pub use within::{After, Deed, Taken, confirm, take_of, take_within, withdraw};
@@ -67,23 +67,17 @@ pub fn run_as(
     origin: Option<&Origin>,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
-    run_beside(
-        store,
-        world,
-        options,
-        origin,
-        &mut Beside::default(),
-        progress,
-    )
+    let mut turn = Turn::default();
+    run_turn(store, world, options, origin, &mut turn, progress)
 }
 
-/// As [`run_as`], with what is made ready beside it.
-fn run_beside(
+/// As [`run_as`], for one of several.
+fn run_turn(
     store: &mut Store,
     world: &World,
     options: &BackupOptions,
     origin: Option<&Origin>,
-    beside: &mut Beside<'_>,
+    turn: &mut Turn<'_>,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
     let begun = world.env.monotonic();
@@ -94,7 +88,7 @@ fn run_beside(
     let mut mistrust = None;
     loop {
         let wrong = mistrust.as_ref();
-        match attempt(store, world, &options, (origin, wrong), beside, progress) {
+        match attempt(store, world, &options, (origin, wrong), turn, progress) {
             // W6: packs that were uploaded are found again by deduplication.
             Err(Error::Store(StoreError::Fenced { .. })) if tries < FENCED_TRIES => tries += 1,
             // Others write more than may pile up: a copy lets go of the source sooner.
@@ -103,7 +97,7 @@ fn run_beside(
             }
             Err(Error::Source(
                 SourceError::WrittenMeanwhile { .. } | SourceError::LockTooLong { .. },
-            )) if options.reading.in_slices => {
+            )) if turn.in_slices => {
                 options.reading.in_slices = false;
             }
             Err(Error::Store(error @ StoreError::WrongPages { .. })) => {
@@ -131,10 +125,10 @@ fn attempt(
     world: &World,
     options: &BackupOptions,
     (origin, mistrust): (Option<&Origin>, Option<&Finding>),
-    beside: &mut Beside<'_>,
+    turn: &mut Turn<'_>,
     progress: &mut dyn Progress,
 ) -> Result<BackupOutcome, Error> {
-    let begun = begin(store, world, options, origin, beside, progress)?;
+    let begun = begin(store, world, options, origin, turn, progress)?;
     let Begun {
         time_ms,
         lineage,

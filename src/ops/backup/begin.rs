@@ -4,7 +4,7 @@ use super::fast_skip::FastSkip;
 use super::naming::{self, Lineage};
 use super::options::BackupOptions;
 use super::origin::Origin;
-use super::queue::Beside;
+use super::queue::Turn;
 use crate::error::Error;
 use crate::format::manifest::Source;
 use crate::ops::open::{Store, World};
@@ -26,10 +26,11 @@ pub(super) fn begin(
     world: &World,
     options: &BackupOptions,
     origin: Option<&Origin>,
-    beside: &mut Beside<'_>,
+    turn: &mut Turn<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Begun, Error> {
-    let ready = beside.take()?;
+    let ready = turn.take()?;
+    turn.in_slices = false;
     // A name that is taken is found before anything is read.
     let time_ms = match &ready {
         Some((_, time_ms)) => *time_ms,
@@ -45,13 +46,14 @@ pub(super) fn begin(
             let remembers = lineage.knows(&world.env.host(), &source)
                 && skip.as_ref().is_some_and(FastSkip::remembers);
             let in_slices = options.reading.in_slices && remembers;
+            turn.in_slices = in_slices;
             let how = capture_options(world, options, in_slices, progress.stop_sign());
             // Copies of databases that killed runs have left: whether this one needs such a folder or not.
             crate::source::remove_leftovers(&how.temp_dir, &*world.env);
             Capture::begin(&options.database, &how)?
         }
     };
-    beside.begin_next(store, world, capture.bytes(), progress.stop_sign());
+    turn.begin_next(store, world, capture.bytes(), progress.stop_sign());
     source.bytes = origin.map_or(capture.bytes(), |origin| origin.bytes);
     Ok(Begun {
         time_ms,

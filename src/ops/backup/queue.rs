@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::begin::{capture_options, fast_skip_of};
-use super::{BackupOptions, BackupOutcome, run_beside};
+use super::{BackupOptions, BackupOutcome, run_turn};
 use crate::error::Error;
 use crate::ops::open::{Store, World};
 use crate::progress::{Progress, StopSign};
@@ -44,26 +44,30 @@ impl Queue {
         progress: &mut dyn Progress,
     ) -> Option<Result<BackupOutcome, Error>> {
         let options = self.waiting.pop_front()?;
-        let mut beside = Beside {
+        let mut turn = Turn {
             own: self.ahead.take(),
             next: self.waiting.front(),
-            ahead: None,
+            ..Turn::default()
         };
-        let done = run_beside(store, world, &options, None, &mut beside, progress);
-        self.ahead = beside.ahead;
+        let done = run_turn(store, world, &options, None, &mut turn, progress);
+        self.ahead = turn.ahead;
         Some(done)
     }
 }
 
-/// What is made ready beside the database whose turn it is.
+/// The turn of one database.
 #[derive(Debug, Default)]
-pub(super) struct Beside<'n> {
+pub(super) struct Turn<'n> {
+    /// What was made ready for it.
     own: Option<Ahead>,
     next: Option<&'n BackupOptions>,
+    /// What is made ready for the next one.
     ahead: Option<Ahead>,
+    /// It is being read in slices, and may be read from a copy instead.
+    pub in_slices: bool,
 }
 
-impl Beside<'_> {
+impl Turn<'_> {
     /// What was captured ahead of this database, and when, since 1970. `None` if nothing was: whatever kept it from being
     /// copied is met again in its turn, if it is still there.
     ///
