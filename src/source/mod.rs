@@ -14,6 +14,7 @@ mod options;
 mod order;
 mod page_rows;
 mod pages;
+mod pages_into;
 mod patience;
 mod private_copy;
 mod salvage;

@@ -1,4 +1,4 @@
-//! A private copy of a database that may not be read in place: made through SQLite, page by page,
+//! A private copy of a database that may not be read in place: its pages are had through SQLite, one by one,
 //! never by file calls. The source's lock is held only while pages are copied.
 
 use std::io;
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::error::SourceError;
 use super::options::CaptureOptions;
+use super::pages_into::PagesInto;
 use super::wal_growth::WalGrowth;
 use crate::sqlite::copy::PageCopy;
 use crate::sqlite::{Connection, SqliteError};
+use crate::vfs::VfsFile;
 
 /// Bytes copied between two looks at the clock, and under one lock where it is released between.
 const SLICE_BYTES: i64 = 16 << 20;
@@ -50,12 +52,12 @@ pub(super) fn make(
 ) -> Result<PrivateCopy, SourceError> {
     let mut copying = Copying::new(live, path, blocks, options)?;
     let sliced = match blocks {
-        Blocks::Writers => copying.in_slices()?,
+        Blocks::Writers => copying.copy(Copying::in_slices)?,
         Blocks::Everybody | Blocks::Nobody => None,
     };
     let copied = match sliced {
         Some(copied) => copied,
-        None => copying.at_once()?,
+        None => copying.at_once_in_any_case()?,
     };
     Ok(copying.complete(copied))
 }
@@ -68,7 +70,7 @@ pub(super) fn of_state(
 ) -> Result<PrivateCopy, SourceError> {
     let mut copying = Copying::new(live, path, Blocks::Nobody, options)?;
     copying.is_held = true;
-    let copied = copying.at_once()?;
+    let copied = copying.at_once_in_any_case()?;
     Ok(copying.complete(copied))
 }
 
@@ -93,6 +95,12 @@ pub(super) fn folder(options: &CaptureOptions) -> Result<tempfile::TempDir, Sour
 }
 
 type Copied = (Connection, tempfile::TempDir, u64);
+
+/// Copies so many further pages; true once all are there.
+type Step<'s> = &'s mut dyn FnMut(i32) -> Result<bool, SourceError>;
+
+/// Takes steps under locks; false if what came of them is of no use.
+type Steps<'a> = fn(&mut Copying<'a>, Step<'_>) -> Result<bool, SourceError>;
 
 struct Copying<'a> {
     live: &'a Connection,
@@ -141,17 +149,78 @@ impl<'a> Copying<'a> {
         SourceError::of(self.path, None, cause)
     }
 
-    fn scratch(&self) -> Result<(Connection, tempfile::TempDir), SourceError> {
+    /// An empty file for the copy, in a folder of its own.
+    fn scratch(&self) -> Result<(tempfile::TempDir, Box<dyn VfsFile>), SourceError> {
         let folder = folder(self.options)?;
         let file = folder.path().join(FILE_NAME);
         // SQLite opens only what is there: nothing is made by a mistaken name.
-        self.options
-            .vfs
-            .create_new(&file)
-            .map_err(|error| SourceError::file("make", &file, error.cause))?;
+        let made = self.options.vfs.create_new(&file);
+        let made = made.map_err(|error| SourceError::file("make", &file, error.cause))?;
+        Ok((folder, made))
+    }
+
+    fn open(&self, folder: &tempfile::TempDir) -> Result<Connection, SourceError> {
         let tolerant = self.options.reading.tolerant;
-        let db = Connection::open_scratch(&file, tolerant).map_err(|cause| self.at(cause))?;
-        Ok((db, folder))
+        let file = folder.path().join(FILE_NAME);
+        Connection::open_scratch(&file, tolerant).map_err(|cause| self.at(cause))
+    }
+
+    /// Copies by what takes less time; `how` takes the steps. `None` if it did not take them to the end.
+    fn copy(&mut self, how: Steps<'a>) -> Result<Option<Copied>, SourceError> {
+        if self.is_plain() {
+            match self.by_pages(how) {
+                // What stands in the way of a look at the pages may not stand in that of SQLite itself.
+                Err(SourceError::Corrupt { .. }) => {}
+                done => return done,
+            }
+        }
+        self.by_backup(how)
+    }
+
+    /// True if its pages are all that the copy is to have, and can be had one by one: without a WAL, and sound so far.
+    fn is_plain(&self) -> bool {
+        let is_empty = || self.live.integer("PRAGMA main.page_count") == Ok(Some(0));
+        self.blocks == Blocks::Writers
+            && !self.options.reading.tolerant
+            && matches!(self.live.page_reader(), Ok(Some(_)))
+            && !is_empty()
+    }
+
+    /// Writes the pages into the file, many at a time: SQLite would write each alone.
+    fn by_pages(&mut self, how: Steps<'a>) -> Result<Option<Copied>, SourceError> {
+        let (folder, file) = self.scratch()?;
+        let begun = PagesInto::begin(self.live, (file, folder.path().join(FILE_NAME)));
+        let mut into = begun.map_err(|cause| self.at(cause))?;
+        let (path, temp_dir) = (self.path, &*self.options.temp_dir);
+        let mut step = |pages| {
+            let stepped = into.step(pages);
+            stepped.map_err(|error| error.of(path, temp_dir))
+        };
+        if !how(self, &mut step)? {
+            return Ok(None);
+        }
+        let pages = into.pages();
+        drop(into);
+        let db = self.open(&folder)?;
+        Ok(Some((db, folder, pages)))
+    }
+
+    fn by_backup(&mut self, how: Steps<'a>) -> Result<Option<Copied>, SourceError> {
+        let (folder, file) = self.scratch()?;
+        drop(file);
+        let mut db = self.open(&folder)?;
+        let copy = PageCopy::begin(self.live, &mut db).map_err(|cause| self.at(cause))?;
+        let path = self.path;
+        let mut step = |pages| {
+            let stepped = copy.step(pages);
+            stepped.map_err(|cause| SourceError::of(path, None, cause))
+        };
+        if !how(self, &mut step)? {
+            return Ok(None);
+        }
+        let pages = copy.pages();
+        drop(copy);
+        Ok(Some((db, folder, pages)))
     }
 
     /// Begins a read transaction; gives the version of what it sees, and when the lock was had.
@@ -194,56 +263,51 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Releases the lock after each slice. `None`: somebody wrote meanwhile, so that what has been
+    /// Releases the lock after each slice. `false`: somebody wrote meanwhile, so that what has been
     /// copied may be of several states.
-    fn in_slices(&mut self) -> Result<Option<Copied>, SourceError> {
-        let (mut db, folder) = self.scratch()?;
-        let copy = PageCopy::begin(self.live, &mut db).map_err(|cause| self.at(cause))?;
+    fn in_slices(&mut self, step: Step<'_>) -> Result<bool, SourceError> {
         let mut first = None;
         loop {
             self.stop_if_told()?;
             let (version, since) = self.lock()?;
             if *first.get_or_insert(version) != version {
                 self.unlock(since)?;
-                return Ok(None);
+                return Ok(false);
             }
-            let done = copy.step(self.slice_pages);
-            let done = done.map_err(|cause| self.at(cause))?;
+            let done = step(self.slice_pages)?;
             if done {
                 ensure_in_place(self.path, self.live)?;
             }
             self.unlock(since)?;
             if done {
-                break;
+                return Ok(true);
             }
         }
-        let pages = copy.pages();
-        drop(copy);
-        Ok(Some((db, folder, pages)))
     }
 
     /// All of it in one read transaction.
-    fn at_once(&mut self) -> Result<Copied, SourceError> {
-        let (mut db, folder) = self.scratch()?;
+    fn at_once(&mut self, step: Step<'_>) -> Result<bool, SourceError> {
         let (_, since) = self.lock()?;
         let growth = (self.blocks == Blocks::Nobody).then(|| {
             let max_bytes = self.options.reading.max_wal_bytes;
             WalGrowth::begin(self.path, &self.options.vfs, max_bytes)
         });
-        let copy = PageCopy::begin(self.live, &mut db).map_err(|cause| self.at(cause))?;
-        while !copy
-            .step(self.slice_pages)
-            .map_err(|cause| self.at(cause))?
-        {
+        while !step(self.slice_pages)? {
             self.stop_if_told()?;
             self.note_lock(since)?;
             growth.as_ref().map_or(Ok(()), WalGrowth::check)?;
         }
-        let pages = copy.pages();
-        drop(copy);
         ensure_in_place(self.path, self.live)?;
         self.unlock(since)?;
-        Ok((db, folder, pages))
+        Ok(true)
+    }
+
+    fn at_once_in_any_case(&mut self) -> Result<Copied, SourceError> {
+        loop {
+            if let Some(copied) = self.copy(Self::at_once)? {
+                return Ok(copied);
+            }
+        }
     }
 }
 

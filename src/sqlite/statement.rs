@@ -68,6 +68,15 @@ impl SqliteError {
 }
 
 impl SqliteError {
+    /// Something of a database cannot be had as it should.
+    pub fn damaged(message: &str) -> Self {
+        Self {
+            kind: ErrorKind::Corrupt,
+            code: 0,
+            message: message.to_owned(),
+        }
+    }
+
     /// A row that a scan gave is not found by its rowid: the table's tree is out of order.
     pub fn vanished(rowid: i64) -> Self {
         Self {
