@@ -177,13 +177,17 @@ impl<'a> Copying<'a> {
         self.by_backup(how)
     }
 
-    /// True if its pages are all that the copy is to have, and can be had one by one: without a WAL, and sound so far.
+    /// True if its pages are all that the copy is to have, and can be had one by one: sound so far, and without a WAL by
+    /// its header (SQLite file format, section 1.3: offsets 18 and 19).
     fn is_plain(&self) -> bool {
-        let is_empty = || self.live.integer("PRAGMA main.page_count") == Ok(Some(0));
-        self.blocks == Blocks::Writers
-            && !self.options.reading.tolerant
-            && matches!(self.live.page_reader(), Ok(Some(_)))
-            && !is_empty()
+        if self.blocks == Blocks::Everybody || self.options.reading.tolerant {
+            return false;
+        }
+        let Ok(Some(mut reader)) = self.live.page_reader() else {
+            return false;
+        };
+        let is_rollback = reader.read(1, |page| page.get(18..20) == Some(&[1, 1]));
+        matches!(is_rollback, Ok(Some(true)))
     }
 
     /// Writes the pages into the file, many at a time: SQLite would write each alone.
