@@ -306,6 +306,7 @@ impl<'a> Copying<'a> {
         Ok(true)
     }
 
+    /// One transaction takes all steps to the end, so there is no second turn.
     fn at_once_in_any_case(&mut self) -> Result<Copied, SourceError> {
         loop {
             if let Some(copied) = self.copy(Self::at_once)? {

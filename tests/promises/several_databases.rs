@@ -34,6 +34,17 @@ impl Scene {
         path
     }
 
+    /// Two that are read from copies; their sums are 1 and 2.
+    fn two(&self) -> (PathBuf, PathBuf) {
+        let of = |name, a| {
+            self.database(
+                name,
+                &format!("CREATE TABLE t(a); INSERT INTO t VALUES({a})"),
+            )
+        };
+        (of("first", 1), of("second", 2))
+    }
+
     fn options(&self, path: &Path) -> BackupOptions {
         BackupOptions {
             source_name: None,
@@ -110,8 +121,7 @@ fn write(path: &Path) {
 #[test]
 fn what_is_copied_ahead_is_as_it_was_then() {
     let mut scene = Scene::new();
-    let first = scene.database("first", "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
-    let second = scene.database("second", "CREATE TABLE t(a); INSERT INTO t VALUES(2)");
+    let (first, second) = scene.two();
     let bytes = fs::metadata(&second).unwrap().len();
     let mut queue = scene.queue(&[&first, &second]);
     let temp = scene.temp.path().to_owned();
@@ -194,8 +204,7 @@ fn one_that_fails_keeps_no_other_from_its_snapshot() {
 #[test]
 fn a_run_that_ends_early_leaves_no_copy() {
     let mut scene = Scene::new();
-    let first = scene.database("first", "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
-    let second = scene.database("second", "CREATE TABLE t(a); INSERT INTO t VALUES(2)");
+    let (first, second) = scene.two();
     let bytes = fs::metadata(&second).unwrap().len();
     let mut queue = scene.queue(&[&first, &second]);
     let temp = scene.temp.path().to_owned();
@@ -219,8 +228,7 @@ fn a_database_that_was_copied_ahead_can_be_stopped() {
         }
     }
     let mut scene = Scene::new();
-    let first = scene.database("first", "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
-    let second = scene.database("second", "CREATE TABLE t(a); INSERT INTO t VALUES(2)");
+    let (first, second) = scene.two();
     let mut queue = scene.queue(&[&first, &second]);
     scene.next(&mut queue, &mut NoProgress).unwrap();
     let stopped = scene.next(&mut queue, &mut Stopped);
@@ -232,8 +240,7 @@ fn a_database_that_was_copied_ahead_can_be_stopped() {
 fn where_room_is_short_nothing_is_copied_ahead() {
     for (is_short, copied) in [(true, 0), (false, 1)] {
         let mut scene = Scene::new();
-        let first = scene.database("first", "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
-        let second = scene.database("second", "CREATE TABLE t(a); INSERT INTO t VALUES(2)");
+        let (first, second) = scene.two();
         let bytes = fs::metadata(&second).unwrap().len();
         let faults = FaultVfs::new(Arc::new(OsVfs));
         faults.set_free(bytes * 3 - u64::from(is_short));
