@@ -7,11 +7,15 @@ use crate::model::value::ValueRef;
 pub const VARINT_BYTES_MAX: usize = 9;
 
 /// Reads a varint, and how many bytes it takes; `None` if the bytes end before it does.
+#[inline]
 pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let first = *bytes.first()?;
-    if first < 0x80 {
-        return Some((u64::from(first), 1));
+    match *bytes.first()? {
+        first @ ..0x80 => Some((u64::from(first), 1)),
+        _ => read_longer(bytes),
     }
+}
+
+fn read_longer(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for (at, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
         if at == VARINT_BYTES_MAX - 1 {
@@ -37,6 +41,7 @@ pub mod serial {
     pub const BLOB: u64 = 12;
 
     /// Bytes of a body; `None` for the two types that are never stored.
+    #[inline]
     pub fn bytes(serial: u64) -> Option<u64> {
         Some(match serial {
             0 | 8 | 9 => 0,
@@ -50,6 +55,7 @@ pub mod serial {
 }
 
 /// The value of a serial type and a body of its length.
+#[inline]
 pub fn decoded(serial: u64, body: &[u8]) -> ValueRef<'_> {
     match serial {
         0 | 10 | 11 => ValueRef::Null,
@@ -73,12 +79,21 @@ pub fn decoded(serial: u64, body: &[u8]) -> ValueRef<'_> {
 }
 
 /// A big-endian two's-complement number of one to eight bytes.
+#[inline]
 fn integer(body: &[u8]) -> i64 {
-    let negative = body.first().is_some_and(|first| first & 0x80 != 0);
-    let mut bytes = [if negative { 0xFF } else { 0 }; 8];
-    let count = body.len().min(8);
-    bytes[8 - count..].copy_from_slice(&body[..count]);
-    i64::from_be_bytes(bytes)
+    match *body {
+        [a] => i64::from(i8::from_be_bytes([a])),
+        [a, b] => i64::from(i16::from_be_bytes([a, b])),
+        [a, b, c] => i64::from(i32::from_be_bytes([a, b, c, 0]) >> 8),
+        [a, b, c, d] => i64::from(i32::from_be_bytes([a, b, c, d])),
+        [a, b, c, d, e, f] => i64::from_be_bytes([a, b, c, d, e, f, 0, 0]) >> 16,
+        _ => {
+            let mut bytes = [0; 8];
+            let count = body.len().min(8);
+            bytes[8 - count..].copy_from_slice(&body[..count]);
+            i64::from_be_bytes(bytes)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub type Place = u32;
 #[derive(Debug, Default)]
 pub struct Arena {
     pieces: Vec<Vec<u8>>,
+    /// Pieces without records, for those to come.
+    spare: Vec<Vec<u8>>,
     bytes: usize,
 }
 
@@ -22,6 +24,28 @@ impl Arena {
     /// Bytes of all records.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of memory that wait for records.
+    pub fn spare_bytes(&self) -> usize {
+        self.spare.len() * PIECE_BYTES
+    }
+
+    /// Forgets all records, and keeps their memory for others.
+    pub fn clear(&mut self) {
+        self.bytes = 0;
+        let pieces = self.pieces.drain(..);
+        // Those of one long record are given back.
+        let pieces = pieces.filter(|piece| piece.capacity() == PIECE_BYTES);
+        self.spare.extend(pieces.map(|mut piece| {
+            piece.clear();
+            piece
+        }));
+    }
+
+    /// Gives back memory that waits for records.
+    pub fn trim(&mut self) {
+        self.spare = Vec::new();
     }
 
     /// True if there is no place for a record of so many bytes.
@@ -38,7 +62,9 @@ impl Arena {
     /// Appends a record of exactly so many bytes, which `write` appends to what it is given.
     pub fn push(&mut self, bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Place {
         if !self.fits(bytes) {
-            self.pieces.push(Vec::with_capacity(PIECE_BYTES.max(bytes)));
+            let spare = self.spare.pop().filter(|_| bytes <= PIECE_BYTES);
+            let piece = spare.unwrap_or_else(|| Vec::with_capacity(PIECE_BYTES.max(bytes)));
+            self.pieces.push(piece);
         }
         let last = self.pieces.len() - 1;
         let piece = &mut self.pieces[last];
@@ -104,7 +130,7 @@ mod tests {
     fn an_arena_is_full_before_a_place_needs_a_32nd_bit() {
         let mut arena = Arena {
             pieces: vec![Vec::new(); PIECES_MAX],
-            bytes: 0,
+            ..Arena::default()
         };
         assert!(!arena.is_full(PIECE_BYTES - 5));
         let place = arena.push(5, |piece| piece.extend(b"abcde"));

@@ -19,7 +19,7 @@ use crate::model::text::TextEncoding;
 use crate::model::value::ValueRef;
 
 /// Bytes of the form that are kept.
-const PREFIX_BYTES: usize = 24;
+pub const PREFIX_BYTES: usize = 24;
 
 /// How one column of a key compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl KeyOrder {
 }
 
 /// The beginning of a key's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Prefix {
     /// Its first bytes, as big-endian numbers.
     pub bytes: [u64; 3],
@@ -51,25 +51,67 @@ pub struct Prefix {
     pub is_cut: bool,
 }
 
-/// Makes prefixes.
+/// Makes prefixes, and what follows them: words at a time, for bytes that were just written one by one are slow to be read
+/// as words.
 #[derive(Debug, Default)]
 struct Form {
-    bytes: [u8; PREFIX_BYTES],
+    /// The bytes of the form that are kept, as big-endian numbers.
+    words: [u64; 3],
+    /// How many there are so far, beyond those that are kept as well.
     length: usize,
+    /// Bytes of the form that are still to be passed over.
+    hidden: usize,
     is_cut: bool,
-    /// The bits of the column that is being written are the other ones.
-    inverted: bool,
+    /// All ones where the bits of the column that is being written are the other ones.
+    inverted: u64,
+}
+
+/// The first so many bytes of a word, 8 at most.
+pub fn first_bytes(count: usize) -> u64 {
+    match count {
+        8.. => u64::MAX,
+        _ => !(u64::MAX >> (8 * count)),
+    }
+}
+
+/// The first eight bytes, big-endian; zeros stand for those that are not there.
+pub fn word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => {
+            let add = |(word, shift), byte: &u8| (word | u64::from(*byte) << shift, shift - 8);
+            bytes.iter().fold((0, 56), add).0
+        }
+    }
+}
+
+/// True if one of the bytes of a word is zero.
+fn has_zero(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
 impl Form {
-    fn push(&mut self, byte: u8) {
-        let byte = if self.inverted { !byte } else { byte };
-        match self.bytes.get_mut(self.length) {
-            Some(place) => *place = byte,
-            // Zeros stand there in any case.
-            None => self.is_cut |= byte != 0,
+    /// Adds the first so many bytes of a word, 8 at most, of which the others are zero.
+    fn push_word(&mut self, word: u64, count: usize) {
+        let word = word ^ (self.inverted & first_bytes(count));
+        let hidden = self.hidden.min(count);
+        let word = if hidden < 8 { word << (8 * hidden) } else { 0 };
+        self.hidden -= hidden;
+        let (at, bits) = (self.length / 8, self.length % 8 * 8);
+        self.length += count - hidden;
+        let behind = if bits == 0 { 0 } else { word << (64 - bits) };
+        for (at, part) in [(at, word >> bits), (at + 1, behind)] {
+            match self.words.get_mut(at) {
+                Some(place) => *place |= part,
+                // Zeros stand there in any case.
+                None => self.is_cut |= part != 0,
+            }
         }
-        self.length += 1;
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.push_word(u64::from(byte) << 56, 1);
     }
 
     fn is_full(&self) -> bool {
@@ -85,7 +127,7 @@ impl Form {
             _ => !bits,
         };
         self.push(2);
-        self.push_plain(&ordered.to_be_bytes());
+        self.push_word(ordered, 8);
         if real.abs() >= EXACT {
             self.cut();
         }
@@ -97,32 +139,25 @@ impl Form {
         self.length = self.length.max(PREFIX_BYTES);
     }
 
-    /// As many of these bytes as there is room for, each as it is. `false`: not all.
-    fn push_plain(&mut self, bytes: &[u8]) -> bool {
-        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
-        let count = bytes.len().min(room.len());
-        room[..count].copy_from_slice(&bytes[..count]);
-        if self.inverted {
-            room[..count].iter_mut().for_each(|byte| *byte = !*byte);
-        }
-        self.length += count;
-        let is_all = count == bytes.len();
-        self.is_cut |= !is_all;
-        is_all
-    }
-
     fn push_bytes(&mut self, class: u8, bytes: &[u8]) {
         self.push(class);
-        let seen = &bytes[..bytes.len().min(PREFIX_BYTES)];
-        if !seen.contains(&0) {
-            if self.push_plain(seen) && seen.len() == bytes.len() {
-                self.push(0);
-                self.push(0);
-            } else {
-                self.cut();
+        let mut left = bytes;
+        while !left.is_empty() {
+            let (word, count) = (word(left), left.len().min(8));
+            if has_zero(word | !first_bytes(count)) {
+                return self.push_with_zeros(left);
             }
-            return;
+            self.push_word(word, count);
+            if self.is_full() {
+                return;
+            }
+            left = &left[count..];
         }
+        self.push_word(0, 2);
+    }
+
+    /// The end of a text or blob.
+    fn push_with_zeros(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.push(byte);
             if byte == 0 {
@@ -132,13 +167,12 @@ impl Form {
                 return;
             }
         }
-        self.push(0);
-        self.push(0);
+        self.push_word(0, 2);
     }
 
     /// Adds a column of a key.
     fn push_value(&mut self, value: ValueRef<'_>, order: &KeyOrder) {
-        self.inverted = order.descending;
+        self.inverted = if order.descending { u64::MAX } else { 0 };
         match value {
             ValueRef::Null => self.push(1),
             #[expect(clippy::cast_precision_loss, reason = "the form is cut where it loses")]
@@ -177,19 +211,27 @@ impl Form {
 
 /// The prefix of a key.
 pub fn prefix<'v>(values: impl Iterator<Item = ValueRef<'v>>, order: &[KeyOrder]) -> Prefix {
-    let mut form = Form::default();
+    form_from(0, values, order)
+}
+
+/// What a key's form has behind its first `hidden` bytes: it is to forms that begin alike what the prefix is to all.
+pub fn form_from<'v>(
+    hidden: usize,
+    values: impl Iterator<Item = ValueRef<'v>>,
+    order: &[KeyOrder],
+) -> Prefix {
+    let mut form = Form {
+        hidden,
+        ..Form::default()
+    };
     for (value, order) in values.zip(order) {
         form.push_value(value, order);
         if form.is_full() {
             break;
         }
     }
-    let mut numbers = [0; 3];
-    for (number, bytes) in numbers.iter_mut().zip(form.bytes.as_chunks::<8>().0) {
-        *number = u64::from_be_bytes(*bytes);
-    }
     Prefix {
-        bytes: numbers,
+        bytes: form.words,
         is_cut: form.is_cut,
     }
 }

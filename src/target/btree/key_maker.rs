@@ -121,5 +121,6 @@ fn work(
 
 /// Bytes of memory that they take.
 pub fn bytes_of(sorters: &[Option<Sorter>]) -> usize {
-    sorters.iter().flatten().map(Sorter::bytes).sum()
+    let held = |sorter: &Sorter| sorter.bytes() + sorter.spare_bytes();
+    sorters.iter().flatten().map(held).sum()
 }

@@ -73,24 +73,42 @@ impl Keys {
         each.try_for_each(|(keys, index)| keys.take(index, rowid, record, large))
     }
 
-    /// Keeps what is in memory within so many bytes.
+    /// Keeps what is in memory within so many bytes, what waits there for keys to come included. Keys of indexes that
+    /// grow alike go to files together, so that each finds its memory again.
     pub fn spill(&mut self, bytes_max: usize) -> io::Result<()> {
-        let bytes = |indexes: &[IndexKeys]| -> usize {
-            let sorters = indexes.iter().filter_map(|keys| keys.sorter.as_ref());
-            sorters.map(Sorter::bytes).sum()
-        };
-        while bytes(&self.indexes) > bytes_max {
-            let sorters = self.indexes.iter_mut();
-            let sorters = sorters.filter_map(|keys| keys.sorter.as_mut());
-            let largest = sorters.max_by_key(|sorter| sorter.bytes());
-            let Some(largest) = largest else { break };
-            largest.spill()?;
+        // They are asked after a batch of records only: a little more than this is there then.
+        let full = bytes_max - bytes_max / 16;
+        let pool = self.pool.clone();
+        if self.sum(Sorter::bytes) > full {
+            let largest = self.sorters().map(|sorter| sorter.bytes()).max();
+            let large = largest.unwrap_or(0) / 2;
+            let due = self.sorters().filter(|sorter| sorter.bytes() > large);
+            let due: Vec<&mut Sorter> = due.collect();
+            match pool {
+                Some(pool) => pool.install(|| due.into_par_iter().try_for_each(Sorter::spill))?,
+                None => due.into_iter().try_for_each(Sorter::spill)?,
+            }
+        }
+        if self.sum(|sorter| sorter.bytes() + sorter.spare_bytes()) > bytes_max {
+            self.sorters().for_each(Sorter::trim);
         }
         Ok(())
     }
 
+    fn sum(&self, bytes: impl Fn(&Sorter) -> usize) -> usize {
+        let sorters = self.indexes.iter().filter_map(|keys| keys.sorter.as_ref());
+        sorters.map(bytes).sum()
+    }
+
+    fn sorters(&mut self) -> impl Iterator<Item = &mut Sorter> {
+        self.indexes
+            .iter_mut()
+            .filter_map(|keys| keys.sorter.as_mut())
+    }
+
     /// What was taken.
-    pub fn into_sorters(self) -> Vec<Option<Sorter>> {
+    pub fn into_sorters(mut self) -> Vec<Option<Sorter>> {
+        self.sorters().for_each(Sorter::trim);
         self.indexes.into_iter().map(|keys| keys.sorter).collect()
     }
 }

@@ -204,20 +204,30 @@ impl<'r> RecordReader<'r> {
     }
 }
 
+/// The values of a record that was put together here; none where it is none.
+pub fn values(record: &[u8]) -> impl Iterator<Item = ValueRef<'_>> {
+    let mut reader = RecordReader::new(record);
+    let next = move || reader.as_mut()?.next_encoded();
+    std::iter::from_fn(next).map(|(serial, body)| decoded(serial, body))
+}
+
 /// Where a value stands in its record.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
     serial: u64,
-    serial_at: usize,
-    serial_bytes: usize,
-    body_at: usize,
-    body_bytes: usize,
+    serial_at: u32,
+    serial_bytes: u32,
+    body_at: u32,
+    body_bytes: u32,
 }
 
 impl Place {
     /// The value that stands there in its record.
     pub fn of(self, record: &[u8]) -> Encoded<'_> {
-        let part = |at: usize, bytes| record.get(at..at + bytes).unwrap_or_default();
+        let part = |at: u32, bytes: u32| {
+            let at = at as usize;
+            record.get(at..at + bytes as usize).unwrap_or_default()
+        };
         Encoded {
             serial: self.serial,
             serial_bytes: part(self.serial_at, self.serial_bytes),
@@ -273,32 +283,39 @@ impl EncodedInteger {
     }
 }
 
-/// Finds the first so many values of a record that was put together here; fewer where it is none.
+/// Finds the first so many values of a record that was put together here; fewer where it is none, or of 4 GiB.
 pub fn locate(record: &[u8], count: usize, places: &mut Vec<Place>) {
     places.clear();
-    let Some((header, mut at)) = read_varint(record) else {
+    let Some((header, at)) = read_varint(record) else {
         return;
     };
-    let Ok(header) = usize::try_from(header) else {
+    let (Ok(mut body_at), Ok(end)) = (u32::try_from(header), u32::try_from(record.len())) else {
         return;
     };
-    let mut body_at = header;
-    while at < header && places.len() < count {
-        let Some((serial, serial_bytes)) = record.get(at..).and_then(read_varint) else {
+    let Some(mut serials) = record.get(at..body_at as usize) else {
+        return;
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "at most 9")]
+    let mut serial_at = at as u32;
+    while places.len() < count {
+        let Some((serial, used)) = read_varint(serials) else {
             return;
         };
-        let bytes = serial::bytes(serial).and_then(|bytes| usize::try_from(bytes).ok());
-        let Some(body_bytes) = bytes.filter(|bytes| record.len() - body_at >= *bytes) else {
+        let bytes = serial::bytes(serial).filter(|bytes| *bytes <= u64::from(end - body_at));
+        let Some(bytes) = bytes else {
             return;
         };
+        #[expect(clippy::cast_possible_truncation, reason = "within the record")]
+        let (serial_bytes, body_bytes) = (used as u32, bytes as u32);
         places.push(Place {
             serial,
-            serial_at: at,
+            serial_at,
             serial_bytes,
             body_at,
             body_bytes,
         });
-        at += serial_bytes;
+        serials = &serials[used..];
+        serial_at += serial_bytes;
         body_at += body_bytes;
     }
 }

@@ -3,7 +3,7 @@
 
 use super::geometry::Tree;
 use super::key::KeyOrder;
-use super::sorter::Sorting;
+use super::sorting::Sorting;
 use crate::model::fit::Affinity;
 
 /// A value of a table's record.

@@ -5,28 +5,23 @@
 //! stand behind them: so the order is one, whatever was put into files when. Where an index has primary keys in
 //! another order than the table, they are compared, too.
 
-use std::cmp::Ordering;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
-use rayon::slice::ParallelSliceMut;
 
-use super::arena::{Arena, Place};
-use super::key::{KeyOrder, Prefix, compare, has_null};
+use super::arena::Arena;
+use super::key::Prefix;
 use super::record::{Encoded, header_bytes, push_varint};
 use super::runs::{KeyRef, Runs};
-use crate::model::text::TextEncoding;
+use super::sorting::{Entry, Sorting};
 
 /// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where
 /// it is and gives back; of what is not used of it nothing is taken. Growing by copies would leave holes as large
 /// as the keys.
 const SMALL_KEYS: usize = 1 << 16;
 const MAPPED: usize = 32 << 20;
-
-/// From so many keys on they are sorted on the cores that there are.
-const PARALLEL_KEYS: usize = 1 << 15;
 
 /// Threads that sort; `None` where there is one core, or no thread to be had.
 pub type Pool = Option<Arc<ThreadPool>>;
@@ -43,35 +38,13 @@ pub fn pool() -> Pool {
         .map(Arc::new)
 }
 
-/// A key in memory: where its record stands in the arena.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    prefix: [u64; 3],
-    /// The place in the arena, and in the last bit whether the prefix is cut.
-    at: u32,
-    /// Bytes of the record.
-    length: u32,
-}
-
-/// How keys of one index compare, and whether two may be equal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sorting {
-    /// Of each column of the key, and behind them of those that the row is found by, where rows whose keys are
-    /// equal do not come in their order.
-    pub order: Vec<KeyOrder>,
-    /// Columns of the key.
-    pub key_columns: usize,
-    /// No two keys without a NULL are equal.
-    pub unique: bool,
-    /// How texts are written.
-    pub encoding: TextEncoding,
-}
-
 /// Keys of one index.
 #[derive(Debug)]
 pub struct Sorter {
     sorting: Sorting,
     entries: Vec<Entry>,
+    /// So many of its entries were in use since memory was last given back; what a vector has beyond takes none.
+    entries_used: usize,
     arena: Arena,
     is_sorted: bool,
     runs: Runs,
@@ -99,6 +72,7 @@ impl Sorter {
         Self {
             sorting,
             entries: Vec::new(),
+            entries_used: 0,
             arena: Arena::default(),
             is_sorted: true,
             runs: Runs::new(folder),
@@ -108,8 +82,23 @@ impl Sorter {
 
     /// Bytes of memory that its keys take.
     pub fn bytes(&self) -> usize {
-        // What a vector has beyond that was never touched, and takes none.
         self.arena.bytes() + self.entries.len() * size_of::<Entry>()
+    }
+
+    /// Bytes of memory that it keeps for keys to come.
+    pub fn spare_bytes(&self) -> usize {
+        let entries = self.entries_used.saturating_sub(self.entries.len());
+        self.arena.spare_bytes() + entries * size_of::<Entry>()
+    }
+
+    /// Gives back what it keeps for keys to come. Of a vector in use that is nothing: the allocator would move it among
+    /// smaller blocks.
+    pub fn trim(&mut self) {
+        self.arena.trim();
+        if self.entries.is_empty() {
+            self.entries = Vec::new();
+            self.entries_used = 0;
+        }
     }
 
     /// Adds a key, the record of these values.
@@ -126,23 +115,14 @@ impl Sorter {
         if self.arena.is_full(bytes) {
             self.spill()?;
         }
-        let at: Place = self.arena.push(bytes, |record| {
-            push_varint(record, header as u64);
-            for value in values.clone() {
-                record.extend_from_slice(value.serial_bytes);
-            }
-            for value in values {
-                record.extend_from_slice(value.body);
-            }
+        let place = self.arena.push(bytes, |record| {
+            push_header(record, header, values.clone());
+            values.for_each(|value| record.extend_from_slice(value.body));
         });
         #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
         let length = bytes as u32;
         self.make_room();
-        self.entries.push(Entry {
-            prefix: prefix.bytes,
-            at: at << 1 | u32::from(prefix.is_cut),
-            length,
-        });
+        self.entries.push(Entry::new(prefix, place, length));
         self.is_sorted = false;
         Ok(())
     }
@@ -160,24 +140,10 @@ impl Sorter {
         if self.is_sorted {
             return;
         }
-        let (arena, sorting) = (&self.arena, &self.sorting);
-        let by_key = |a: &Entry, b: &Entry| {
-            let by_prefix = a.prefix.cmp(&b.prefix);
-            if by_prefix != Ordering::Equal {
-                return by_prefix;
-            }
-            let is_cut = (a.at | b.at) & 1 == 1;
-            let by_key = sorting.compare(is_cut, a.record(arena), b.record(arena));
-            by_key.then(a.at.cmp(&b.at))
-        };
-        let entries = &mut self.entries;
-        match self
-            .pool
-            .as_ref()
-            .filter(|_| entries.len() >= PARALLEL_KEYS)
-        {
-            Some(pool) => pool.install(|| entries.par_sort_unstable_by(by_key)),
-            None => entries.sort_unstable_by(by_key),
+        let (entries, arena, sorting) = (&mut self.entries, &self.arena, &self.sorting);
+        match &self.pool {
+            Some(pool) => pool.install(|| sorting.sort(entries, arena, true)),
+            None => sorting.sort(entries, arena, false),
         }
         self.is_sorted = true;
     }
@@ -185,11 +151,11 @@ impl Sorter {
     /// Bytes of each record, in order; `None` where some are in a file.
     pub fn lengths(&mut self) -> Option<impl Iterator<Item = usize>> {
         self.sort();
-        let lengths = self.entries.iter().map(|entry| entry.length as usize);
+        let lengths = self.entries.iter().map(|entry| entry.length());
         self.runs.is_empty().then_some(lengths)
     }
 
-    /// Puts what is in memory into a file.
+    /// Puts what is in memory into a file. The memory is kept for keys to come.
     pub fn spill(&mut self) -> io::Result<()> {
         if self.entries.is_empty() {
             return Ok(());
@@ -197,12 +163,12 @@ impl Sorter {
         self.sort();
         let arena = &self.arena;
         self.runs.write(self.entries.iter().map(|entry| KeyRef {
-            prefix: entry.prefix,
-            is_cut: entry.at & 1 == 1,
+            prefix: entry.prefix(),
             record: entry.record(arena),
         }))?;
-        self.entries = Vec::new();
-        self.arena = Arena::default();
+        self.entries_used = self.entries_used.max(self.entries.len());
+        self.entries.clear();
+        self.arena.clear();
         Ok(())
     }
 
@@ -211,50 +177,46 @@ impl Sorter {
         self.sort();
         if !self.runs.is_empty() {
             self.spill()?;
+            self.trim();
             return self.runs.merge(&self.sorting, each);
         }
         let mut before: Option<Entry> = None;
         for entry in &self.entries {
             let record = entry.record(&self.arena);
-            if let Some(before) = before.filter(|b| self.sorting.unique && b.prefix == entry.prefix)
+            if self.sorting.unique
+                && let Some(before) = before.replace(*entry)
+                && before.prefix().bytes == entry.prefix().bytes
             {
-                let is_cut = (before.at | entry.at) & 1 == 1;
+                let is_cut = before.prefix().is_cut || entry.prefix().is_cut;
                 let record_before = before.record(&self.arena);
                 if self.sorting.are_equal(is_cut, record_before, record) {
                     return Err(Stop::Twice);
                 }
             }
             each(record)?;
-            before = Some(*entry);
         }
         Ok(())
     }
 }
 
-impl Sorting {
-    /// How the columns of the key compare.
-    pub fn key(&self) -> &[KeyOrder] {
-        self.order.get(..self.key_columns).unwrap_or(&self.order)
-    }
-
-    /// Compares two records whose keys have the same prefix.
-    pub fn compare(&self, is_cut: bool, a: &[u8], b: &[u8]) -> Ordering {
-        match is_cut || self.order.len() > self.key_columns {
-            true => compare(a, b, &self.order, self.encoding),
-            false => Ordering::Equal,
+/// Appends the header, of so many bytes, of a record of these values.
+fn push_header<'v>(record: &mut Vec<u8>, header: usize, values: impl Iterator<Item = Encoded<'v>>) {
+    let serials = values.flat_map(|value| value.serial_bytes);
+    match u8::try_from(header) {
+        // At once: what was just written byte by byte is slow to be read, and the next page is not far.
+        Ok(length @ ..=8) => {
+            let mut bytes = u64::from(length);
+            for (at, serial) in serials.enumerate() {
+                bytes |= u64::from(*serial) << (8 * (at + 1));
+            }
+            let end = record.len() + header;
+            record.extend_from_slice(&bytes.to_le_bytes());
+            record.truncate(end);
         }
-    }
-
-    /// True if two keys with the same prefix are equal, and both without NULL.
-    pub fn are_equal(&self, is_cut: bool, a: &[u8], b: &[u8]) -> bool {
-        let equal = !is_cut || compare(a, b, self.key(), self.encoding) == Ordering::Equal;
-        equal && !has_null(a, self.key_columns)
-    }
-}
-
-impl Entry {
-    fn record(self, arena: &Arena) -> &[u8] {
-        arena.get(self.at >> 1, self.length)
+        _ => {
+            push_varint(record, header as u64);
+            record.extend(serials);
+        }
     }
 }
 
@@ -265,8 +227,9 @@ mod tests {
     use super::*;
     use crate::model::fit::Affinity;
     use crate::model::row::Collation;
+    use crate::model::text::TextEncoding;
     use crate::model::value::Value;
-    use crate::target::btree::key::prefix;
+    use crate::target::btree::key::{KeyOrder, compare, has_null, prefix};
     use crate::target::btree::record::{RecordBuilder, locate};
 
     fn sorting(unique: bool) -> Sorting {

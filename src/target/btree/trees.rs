@@ -11,10 +11,9 @@ use super::indexes::Indexes;
 use super::key::{Prefix, compare, prefix};
 use super::key_maker::Made;
 use super::payload::OpenCell;
-use super::record::{RecordReader, decoded};
+use super::record::values;
 use super::shape::TableShape;
 use super::table_tree::{Refused, TableTree};
-use crate::model::value::ValueRef;
 
 /// The side that writes.
 pub(super) struct Work<'p> {
@@ -204,10 +203,4 @@ impl<'p> Table<'p> {
             OpenTree::Index(tree, _) => tree.finish(file, self.shape.root),
         }
     }
-}
-
-fn values(record: &[u8]) -> impl Iterator<Item = ValueRef<'_>> {
-    let mut reader = RecordReader::new(record);
-    let next = move || reader.as_mut()?.next_encoded();
-    std::iter::from_fn(next).map(|(serial, body)| decoded(serial, body))
 }

@@ -1,0 +1,151 @@
+//! Several sorted runs read as one, on a thread of their own, so that what is made of the keys is made meanwhile.
+//!
+//! Which run comes next is found by a tree of losers (Knuth, The Art of Computer Programming, volume 3, section 5.4.1):
+//! a run that moves on meets only those that it lost to or that lost to it, one a level.
+
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use super::key::Prefix;
+use super::runs::RunReader;
+use super::sorter::Stop;
+use super::sorting::Sorting;
+
+/// Bytes of merged records that are handed over at once, and how many of these may wait.
+const BATCH_BYTES: usize = 128 << 10;
+const WAITING: usize = 4;
+
+/// Runs on their way into one.
+#[derive(Debug)]
+pub struct Merge<'f> {
+    sorting: &'f Sorting,
+    runs: Vec<RunReader<'f>>,
+    /// Who lost at each node: node 1 is the top, the children of `n` are `2n` and `2n + 1`, and run `r` stands below
+    /// them as node `runs + r`.
+    losers: Vec<usize>,
+    /// The run whose key comes next.
+    first: usize,
+}
+
+impl<'f> Merge<'f> {
+    /// Of these runs, each at its first key.
+    pub fn of(runs: Vec<RunReader<'f>>, sorting: &'f Sorting) -> Self {
+        let count = runs.len();
+        let mut merge = Self {
+            sorting,
+            runs,
+            losers: vec![0; count],
+            first: 0,
+        };
+        let mut winners: Vec<usize> = vec![0; count];
+        winners.extend(0..count);
+        for node in (1..count).rev() {
+            let (a, b) = (winners[2 * node], winners[2 * node + 1]);
+            let (winner, loser) = if merge.precedes(a, b) { (a, b) } else { (b, a) };
+            winners[node] = winner;
+            merge.losers[node] = loser;
+        }
+        merge.first = winners.get(1).copied().unwrap_or(0);
+        merge
+    }
+
+    /// True if the key of run `a` comes before that of run `b`.
+    fn precedes(&self, a: usize, b: usize) -> bool {
+        let (x, y) = (&self.runs[a], &self.runs[b]);
+        if x.is_at_end() || y.is_at_end() {
+            return y.is_at_end();
+        }
+        let (p, q) = (x.prefix(), y.prefix());
+        p.bytes
+            .cmp(&q.bytes)
+            .then_with(|| {
+                let is_cut = p.is_cut || q.is_cut;
+                self.sorting.compare(is_cut, x.record(), y.record())
+            })
+            .then(a.cmp(&b))
+            .is_lt()
+    }
+
+    /// The run that came first has moved on: finds the one that does now.
+    fn replay(&mut self) {
+        let mut winner = self.first;
+        let mut node = (self.runs.len() + winner) / 2;
+        while node > 0 {
+            let other = self.losers[node];
+            if self.precedes(other, winner) {
+                self.losers[node] = winner;
+                winner = other;
+            }
+            node /= 2;
+        }
+        self.first = winner;
+    }
+
+    /// Gives the records in order, those with equal keys in the order of their runs. Errors: `Twice` at the second of two
+    /// equal keys of a unique index.
+    pub fn give(self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
+        thread::scope(|scope| {
+            let (sender, batches) = sync_channel::<Vec<u8>>(WAITING);
+            let merging = thread::Builder::new()
+                .name("merge".to_owned())
+                .spawn_scoped(scope, move || self.run(&sender))?;
+            let given = batches.iter().try_for_each(|batch| give(&batch, &mut each));
+            // Where it has not ended yet, it ends now.
+            drop(batches);
+            match merging.join() {
+                Ok(merged) => given.map_err(Stop::Io).and(merged),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Sends the records in batches, until all are sent or nobody wants them.
+    fn run(mut self, batches: &SyncSender<Vec<u8>>) -> Result<(), Stop> {
+        let mut batch = Vec::with_capacity(BATCH_BYTES);
+        let mut before: Option<Prefix> = None;
+        let mut record_before = Vec::new();
+        while let Some(run) = self.runs.get_mut(self.first).filter(|run| !run.is_at_end()) {
+            let (prefix, record) = (*run.prefix(), run.record());
+            if self.sorting.unique {
+                if let Some(before) = before.filter(|before| before.bytes == prefix.bytes) {
+                    let is_cut = before.is_cut || prefix.is_cut;
+                    if self.sorting.are_equal(is_cut, &record_before, record) {
+                        return Err(Stop::Twice);
+                    }
+                }
+                before = Some(prefix);
+                record_before.clear();
+                record_before.extend_from_slice(record);
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "a record lies in memory")]
+            batch.extend_from_slice(&(record.len() as u32).to_le_bytes());
+            batch.extend_from_slice(record);
+            run.advance()?;
+            self.replay();
+            if batch.len() >= BATCH_BYTES {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_BYTES));
+                if batches.send(full).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        // Nobody wants the rest: it is known there why.
+        let _ = batches.send(batch);
+        Ok(())
+    }
+}
+
+/// Gives the records of a batch, each of which stands behind its length.
+fn give(batch: &[u8], each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut left = batch;
+    while let Some((length, rest)) = left.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let (record, rest) = rest
+            .split_at_checked(length)
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        each(record)?;
+        left = rest;
+    }
+    Ok(())
+}
