@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::batch::{Batch, batches_in};
+use super::batch::{Batch, Spare, batches_in};
 use super::file::PageFile;
 use super::indexes::Indexes;
 use super::key_maker::{KeyMaker, KeyMessage};
@@ -86,6 +86,7 @@ pub struct FileBuilder {
     /// The current table's place in the plan.
     table: usize,
     batch: Batch,
+    spare: Spare,
     sender: SyncSender<Message>,
     thread: JoinHandle<Result<Built, BuildError>>,
     keys: KeyMaker,
@@ -127,10 +128,12 @@ impl FileBuilder {
                 };
                 work.run()
             })?;
+        let spare = Spare::default();
         Ok(Self {
             plan,
             table: 0,
-            batch: Batch::default(),
+            batch: spare.batch(),
+            spare,
             sender,
             thread,
             keys: key_maker,
@@ -152,7 +155,7 @@ impl FileBuilder {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let batch = Arc::new(std::mem::take(&mut self.batch));
+        let batch = Arc::new(std::mem::replace(&mut self.batch, self.spare.batch()));
         self.send_key(|| KeyMessage::Records(batch.clone()))?;
         self.send(Message::Records(batch))
     }

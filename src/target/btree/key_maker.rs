@@ -94,8 +94,9 @@ fn work(
     made: &Sender<Made>,
     budget: &KeyBudget,
 ) -> io::Result<()> {
+    let mut spare = Vec::new();
     for shape in plan.tables.iter().filter(|t| !t.indexes.is_empty()) {
-        let mut keys = Keys::of(shape, &plan.folder, &plan.pool);
+        let mut keys = Keys::of(shape, &plan.folder, &plan.pool, spare);
         loop {
             match messages.recv() {
                 Ok(KeyMessage::Records(batch)) => {
@@ -110,7 +111,8 @@ fn work(
             }
             keys.spill(budget.left())?;
         }
-        let sorters = keys.into_sorters();
+        let sorters;
+        (sorters, spare) = keys.end()?;
         budget.handed.fetch_add(bytes_of(&sorters), Relaxed);
         if made.send(sorters).is_err() {
             return Ok(());

@@ -10,7 +10,8 @@ use super::batch::Batch;
 use super::key::prefix;
 use super::record::{Encoded, EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
-use super::sorter::{Pool, Sorter};
+use super::sorter::{Memory, Pool, Sorter};
+use super::sorting::Sorting;
 
 /// Keys of the indexes of one table.
 #[derive(Debug)]
@@ -31,10 +32,16 @@ struct IndexKeys {
 }
 
 impl Keys {
-    /// None yet. What does not fit into memory goes to files without a name in `folder`.
-    pub fn of(table: &TableShape, folder: &Path, pool: &Pool) -> Self {
+    /// None yet. What does not fit into memory goes to files without a name in `folder`. `spare`: memory of another
+    /// table's keys, which is used again, or given back.
+    pub fn of(table: &TableShape, folder: &Path, pool: &Pool, spare: Vec<Memory>) -> Self {
+        let mut spare = spare.into_iter();
+        let mut sorter = |sorting: &Sorting| {
+            let memory = spare.next().unwrap_or_default();
+            Sorter::new(sorting.clone(), folder, pool.clone(), memory)
+        };
         let keys = |index: &IndexShape| IndexKeys {
-            sorter: Some(Sorter::new(index.sorting.clone(), folder, pool.clone())),
+            sorter: Some(sorter(&index.sorting)),
             values: index.values(),
             places: Vec::new(),
         };
@@ -84,10 +91,7 @@ impl Keys {
             let large = largest.unwrap_or(0) / 2;
             let due = self.sorters().filter(|sorter| sorter.bytes() > large);
             let due: Vec<&mut Sorter> = due.collect();
-            match pool {
-                Some(pool) => pool.install(|| due.into_par_iter().try_for_each(Sorter::spill))?,
-                None => due.into_iter().try_for_each(Sorter::spill)?,
-            }
+            in_pool(&pool, due, Sorter::spill)?;
         }
         if self.sum(|sorter| sorter.bytes() + sorter.spare_bytes()) > bytes_max {
             self.sorters().for_each(Sorter::trim);
@@ -106,10 +110,24 @@ impl Keys {
             .filter_map(|keys| keys.sorter.as_mut())
     }
 
-    /// What was taken.
-    pub fn into_sorters(mut self) -> Vec<Option<Sorter>> {
-        self.sorters().for_each(Sorter::trim);
-        self.indexes.into_iter().map(|keys| keys.sorter).collect()
+    /// What was taken, and memory that is not needed for it any more.
+    pub fn end(mut self) -> io::Result<(Vec<Option<Sorter>>, Vec<Memory>)> {
+        let pool = self.pool.clone();
+        let spare = in_pool(&pool, self.sorters().collect(), Sorter::end)?;
+        let sorters = self.indexes.into_iter().map(|keys| keys.sorter).collect();
+        Ok((sorters, spare.into_iter().flatten().collect()))
+    }
+}
+
+/// Does the same with each, on the threads of the pool.
+fn in_pool<T: Send>(
+    pool: &Pool,
+    sorters: Vec<&mut Sorter>,
+    what: impl Fn(&mut Sorter) -> io::Result<T> + Sync + Send,
+) -> io::Result<Vec<T>> {
+    match pool {
+        Some(pool) => pool.install(|| sorters.into_par_iter().map(what).collect()),
+        None => sorters.into_iter().map(what).collect(),
     }
 }
 

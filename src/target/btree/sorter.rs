@@ -38,14 +38,20 @@ pub fn pool() -> Pool {
         .map(Arc::new)
 }
 
+/// Memory for keys. What was used of it once is kept until it is trimmed.
+#[derive(Debug, Default)]
+pub struct Memory {
+    entries: Vec<Entry>,
+    /// So many entries were in use since it was last trimmed; what the vector has beyond takes none.
+    entries_used: usize,
+    arena: Arena,
+}
+
 /// Keys of one index.
 #[derive(Debug)]
 pub struct Sorter {
     sorting: Sorting,
-    entries: Vec<Entry>,
-    /// So many of its entries were in use since memory was last given back; what a vector has beyond takes none.
-    entries_used: usize,
-    arena: Arena,
+    memory: Memory,
     is_sorted: bool,
     runs: Runs,
     pool: Pool,
@@ -68,12 +74,10 @@ impl From<io::Error> for Stop {
 
 impl Sorter {
     /// Nothing yet. Runs go to a file without a name in `folder`.
-    pub fn new(sorting: Sorting, folder: &Path, pool: Pool) -> Self {
+    pub fn new(sorting: Sorting, folder: &Path, pool: Pool, memory: Memory) -> Self {
         Self {
             sorting,
-            entries: Vec::new(),
-            entries_used: 0,
-            arena: Arena::default(),
+            memory,
             is_sorted: true,
             runs: Runs::new(folder),
             pool,
@@ -82,23 +86,32 @@ impl Sorter {
 
     /// Bytes of memory that its keys take.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.entries.len() * size_of::<Entry>()
+        self.memory.arena.bytes() + self.memory.entries.len() * size_of::<Entry>()
     }
 
     /// Bytes of memory that it keeps for keys to come.
     pub fn spare_bytes(&self) -> usize {
-        let entries = self.entries_used.saturating_sub(self.entries.len());
-        self.arena.spare_bytes() + entries * size_of::<Entry>()
+        self.memory.spare_bytes()
     }
 
     /// Gives back what it keeps for keys to come. Of a vector in use that is nothing: the allocator would move it among
     /// smaller blocks.
     pub fn trim(&mut self) {
-        self.arena.trim();
-        if self.entries.is_empty() {
-            self.entries = Vec::new();
-            self.entries_used = 0;
+        self.memory.arena.trim();
+        if self.memory.entries.is_empty() {
+            self.memory = Memory::default();
         }
+    }
+
+    /// There are no more keys. Where some are in a file, the others go there as well, and the memory is given, for those
+    /// of another index.
+    pub fn end(&mut self) -> io::Result<Option<Memory>> {
+        if self.runs.is_empty() {
+            self.trim();
+            return Ok(None);
+        }
+        self.spill()?;
+        Ok(Some(std::mem::take(&mut self.memory)))
     }
 
     /// Adds a key, the record of these values.
@@ -112,27 +125,19 @@ impl Sorter {
         });
         let header = header_bytes(serials);
         let bytes = header + body;
-        if self.arena.is_full(bytes) {
+        if self.memory.arena.is_full(bytes) {
             self.spill()?;
         }
-        let place = self.arena.push(bytes, |record| {
+        let place = self.memory.arena.push(bytes, |record| {
             push_header(record, header, values.clone());
             values.for_each(|value| record.extend_from_slice(value.body));
         });
         #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
         let length = bytes as u32;
-        self.make_room();
-        self.entries.push(Entry::new(prefix, place, length));
+        self.memory.make_room();
+        self.memory.entries.push(Entry::new(prefix, place, length));
         self.is_sorted = false;
         Ok(())
-    }
-
-    /// Makes room for one key more.
-    fn make_room(&mut self) {
-        let keys = self.entries.len();
-        if keys == self.entries.capacity() && keys >= SMALL_KEYS {
-            self.entries.reserve(MAPPED / size_of::<Entry>());
-        }
     }
 
     /// Sorts what is in memory.
@@ -140,7 +145,8 @@ impl Sorter {
         if self.is_sorted {
             return;
         }
-        let (entries, arena, sorting) = (&mut self.entries, &self.arena, &self.sorting);
+        let Memory { entries, arena, .. } = &mut self.memory;
+        let sorting = &self.sorting;
         match &self.pool {
             Some(pool) => pool.install(|| sorting.sort(entries, arena, true)),
             None => sorting.sort(entries, arena, false),
@@ -151,24 +157,22 @@ impl Sorter {
     /// Bytes of each record, in order; `None` where some are in a file.
     pub fn lengths(&mut self) -> Option<impl Iterator<Item = usize>> {
         self.sort();
-        let lengths = self.entries.iter().map(|entry| entry.length());
+        let lengths = self.memory.entries.iter().map(|entry| entry.length());
         self.runs.is_empty().then_some(lengths)
     }
 
     /// Puts what is in memory into a file. The memory is kept for keys to come.
     pub fn spill(&mut self) -> io::Result<()> {
-        if self.entries.is_empty() {
+        if self.memory.entries.is_empty() {
             return Ok(());
         }
         self.sort();
-        let arena = &self.arena;
-        self.runs.write(self.entries.iter().map(|entry| KeyRef {
+        let Memory { entries, arena, .. } = &self.memory;
+        self.runs.write(entries.iter().map(|entry| KeyRef {
             prefix: entry.prefix(),
             record: entry.record(arena),
         }))?;
-        self.entries_used = self.entries_used.max(self.entries.len());
-        self.entries.clear();
-        self.arena.clear();
+        self.memory.clear();
         Ok(())
     }
 
@@ -176,19 +180,19 @@ impl Sorter {
     pub fn for_each(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
         self.sort();
         if !self.runs.is_empty() {
-            self.spill()?;
-            self.trim();
+            self.end()?;
             return self.runs.merge(&self.sorting, each);
         }
         let mut before: Option<Entry> = None;
-        for entry in &self.entries {
-            let record = entry.record(&self.arena);
+        let Memory { entries, arena, .. } = &self.memory;
+        for entry in entries {
+            let record = entry.record(arena);
             if self.sorting.unique
                 && let Some(before) = before.replace(*entry)
                 && before.prefix().bytes == entry.prefix().bytes
             {
                 let is_cut = before.prefix().is_cut || entry.prefix().is_cut;
-                let record_before = before.record(&self.arena);
+                let record_before = before.record(arena);
                 if self.sorting.are_equal(is_cut, record_before, record) {
                     return Err(Stop::Twice);
                 }
@@ -196,6 +200,28 @@ impl Sorter {
             each(record)?;
         }
         Ok(())
+    }
+}
+
+impl Memory {
+    fn spare_bytes(&self) -> usize {
+        let entries = self.entries_used.saturating_sub(self.entries.len());
+        self.arena.spare_bytes() + entries * size_of::<Entry>()
+    }
+
+    /// Forgets all keys.
+    fn clear(&mut self) {
+        self.entries_used = self.entries_used.max(self.entries.len());
+        self.entries.clear();
+        self.arena.clear();
+    }
+
+    /// Makes room for one key more.
+    fn make_room(&mut self) {
+        let keys = self.entries.len();
+        if keys == self.entries.capacity() && keys >= SMALL_KEYS {
+            self.entries.reserve(MAPPED / size_of::<Entry>());
+        }
     }
 }
 
@@ -282,7 +308,7 @@ mod tests {
             unique: bool,
         ) {
             let folder = tempfile::tempdir().unwrap();
-            let mut sorter = Sorter::new(sorting(unique), folder.path(), pool());
+            let mut sorter = Sorter::new(sorting(unique), folder.path(), pool(), Memory::default());
             let mut records = Vec::new();
             for (rowid, (key, spills)) in (1..).zip(&keys) {
                 let record = record(key, rowid);
@@ -314,7 +340,7 @@ mod tests {
     fn who_wants_no_more_keys_gets_none() {
         let folder = tempfile::tempdir().unwrap();
         for spills in [false, true] {
-            let mut sorter = Sorter::new(sorting(false), folder.path(), pool());
+            let mut sorter = Sorter::new(sorting(false), folder.path(), pool(), Memory::default());
             for rowid in 0..60_000 {
                 push(&mut sorter, &record(&Value::Integer(rowid % 100), rowid));
                 if spills && rowid % 20_000 == 0 {
