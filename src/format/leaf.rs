@@ -21,7 +21,7 @@ mod values;
 pub use column::SPILLED_BYTES;
 pub use values::{append_value, read_values, weight};
 
-use column::{ColumnBuffer, ColumnIndex, ColumnParts, value_of};
+use column::{ColumnBuffer, ColumnIndex, ColumnParts, integer_of, real_of, value_of};
 
 use super::bytes::{Fields, check_limit};
 use super::{FormatError, limits};
@@ -205,7 +205,19 @@ impl Leaf {
     /// Fills `out` with the values of a row.
     pub fn row_values<'a>(&'a self, row: usize, out: &mut Vec<ValueRef<'a>>) {
         out.clear();
-        out.extend((0..self.columns.len()).map(|column| self.value(row, column)));
+        for column in &self.columns {
+            let (class, range) = column.place(&self.bytes, row);
+            let bytes = &self.bytes[range];
+            // In their place, for a value that was just written in parts is slow to be moved as a whole.
+            match class {
+                class::NULL => out.push(ValueRef::Null),
+                class::INTEGER => out.push(ValueRef::Integer(integer_of(bytes))),
+                class::REAL => out.push(ValueRef::Real(real_of(bytes))),
+                class::TEXT => out.push(ValueRef::Text(bytes)),
+                class::BLOB => out.push(ValueRef::Blob(bytes)),
+                _ => out.push(value_of(class, bytes)),
+            }
+        }
     }
 
     /// True if a row has the values of one of another leaf, and as many.

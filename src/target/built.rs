@@ -254,7 +254,7 @@ impl RecordWriter<'_> {
             match field {
                 Field::Alias => self.record.push_null(),
                 Field::Leaf(at, affinity) => {
-                    let value = row.values.get(*at).copied().unwrap_or(ValueRef::Null);
+                    let value = row.values.get(*at).unwrap_or(&ValueRef::Null);
                     has_large |= matches!(value, ValueRef::Spilled(_));
                     self.record.push(value, *affinity);
                 }
@@ -313,8 +313,8 @@ impl RecordWriter<'_> {
             let Field::Leaf(leaf, affinity) = self.shape.fields[at] else {
                 continue;
             };
-            match row.values.get(leaf).copied().unwrap_or(ValueRef::Null) {
-                ValueRef::Spilled(spilled) => self.copy(&spilled, content)?,
+            match row.values.get(leaf).unwrap_or(&ValueRef::Null) {
+                ValueRef::Spilled(spilled) => self.copy(spilled, content)?,
                 value => {
                     self.record.clear();
                     self.record.push(value, affinity);
@@ -358,7 +358,7 @@ impl RecordWriter<'_> {
                 self.record.push_null();
                 continue;
             };
-            match row.values.get(*at).copied().unwrap_or(ValueRef::Null) {
+            match row.values.get(*at).unwrap_or(&ValueRef::Null) {
                 ValueRef::Spilled(_) => {
                     large.push(place);
                     self.record.push_null();

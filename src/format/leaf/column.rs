@@ -126,36 +126,22 @@ impl ColumnIndex {
         let classes = fields.bytes(rows)?;
         let long = |c: &&u8| matches!(**c, class::TEXT | class::BLOB);
         let lengths_at = total - fields.left();
-        let mut lengths = Fields::new(
-            fields.bytes(classes.iter().filter(long).count() * 4)?,
-            "lengths of a leaf",
-        );
-        let mut starts = Vec::with_capacity(rows + 1);
-        let mut at = total - fields.left();
-        for &class in classes {
-            starts.push(length_u32(at));
-            let bytes = match class {
-                class::TEXT | class::BLOB => {
-                    let length = lengths.u32()?;
-                    check_limit(
-                        "a value in a leaf",
-                        u64::from(length),
-                        SPILL_BYTES_OVER as u64,
-                    )?;
-                    length as usize
-                }
-                _ => fixed_bytes(class).ok_or(FormatError::Invalid {
-                    what: "a value's class",
-                })?,
-            };
-            check_value(class, fields.bytes(bytes)?)?;
-            at += bytes;
+        let lengths = fields.bytes(classes.iter().filter(long).count() * 4)?;
+        let mut starts = Starts {
+            at: total - fields.left(),
+            starts: Vec::with_capacity(rows + 1),
+        };
+        let one = classes.first().copied();
+        // Most columns have values of one class.
+        match one.filter(|one| classes.iter().all(|class| class == one)) {
+            Some(class::INTEGER) => starts.equal(rows, 8, fields)?,
+            Some(class::TEXT | class::BLOB) => starts.long(lengths, fields)?,
+            _ => starts.mixed(classes, lengths, fields)?,
         }
-        starts.push(length_u32(at));
         Ok(Self {
             classes_at,
             lengths_at,
-            starts,
+            starts: starts.end(),
         })
     }
 
@@ -183,10 +169,79 @@ impl ColumnIndex {
     }
 
     /// Class byte of a value, and where its bytes lie in the text that was parsed.
+    #[inline]
     pub fn place(&self, bytes: &[u8], row: usize) -> (u8, std::ops::Range<usize>) {
         let range = self.starts[row] as usize..self.starts[row + 1] as usize;
         (bytes[self.classes_at + row], range)
     }
+}
+
+/// Where the values of a column begin.
+struct Starts {
+    at: usize,
+    starts: Vec<u32>,
+}
+
+impl Starts {
+    /// Takes values that are equally long, of which any is good.
+    fn equal(
+        &mut self,
+        rows: usize,
+        bytes: usize,
+        fields: &mut Fields<'_>,
+    ) -> Result<(), FormatError> {
+        fields.bytes(rows * bytes)?;
+        let starts = (0..rows).map(|row| length_u32(self.at + row * bytes));
+        self.starts.extend(starts);
+        self.at += rows * bytes;
+        Ok(())
+    }
+
+    /// Takes texts or blobs.
+    fn long(&mut self, lengths: &[u8], fields: &mut Fields<'_>) -> Result<(), FormatError> {
+        let from = self.at;
+        for length in lengths.as_chunks().0 {
+            self.starts.push(length_u32(self.at));
+            self.at += long_bytes(u32::from_le_bytes(*length))?;
+        }
+        fields.bytes(self.at - from)?;
+        Ok(())
+    }
+
+    /// Takes values of several classes.
+    fn mixed(
+        &mut self,
+        classes: &[u8],
+        lengths: &[u8],
+        fields: &mut Fields<'_>,
+    ) -> Result<(), FormatError> {
+        let mut lengths = Fields::new(lengths, "lengths of a leaf");
+        for &class in classes {
+            self.starts.push(length_u32(self.at));
+            let bytes = match class {
+                class::TEXT | class::BLOB => long_bytes(lengths.u32()?)?,
+                _ => fixed_bytes(class).ok_or(FormatError::Invalid {
+                    what: "a value's class",
+                })?,
+            };
+            check_value(class, fields.bytes(bytes)?)?;
+            self.at += bytes;
+        }
+        Ok(())
+    }
+
+    /// The begin of each value, and the end of the last.
+    fn end(mut self) -> Vec<u32> {
+        self.starts.push(length_u32(self.at));
+        self.starts
+    }
+}
+
+/// A length that text or a blob in a leaf may have.
+fn long_bytes(length: u32) -> Result<usize, FormatError> {
+    let what = "a value in a leaf";
+    check_limit(what, u64::from(length), SPILL_BYTES_OVER as u64)?;
+    Ok(length as usize)
 }
 
 /// The value of a class that was checked, from its bytes.
@@ -200,14 +255,26 @@ pub(in crate::format) fn value_of(class: u8, bytes: &[u8]) -> ValueRef<'_> {
         })
     };
     match class {
-        class::INTEGER => ValueRef::Integer(i64::from_le_bytes(array(bytes, 0))),
-        class::REAL => ValueRef::Real(f64::from_bits(u64::from_le_bytes(array(bytes, 0)))),
+        class::INTEGER => ValueRef::Integer(integer_of(bytes)),
+        class::REAL => ValueRef::Real(real_of(bytes)),
         class::TEXT => ValueRef::Text(bytes),
         class::BLOB => ValueRef::Blob(bytes),
         class::SPILLED_TEXT => spilled(LongClass::Text),
         class::SPILLED_BLOB => spilled(LongClass::Blob),
         _ => ValueRef::Null,
     }
+}
+
+/// An integer from its bytes.
+#[inline]
+pub(in crate::format) fn integer_of(bytes: &[u8]) -> i64 {
+    i64::from_le_bytes(array(bytes, 0))
+}
+
+/// A real from its bytes.
+#[inline]
+pub(in crate::format) fn real_of(bytes: &[u8]) -> f64 {
+    f64::from_bits(u64::from_le_bytes(array(bytes, 0)))
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

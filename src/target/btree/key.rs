@@ -75,14 +75,22 @@ pub fn first_bytes(count: usize) -> u64 {
 }
 
 /// The first eight bytes, big-endian; zeros stand for those that are not there.
+#[inline]
 pub fn word(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let add = |(word, shift), byte: &u8| (word | u64::from(*byte) << shift, shift - 8);
-            bytes.iter().fold((0, 56), add).0
-        }
+    if let Some(all) = bytes.first_chunk() {
+        return u64::from_be_bytes(*all);
     }
+    // Two parts, which lie over each other where there are less than twice as many bytes.
+    let zeros = 8 * (8 - bytes.len());
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+        return u64::from(first) << 32 | u64::from(last) << zeros;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u16::from_be_bytes(*first), u16::from_be_bytes(*last));
+        return u64::from(first) << 48 | u64::from(last) << zeros;
+    }
+    bytes.first().map_or(0, |byte| u64::from(*byte) << 56)
 }
 
 /// True if one of the bytes of a word is zero.
@@ -143,7 +151,11 @@ impl Form {
         self.push(class);
         let mut left = bytes;
         while !left.is_empty() {
-            let (word, count) = (word(left), left.len().min(8));
+            let count = left.len().min(8);
+            let word = match bytes.last_chunk().filter(|_| count < 8) {
+                Some(last) => u64::from_be_bytes(*last) << (8 * (8 - count)),
+                None => word(left),
+            };
             if has_zero(word | !first_bytes(count)) {
                 return self.push_with_zeros(left);
             }
@@ -322,7 +334,7 @@ mod tests {
     fn record(values: &[Value]) -> Vec<u8> {
         let mut builder = RecordBuilder::default();
         for value in values {
-            builder.push(value.as_ref(), Affinity::None);
+            builder.push(&value.as_ref(), Affinity::None);
         }
         let mut record = Vec::new();
         builder.write(&mut record);

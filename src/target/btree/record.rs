@@ -96,8 +96,10 @@ impl RecordBuilder {
 
     /// Appends a value. In a column of REAL affinity a whole number is stored as an integer where that is shorter
     /// (section 2.1, and the function `sqlite3VdbeIntegerAffinity`).
-    pub fn push(&mut self, value: ValueRef<'_>, affinity: Affinity) {
-        match value {
+    ///
+    /// The value is not moved: moving one that was just written in parts is slow.
+    pub fn push(&mut self, value: &ValueRef<'_>, affinity: Affinity) {
+        match *value {
             ValueRef::Null => self.push_null(),
             ValueRef::Integer(value) => self.push_integer(value),
             ValueRef::Real(real) => match whole(real).filter(|_| affinity == Affinity::Real) {
@@ -115,7 +117,7 @@ impl RecordBuilder {
                 push_varint(&mut self.serials, serial::BLOB + 2 * blob.len() as u64);
                 self.body.extend_from_slice(blob);
             }
-            ValueRef::Spilled(spilled) => {
+            ValueRef::Spilled(ref spilled) => {
                 let of_text = u64::from(spilled.class == LongClass::Text);
                 let serial = spilled.bytes.saturating_mul(2);
                 push_varint(

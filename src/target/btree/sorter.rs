@@ -120,16 +120,13 @@ impl Sorter {
         prefix: Prefix,
         values: impl Iterator<Item = Encoded<'v>> + Clone,
     ) -> io::Result<()> {
-        let (serials, body) = values.clone().fold((0, 0), |(serials, body), value| {
-            (serials + value.serial_bytes.len(), body + value.body.len())
-        });
-        let header = header_bytes(serials);
-        let bytes = header + body;
+        let head = Head::of(values.clone());
+        let bytes = head.bytes + head.body;
         if self.memory.arena.is_full(bytes) {
             self.spill()?;
         }
         let place = self.memory.arena.push(bytes, |record| {
-            push_header(record, header, values.clone());
+            head.write(record, values.clone());
             values.for_each(|value| record.extend_from_slice(value.body));
         });
         #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
@@ -225,24 +222,45 @@ impl Memory {
     }
 }
 
-/// Appends the header, of so many bytes, of a record of these values.
-fn push_header<'v>(record: &mut Vec<u8>, header: usize, values: impl Iterator<Item = Encoded<'v>>) {
-    let serials = values.flat_map(|value| value.serial_bytes);
-    match u8::try_from(header) {
-        // At once: what was just written byte by byte is slow to be read, and the next page is not far.
-        Ok(length @ ..=8) => {
-            let mut bytes = u64::from(length);
-            for (at, serial) in serials.enumerate() {
-                bytes |= u64::from(*serial) << (8 * (at + 1));
+/// The header of a record that is being put together.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    /// All of it, little-endian, where it has not more than eight bytes.
+    word: Option<u64>,
+    bytes: usize,
+    /// Bytes of the values behind it.
+    body: usize,
+}
+
+impl Head {
+    fn of<'v>(values: impl Iterator<Item = Encoded<'v>>) -> Self {
+        let (mut word, mut is_short, mut serials, mut body) = (0, true, 0, 0);
+        for value in values {
+            is_short &= serials < 7 && value.serial < 0x80;
+            if is_short {
+                word |= value.serial << (8 * (serials + 1));
             }
-            let end = record.len() + header;
-            record.extend_from_slice(&bytes.to_le_bytes());
+            serials += value.serial_bytes.len();
+            body += value.body.len();
+        }
+        let bytes = header_bytes(serials);
+        Self {
+            word: is_short.then_some(word | bytes as u64),
+            bytes,
+            body,
+        }
+    }
+
+    /// Appends it: at once where it is short, for what was just written byte by byte is slow to be read.
+    fn write<'v>(&self, record: &mut Vec<u8>, values: impl Iterator<Item = Encoded<'v>>) {
+        if let Some(word) = self.word {
+            let end = record.len() + self.bytes;
+            record.extend_from_slice(&word.to_le_bytes());
             record.truncate(end);
+            return;
         }
-        _ => {
-            push_varint(record, header as u64);
-            record.extend(serials);
-        }
+        push_varint(record, self.bytes as u64);
+        values.for_each(|value| record.extend_from_slice(value.serial_bytes));
     }
 }
 
@@ -274,7 +292,7 @@ mod tests {
     /// A key and the rowid behind it.
     fn record(key: &Value, rowid: i64) -> Vec<u8> {
         let mut builder = RecordBuilder::default();
-        builder.push(key.as_ref(), Affinity::None);
+        builder.push(&key.as_ref(), Affinity::None);
         builder.push_integer(rowid);
         let mut record = Vec::new();
         builder.write(&mut record);
