@@ -36,8 +36,9 @@ impl IndexTree {
             return self.push_open(file, open);
         }
         let head = Head::of(bytes, None);
-        self.make_room(file, head.bytes().len() + record.len())?;
-        self.leaf.push_parts(head.bytes(), record, 0);
+        let cell = head.length() + record.len();
+        self.make_room(file, cell)?;
+        head.put(self.leaf.cell(cell, 0)).copy_from_slice(record);
         Ok(())
     }
 

@@ -51,12 +51,12 @@ pub struct Prefix {
     pub is_cut: bool,
 }
 
-/// Makes prefixes, and what follows them: words at a time, for bytes that were just written one by one are slow to be read
-/// as words.
-#[derive(Debug, Default)]
-struct Form {
+/// Makes prefixes, and what follows them: words at a time and where they are to stay, for bytes that were just written one
+/// by one are slow to be read as words, and words to be moved in pairs.
+#[derive(Debug)]
+struct Form<'w> {
     /// The bytes of the form that are kept, as big-endian numbers.
-    words: [u64; 3],
+    words: &'w mut [u64; 3],
     /// How many there are so far, beyond those that are kept as well.
     length: usize,
     /// Bytes of the form that are still to be passed over.
@@ -99,7 +99,7 @@ fn has_zero(word: u64) -> bool {
     word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
-impl Form {
+impl Form<'_> {
     /// Adds the first so many bytes of a word, 8 at most, of which the others are zero.
     fn push_word(&mut self, word: u64, count: usize) {
         let word = word ^ (self.inverted & first_bytes(count));
@@ -223,18 +223,25 @@ impl Form {
 
 /// The prefix of a key.
 pub fn prefix<'v>(values: impl Iterator<Item = ValueRef<'v>>, order: &[KeyOrder]) -> Prefix {
-    form_from(0, values, order)
+    let mut bytes = [0; 3];
+    let is_cut = write_form(&mut bytes, 0, values, order);
+    Prefix { bytes, is_cut }
 }
 
-/// What a key's form has behind its first `hidden` bytes: it is to forms that begin alike what the prefix is to all.
-pub fn form_from<'v>(
+/// Writes what a key's form has behind its first `hidden` bytes to where zeros stand; true if it is cut. It is to forms that
+/// begin alike what the prefix is to all.
+pub fn write_form<'v>(
+    words: &mut [u64; 3],
     hidden: usize,
     values: impl Iterator<Item = ValueRef<'v>>,
     order: &[KeyOrder],
-) -> Prefix {
+) -> bool {
     let mut form = Form {
+        words,
+        length: 0,
         hidden,
-        ..Form::default()
+        is_cut: false,
+        inverted: 0,
     };
     for (value, order) in values.zip(order) {
         form.push_value(value, order);
@@ -242,10 +249,7 @@ pub fn form_from<'v>(
             break;
         }
     }
-    Prefix {
-        bytes: form.words,
-        is_cut: form.is_cut,
-    }
+    form.is_cut
 }
 
 /// Compares two keys by the values at the beginning of their records, as many as `order` has columns.

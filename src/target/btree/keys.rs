@@ -7,8 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::batch::Batch;
-use super::key::prefix;
-use super::record::{Encoded, EncodedInteger, Place, locate, serial};
+use super::record::{EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
 use super::sorter::{Memory, Pool, Sorter};
 use super::sorting::Sorting;
@@ -157,7 +156,6 @@ impl IndexKeys {
             Part::Rowid => rowid.encoded(),
             Part::Field(at) => value(at),
         });
-        let prefix = prefix(parts.clone().map(Encoded::value), index.sorting.key());
-        sorter.push(prefix, parts)
+        sorter.push(parts)
     }
 }

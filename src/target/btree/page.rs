@@ -66,9 +66,8 @@ impl Page {
         }
     }
 
-    /// Empties it.
+    /// Empties it. What lies between the pointers and the cells is cleared when it is finished.
     pub fn clear(&mut self) {
-        self.bytes.fill(0);
         self.cells.clear();
         self.content = self.usable;
     }
@@ -86,19 +85,19 @@ impl Page {
 
     /// Appends a cell, for which there must be room.
     pub fn push(&mut self, cell: &[u8], overflow: u32) {
-        self.push_parts(cell, &[], overflow);
+        self.cell(cell.len(), overflow).copy_from_slice(cell);
     }
 
-    /// The same, in two parts.
-    pub fn push_parts(&mut self, head: &[u8], tail: &[u8], overflow: u32) {
-        let bytes = head.len() + tail.len();
+    /// Appends a cell of so many bytes, for which there must be room: all of them are to be written.
+    pub fn cell(&mut self, bytes: usize, overflow: u32) -> &mut [u8] {
         let start = self.content - bytes.max(CELL_BYTES_MIN);
-        self.bytes[start..start + head.len()].copy_from_slice(head);
-        self.bytes[start + head.len()..start + bytes].copy_from_slice(tail);
         let pointer = self.kind.header_bytes() + 2 * self.cells.len();
         self.bytes[pointer..pointer + 2].copy_from_slice(&two_bytes(start));
         self.cells.push((bytes, overflow));
+        // What a cell is shorter than the shortest one.
+        self.bytes[start + bytes..self.content].fill(0);
         self.content = start;
+        &mut self.bytes[start..start + bytes]
     }
 
     /// Takes the last cell off again.
@@ -106,9 +105,6 @@ impl Page {
         let (length, overflow) = self.cells.pop()?;
         let end = self.content + length.max(CELL_BYTES_MIN);
         let cell = self.bytes[self.content..self.content + length].to_vec();
-        self.bytes[self.content..end].fill(0);
-        let pointer = self.kind.header_bytes() + 2 * self.cells.len();
-        self.bytes[pointer..pointer + 2].fill(0);
         self.content = end;
         Some(Cell {
             bytes: cell,
@@ -118,6 +114,9 @@ impl Page {
 
     /// Writes the header, with the page to the right of all cells of an interior one. Its bytes.
     pub fn finish(&mut self, right: u32) -> &[u8] {
+        let pointers_end = self.kind.header_bytes() + 2 * self.cells.len();
+        self.bytes[..8].fill(0);
+        self.bytes[pointers_end..self.content].fill(0);
         self.bytes[0] = self.kind as u8;
         self.bytes[3..5].copy_from_slice(&two_bytes(self.cells.len()));
         self.bytes[5..7].copy_from_slice(&two_bytes(self.content));

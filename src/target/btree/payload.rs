@@ -6,7 +6,7 @@ use std::io;
 use super::file::PageFile;
 use super::geometry::Tree;
 use super::page::Cell;
-use super::record::{VARINT_BYTES_MAX, put_varint};
+use super::record::{put_varint, varint_bytes};
 
 /// A cell whose payload is coming in pieces.
 #[derive(Debug)]
@@ -25,7 +25,9 @@ pub struct OpenCell {
 impl OpenCell {
     /// Begins the cell of a leaf, for so many bytes of payload.
     pub fn begin(file: &PageFile, tree: Tree, rowid: Option<i64>, payload: u64) -> Self {
-        let bytes = Head::of(payload, rowid).bytes().to_vec();
+        let head = Head::of(payload, rowid);
+        let mut bytes = vec![0; head.length()];
+        head.put(&mut bytes);
         Self {
             cell: Cell { bytes, overflow: 0 },
             local: file.geometry().local(tree, payload),
@@ -89,23 +91,30 @@ fn wrong_length(than: &str) -> io::Error {
 /// How the cell of a leaf begins: bytes of the payload, and the rowid of a record.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
-    bytes: [u8; 2 * VARINT_BYTES_MAX],
-    length: usize,
+    payload: u64,
+    rowid: Option<u64>,
 }
 
 impl Head {
     /// For so many bytes of payload.
     pub fn of(payload: u64, rowid: Option<i64>) -> Self {
-        let mut bytes = [0; 2 * VARINT_BYTES_MAX];
-        let mut length = put_varint(&mut bytes, payload);
-        if let Some(rowid) = rowid {
-            length += put_varint(&mut bytes[length..], rowid.cast_unsigned());
+        Self {
+            payload,
+            rowid: rowid.map(i64::cast_unsigned),
         }
-        Self { bytes, length }
     }
 
     /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    pub fn length(self) -> usize {
+        varint_bytes(self.payload) + self.rowid.map_or(0, varint_bytes)
+    }
+
+    /// Puts it at the beginning of a cell; gives what follows.
+    pub fn put(self, cell: &mut [u8]) -> &mut [u8] {
+        let mut length = put_varint(cell, self.payload);
+        if let Some(rowid) = self.rowid {
+            length += put_varint(&mut cell[length..], rowid);
+        }
+        &mut cell[length..]
     }
 }

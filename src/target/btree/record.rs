@@ -6,13 +6,38 @@ use crate::model::fit::Affinity;
 use crate::model::value::{LongClass, ValueRef};
 pub use crate::sqlite::record::{VARINT_BYTES_MAX, decoded, read_varint, serial};
 
-/// Puts a varint at the beginning of `out`, which has room for the longest: big-endian groups of seven bits, the
+/// Puts a varint at the beginning of `out`, which has room for it: big-endian groups of seven bits, the
 /// ninth byte whole. Gives how many bytes it takes.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "of each number only the low bits are taken"
 )]
+#[inline]
 pub fn put_varint(out: &mut [u8], value: u64) -> usize {
+    let more = |shift: u32| (value >> shift) as u8 | 0x80;
+    let last = value as u8 & 0x7F;
+    match value {
+        0..0x80 => {
+            out[0] = last;
+            1
+        }
+        0x80..0x4000 => {
+            out[..2].copy_from_slice(&[more(7), last]);
+            2
+        }
+        0x4000..0x20_0000 => {
+            out[..3].copy_from_slice(&[more(14), more(7), last]);
+            3
+        }
+        _ => put_longer_varint(out, value),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "of each number only the low bits are taken"
+)]
+fn put_longer_varint(out: &mut [u8], value: u64) -> usize {
     let bytes = varint_bytes(value);
     let mut left = value;
     let mut last = bytes - 1;
@@ -44,6 +69,7 @@ pub fn push_varint(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Bytes that a varint takes.
+#[inline]
 pub fn varint_bytes(value: u64) -> usize {
     let bits = 64 - value.leading_zeros() as usize;
     bits.div_ceil(7).clamp(1, VARINT_BYTES_MAX)
@@ -98,6 +124,7 @@ impl RecordBuilder {
     /// (section 2.1, and the function `sqlite3VdbeIntegerAffinity`).
     ///
     /// The value is not moved: moving one that was just written in parts is slow.
+    #[inline]
     pub fn push(&mut self, value: &ValueRef<'_>, affinity: Affinity) {
         match *value {
             ValueRef::Null => self.push_null(),

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 
 use super::arena::Arena;
-use super::key::Prefix;
 use super::record::{Encoded, header_bytes, push_varint};
 use super::runs::{KeyRef, Runs};
 use super::sorting::{Entry, Sorting};
@@ -117,7 +116,6 @@ impl Sorter {
     /// Adds a key, the record of these values.
     pub fn push<'v>(
         &mut self,
-        prefix: Prefix,
         values: impl Iterator<Item = Encoded<'v>> + Clone,
     ) -> io::Result<()> {
         let head = Head::of(values.clone());
@@ -127,12 +125,16 @@ impl Sorter {
         }
         let place = self.memory.arena.push(bytes, |record| {
             head.write(record, values.clone());
-            values.for_each(|value| record.extend_from_slice(value.body));
+            let bodies = values.clone().map(|value| value.body);
+            bodies.for_each(|body| record.extend_from_slice(body));
         });
         #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
         let length = bytes as u32;
         self.memory.make_room();
-        self.memory.entries.push(Entry::new(prefix, place, length));
+        self.memory.entries.push(Entry::new(place, length));
+        if let Some(entry) = self.memory.entries.last_mut() {
+            entry.set_prefix(0, values.map(Encoded::value), self.sorting.key());
+        }
         self.is_sorted = false;
         Ok(())
     }
@@ -273,7 +275,7 @@ mod tests {
     use crate::model::row::Collation;
     use crate::model::text::TextEncoding;
     use crate::model::value::Value;
-    use crate::target::btree::key::{KeyOrder, compare, has_null, prefix};
+    use crate::target::btree::key::{KeyOrder, compare, has_null};
     use crate::target::btree::record::{RecordBuilder, locate};
 
     fn sorting(unique: bool) -> Sorting {
@@ -303,8 +305,7 @@ mod tests {
         let mut places = Vec::new();
         locate(record, usize::MAX, &mut places);
         let parts = places.iter().map(|place| place.of(record));
-        let prefix = prefix(parts.clone().map(Encoded::value), sorter.sorting.key());
-        sorter.push(prefix, parts).unwrap();
+        sorter.push(parts).unwrap();
     }
 
     fn key() -> impl Strategy<Value = Value> {

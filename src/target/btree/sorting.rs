@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::arena::Arena;
-use super::key::{KeyOrder, PREFIX_BYTES, Prefix, compare, form_from, has_null};
+use super::key::{KeyOrder, PREFIX_BYTES, Prefix, compare, has_null, write_form};
 use super::record::values;
 use crate::model::text::TextEncoding;
+use crate::model::value::ValueRef;
 
 /// From so many keys on they are sorted on the cores that there are.
 const PARALLEL_KEYS: usize = 1 << 15;
@@ -46,13 +47,25 @@ pub struct Sorting {
 }
 
 impl Entry {
-    /// Of a record that lies in an arena.
-    pub fn new(prefix: Prefix, place: u32, length: u32) -> Self {
+    /// Of a record that lies in an arena. It has no prefix yet.
+    pub fn new(place: u32, length: u32) -> Self {
         Self {
-            prefix: prefix.bytes,
-            at: place << 1 | u32::from(prefix.is_cut),
+            prefix: [0; 3],
+            at: place << 1,
             length,
         }
+    }
+
+    /// Gives it the prefix of a key of these values, or what stands behind the first `hidden` bytes of its form.
+    pub fn set_prefix<'v>(
+        &mut self,
+        hidden: usize,
+        values: impl Iterator<Item = ValueRef<'v>>,
+        order: &[KeyOrder],
+    ) {
+        self.prefix = [0; 3];
+        let is_cut = write_form(&mut self.prefix, hidden, values, order);
+        self.at = self.at & !1 | u32::from(is_cut);
     }
 
     /// Bytes of the record.
@@ -137,8 +150,7 @@ impl Sorting {
         let prefix = group[0].prefix;
         for entry in &mut *group {
             let values = values(entry.record(arena));
-            let behind = form_from(depth * PREFIX_BYTES, values, self.key());
-            *entry = Entry::new(behind, entry.at >> 1, entry.length);
+            entry.set_prefix(depth * PREFIX_BYTES, values, self.key());
         }
         sort_by_prefix(group, parallel);
         for equal in group.chunk_by_mut(alike) {

@@ -63,8 +63,9 @@ impl TableTree {
             return self.push_open(file, rowid, open);
         }
         let head = Head::of(bytes, Some(rowid));
-        self.make_room(file, head.bytes().len() + record.len())?;
-        self.leaf.push_parts(head.bytes(), record, 0);
+        let cell = head.length() + record.len();
+        self.make_room(file, cell)?;
+        head.put(self.leaf.cell(cell, 0)).copy_from_slice(record);
         self.last = Some(rowid);
         Ok(())
     }
