@@ -1,24 +1,103 @@
-//! Several sorted runs read as one, on a thread of their own, so that what is made of the keys is made meanwhile.
+//! Several sorted runs read as one, on threads of their own, so that what is made of the keys is made meanwhile. Each thread
+//! merges one part of the keys after the other, and keeps a little of what is not wanted yet.
 //!
 //! Which run comes next is found by a tree of losers (Knuth, The Art of Computer Programming, volume 3, section 5.4.1):
 //! a run that moves on meets only those that it lost to or that lost to it, one a level.
 
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::key::Prefix;
-use super::runs::RunReader;
+use super::run_reader::RunReader;
 use super::sorter::Stop;
 use super::sorting::Sorting;
 
-/// Bytes of merged records that are handed over at once, and how many of these may wait.
+/// Bytes of merged records that are handed over at once, and how many of these may wait for each thread: about a part.
 const BATCH_BYTES: usize = 128 << 10;
-const WAITING: usize = 4;
+const WAITING: usize = 24;
+
+/// What a thread that merges has to give.
+#[derive(Debug)]
+enum Given {
+    /// Records, each behind its length.
+    Records(Vec<u8>),
+    /// There are no more in this part.
+    EndOfPart,
+}
+
+/// Gives the records of parts in order, each of which `open` opens: the runs at its first keys. So many threads merge, each a
+/// part at a time.
+///
+/// Errors: `Twice` at the second of two equal keys of a unique index.
+pub fn merge<'f, P: Sync>(
+    parts: &[P],
+    threads: usize,
+    open: impl Fn(&P) -> io::Result<Vec<RunReader<'f>>> + Sync,
+    sorting: &'f Sorting,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), Stop> {
+    thread::scope(|scope| {
+        let open = &open;
+        let mut receivers = Vec::new();
+        let mut merging = Vec::new();
+        for first in 0..threads {
+            let (sender, batches) = sync_channel(WAITING);
+            receivers.push(batches);
+            let its_parts = parts.iter().skip(first).step_by(threads);
+            let work = move || merge_each(its_parts, open, sorting, &sender);
+            let thread = thread::Builder::new().name("merge".to_owned());
+            merging.push(thread.spawn_scoped(scope, work)?);
+        }
+        let mut in_turns = receivers.iter().cycle().take(parts.len());
+        let given = in_turns.try_for_each(|batches| give_part(batches, &mut each));
+        // Those that have not ended yet end now.
+        drop(receivers);
+        let mut merged = Ok(());
+        for thread in merging {
+            match thread.join() {
+                Ok(its) => merged = merged.and(its),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        // Why one ended before its time comes first.
+        merged.and(given.map_err(Stop::Io))
+    })
+}
+
+fn merge_each<'p, 'f, P: 'p>(
+    mut parts: impl Iterator<Item = &'p P>,
+    open: impl Fn(&P) -> io::Result<Vec<RunReader<'f>>>,
+    sorting: &'f Sorting,
+    batches: &SyncSender<Given>,
+) -> Result<(), Stop> {
+    let mut wanted = true;
+    parts.try_for_each(|part| {
+        if wanted {
+            wanted = Merge::of(open(part)?, sorting).run(batches)?;
+        }
+        Ok(())
+    })
+}
+
+/// Gives the records of the part that a thread is at.
+fn give_part(
+    batches: &Receiver<Given>,
+    each: &mut impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    loop {
+        match batches.recv() {
+            Ok(Given::Records(batch)) => give(&batch, each)?,
+            Ok(Given::EndOfPart) => return Ok(()),
+            // It ended before its part did, and says why.
+            Err(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
 
 /// Runs on their way into one.
 #[derive(Debug)]
-pub struct Merge<'f> {
+struct Merge<'f> {
     sorting: &'f Sorting,
     runs: Vec<RunReader<'f>>,
     /// Who lost at each node: node 1 is the top, the children of `n` are `2n` and `2n + 1`, and run `r` stands below
@@ -30,7 +109,7 @@ pub struct Merge<'f> {
 
 impl<'f> Merge<'f> {
     /// Of these runs, each at its first key.
-    pub fn of(runs: Vec<RunReader<'f>>, sorting: &'f Sorting) -> Self {
+    fn of(runs: Vec<RunReader<'f>>, sorting: &'f Sorting) -> Self {
         let count = runs.len();
         let mut merge = Self {
             sorting,
@@ -82,26 +161,9 @@ impl<'f> Merge<'f> {
         self.first = winner;
     }
 
-    /// Gives the records in order, those with equal keys in the order of their runs. Errors: `Twice` at the second of two
-    /// equal keys of a unique index.
-    pub fn give(self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
-        thread::scope(|scope| {
-            let (sender, batches) = sync_channel::<Vec<u8>>(WAITING);
-            let merging = thread::Builder::new()
-                .name("merge".to_owned())
-                .spawn_scoped(scope, move || self.run(&sender))?;
-            let given = batches.iter().try_for_each(|batch| give(&batch, &mut each));
-            // Where it has not ended yet, it ends now.
-            drop(batches);
-            match merging.join() {
-                Ok(merged) => given.map_err(Stop::Io).and(merged),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
-    }
-
-    /// Sends the records in batches, until all are sent or nobody wants them.
-    fn run(mut self, batches: &SyncSender<Vec<u8>>) -> Result<(), Stop> {
+    /// Sends the records in batches, those with equal keys in the order of their runs, until all are sent or nobody wants
+    /// them; `false` then. Errors: `Twice` at the second of two equal keys of a unique index.
+    fn run(mut self, batches: &SyncSender<Given>) -> Result<bool, Stop> {
         let mut batch = Vec::with_capacity(BATCH_BYTES);
         let mut before = None;
         let mut record_before = Vec::new();
@@ -124,14 +186,13 @@ impl<'f> Merge<'f> {
             self.replay();
             if batch.len() >= BATCH_BYTES {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_BYTES));
-                if batches.send(full).is_err() {
-                    return Ok(());
+                if batches.send(Given::Records(full)).is_err() {
+                    return Ok(false);
                 }
             }
         }
-        // Nobody wants the rest: it is known there why.
-        let _ = batches.send(batch);
-        Ok(())
+        let sent = batches.send(Given::Records(batch));
+        Ok(sent.is_ok() && batches.send(Given::EndOfPart).is_ok())
     }
 }
 

@@ -18,6 +18,7 @@ mod merge;
 mod page;
 mod payload;
 mod record;
+mod run_reader;
 mod runs;
 mod shape;
 mod sorter;

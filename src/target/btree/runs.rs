@@ -9,9 +9,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::key::{PREFIX_BYTES, Prefix, first_bytes, word};
-use super::merge::Merge;
-use super::record::{VARINT_BYTES_MAX, push_varint, read_varint};
+use super::key::{PREFIX_BYTES, Prefix};
+use super::merge::merge;
+use super::record::{VARINT_BYTES_MAX, push_varint};
+use super::run_reader::RunReader;
 use super::sorter::Stop;
 use super::sorting::Sorting;
 
@@ -26,8 +27,15 @@ const WRITE_BYTES: usize = 256 << 10;
 
 /// Of each key in a run: how many bytes its prefix shares with the one before, with `CUT` where it is cut; how many bytes
 /// follow, behind which there are zeros only; the length of the record. Those bytes and the record follow.
-const HEAD_BYTES_MAX: usize = 2 + VARINT_BYTES_MAX;
-const CUT: u8 = 0x80;
+pub const HEAD_BYTES_MAX: usize = 2 + VARINT_BYTES_MAX;
+pub const CUT: u8 = 0x80;
+
+/// Bytes of a run between two marks, and of all runs in a part that is merged by itself.
+const MARK_BYTES: u64 = 64 << 10;
+const PART_BYTES: u64 = 2 << 20;
+
+/// Of more runs than these all are merged as one: parts would read too much twice.
+const PARTED_RUNS_MAX: usize = 64;
 
 /// A key on its way into a run.
 pub struct KeyRef<'k> {
@@ -45,12 +53,28 @@ pub struct Runs {
     folder: PathBuf,
 }
 
-/// Where a sorted run lies in the file, and its keys.
-#[derive(Debug, Clone, Copy)]
+/// Where a sorted run lies in the file.
+#[derive(Debug, Default)]
 struct Run {
-    start: u64,
     end: u64,
-    keys: u64,
+    /// Places where it can be read from, the first key among them.
+    marks: Vec<Mark>,
+}
+
+/// A key in a run.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: u64,
+    prefix: [u64; 3],
+    /// The prefix of the key before it.
+    before: [u64; 3],
+}
+
+/// Keys from a prefix on, before another one.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    from: Option<[u64; 3]>,
+    until: Option<[u64; 3]>,
 }
 
 impl Runs {
@@ -70,49 +94,104 @@ impl Runs {
 
     /// Writes a run of keys that come in order.
     pub fn write<'k>(&mut self, keys: impl Iterator<Item = KeyRef<'k>>) -> io::Result<()> {
-        let start = self.runs.last().map_or(0, |run| run.end);
+        let mut run = Run::default();
+        run.end = self.runs.last().map_or(0, |run| run.end);
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
         };
         let mut out = Vec::with_capacity(WRITE_BYTES + (4 << 10));
-        let (mut count, mut end) = (0, start);
         let mut before = Prefix::default();
+        let mut next_mark = 0;
         for key in keys {
+            let at = run.end + out.len() as u64;
+            if at >= next_mark {
+                next_mark = at + MARK_BYTES;
+                run.marks.push(Mark {
+                    at,
+                    prefix: key.prefix.bytes,
+                    before: before.bytes,
+                });
+            }
             push_key(&mut out, &before, &key);
             before = key.prefix;
-            count += 1;
             if out.len() >= WRITE_BYTES {
-                file.write_all_at(&out, end)?;
-                end += out.len() as u64;
+                file.write_all_at(&out, run.end)?;
+                run.end += out.len() as u64;
                 out.clear();
             }
         }
-        file.write_all_at(&out, end)?;
-        end += out.len() as u64;
-        self.runs.push(Run {
-            start,
-            end,
-            keys: count,
-        });
+        file.write_all_at(&out, run.end)?;
+        run.end += out.len() as u64;
+        self.runs.push(run);
         Ok(())
     }
 
-    /// Gives the records of all runs in order, those with equal keys in the order of their runs. Errors: `Twice` at
-    /// the second of two equal keys of a unique index.
+    /// Gives the records of all runs in order, those with equal keys in the order of their runs; on so many threads, besides
+    /// that which takes them. Errors: `Twice` at the second of two equal keys of a unique index.
     pub fn merge(
         &self,
         sorting: &Sorting,
+        threads: usize,
         each: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Stop> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let buffer = READ_BYTES / self.runs.len().max(1);
+        let parts = match threads > 1 && self.runs.len() <= PARTED_RUNS_MAX {
+            true => self.parts(),
+            false => vec![Part::ALL],
+        };
+        let threads = threads.min(parts.len());
+        let buffer = READ_BYTES / (self.runs.len() * threads).max(1);
         let buffer = buffer.clamp(*RUN_BYTES.start(), *RUN_BYTES.end());
-        let readers = self.runs.iter();
-        let readers = readers.map(|run| RunReader::new(file, *run, buffer));
-        Merge::of(readers.collect::<io::Result<_>>()?, sorting).give(each)
+        let open = |part: &Part| {
+            let readers = self.runs.iter().map(|run| run.reader(file, *part, buffer));
+            readers.collect::<io::Result<Vec<_>>>()
+        };
+        merge(&parts, threads, open, sorting, each)
+    }
+
+    /// Parts that can be merged each by itself, in their order: keys with one prefix are all in one.
+    fn parts(&self) -> Vec<Part> {
+        let marks = self.runs.iter().flat_map(|run| &run.marks);
+        let mut prefixes: Vec<[u64; 3]> = marks.map(|mark| mark.prefix).collect();
+        prefixes.sort_unstable();
+        let step = (PART_BYTES / MARK_BYTES) as usize;
+        let mut borders: Vec<[u64; 3]> = prefixes.into_iter().step_by(step).skip(1).collect();
+        borders.dedup();
+        let from = std::iter::once(None).chain(borders.iter().copied().map(Some));
+        let until = borders.iter().copied().map(Some).chain([None]);
+        let part = |(from, until)| Part { from, until };
+        from.zip(until).map(part).collect()
+    }
+}
+
+impl Part {
+    const ALL: Self = Self {
+        from: None,
+        until: None,
+    };
+}
+
+impl Run {
+    /// At the first key of a part.
+    fn reader<'f>(&self, file: &'f File, part: Part, buffer: usize) -> io::Result<RunReader<'f>> {
+        let marks = &self.marks;
+        // Keys with the prefix of a mark may lie before it.
+        let first = part.from.map_or(0, |from| {
+            let before = marks.partition_point(|mark| mark.prefix < from);
+            before.saturating_sub(1)
+        });
+        let behind = part.until.and_then(|until| {
+            let behind = marks.partition_point(|mark| mark.prefix < until);
+            marks.get(behind)
+        });
+        let end = behind.map_or(self.end, |mark| mark.at);
+        let (start, before) = marks
+            .get(first)
+            .map_or((end, [0; 3]), |mark| (mark.at, mark.before));
+        RunReader::new(file, start..end, before, buffer)?.within(part.from, part.until)
     }
 }
 
@@ -144,24 +223,6 @@ fn without_first(prefix: &[u64; 3], bytes: usize) -> [u64; 3] {
     left
 }
 
-/// The first `shared` bytes of a prefix, behind them the first `kept` of others, and zeros.
-fn replaced(prefix: &[u64; 3], shared: usize, bytes: &[u8], kept: usize) -> [u64; 3] {
-    let mut new = [0; 3];
-    for (at, place) in new.iter_mut().enumerate() {
-        let left = bytes.get(8 * at..).unwrap_or_default();
-        *place = word(left) & first_bytes(kept.saturating_sub(8 * at));
-    }
-    let (words, bits) = (shared / 8, shared % 8 * 8);
-    let mut replaced = [0; 3];
-    for (at, place) in replaced.iter_mut().enumerate() {
-        let new = |back: usize| at.checked_sub(back).map_or(0, |at| new[at]);
-        *place = prefix[at] & first_bytes(shared.saturating_sub(8 * at))
-            | new(words) >> bits
-            | (new(words + 1) << 1) << (63 - bits);
-    }
-    replaced
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "at most PREFIX_BYTES")]
 fn push_key(out: &mut Vec<u8>, before: &Prefix, key: &KeyRef<'_>) {
     let from = shared(&before.bytes, &key.prefix.bytes);
@@ -174,114 +235,4 @@ fn push_key(out: &mut Vec<u8>, before: &Prefix, key: &KeyRef<'_>) {
     out.extend_from_slice(rest.map(u64::to_be_bytes).as_flattened());
     out.truncate(end);
     out.extend_from_slice(key.record);
-}
-
-/// Reads a run, key by key.
-#[derive(Debug)]
-pub struct RunReader<'f> {
-    file: &'f File,
-    /// What of the run is not in the buffer yet.
-    at: u64,
-    end: u64,
-    /// Keys behind this one.
-    left: u64,
-    buffer: Vec<u8>,
-    /// How much of the buffer was read; the record of this key, and where the next key begins.
-    filled: usize,
-    record: std::ops::Range<usize>,
-    prefix: Prefix,
-    is_at_end: bool,
-}
-
-impl<'f> RunReader<'f> {
-    /// At the first key, with a buffer of so many bytes, which grows where a record is longer.
-    fn new(file: &'f File, run: Run, buffer: usize) -> io::Result<Self> {
-        let mut reader = Self {
-            file,
-            at: run.start,
-            end: run.end,
-            left: run.keys,
-            buffer: vec![0; buffer],
-            filled: 0,
-            record: 0..0,
-            prefix: Prefix::default(),
-            is_at_end: false,
-        };
-        reader.advance()?;
-        Ok(reader)
-    }
-
-    /// True behind the last key.
-    pub fn is_at_end(&self) -> bool {
-        self.is_at_end
-    }
-
-    /// The prefix of the key at hand.
-    pub fn prefix(&self) -> &Prefix {
-        &self.prefix
-    }
-
-    /// Its record.
-    pub fn record(&self) -> &[u8] {
-        &self.buffer[self.record.clone()]
-    }
-
-    /// Goes on to the next key.
-    pub fn advance(&mut self) -> io::Result<()> {
-        if self.left == 0 {
-            self.is_at_end = true;
-            return Ok(());
-        }
-        self.left -= 1;
-        let mut from = self.record.end;
-        if self.filled - from < HEAD_BYTES_MAX {
-            self.fill(from, HEAD_BYTES_MAX)?;
-            from = 0;
-        }
-        let head = &self.buffer[from..self.filled];
-        let (&[flags, kept], rest) = head.split_first_chunk().ok_or_else(damaged)?;
-        let (length, its_bytes) = read_varint(rest).ok_or_else(damaged)?;
-        let (shared, kept) = (usize::from(flags & !CUT), usize::from(kept));
-        let length = usize::try_from(length).map_err(|_| damaged())?;
-        let head = 2 + its_bytes;
-        let bytes = length.checked_add(head + kept).ok_or_else(damaged)?;
-        if self.filled - from < bytes {
-            self.fill(from, bytes)?;
-            from = 0;
-        }
-        if self.filled - from < bytes || shared + kept > PREFIX_BYTES {
-            return Err(damaged());
-        }
-        let behind = self.buffer.get(from + head..).unwrap_or_default();
-        self.prefix.bytes = replaced(&self.prefix.bytes, shared, behind, kept);
-        self.prefix.is_cut = flags & CUT != 0;
-        self.record = from + head + kept..from + bytes;
-        Ok(())
-    }
-
-    /// Moves what stands from `from` on to the beginning of the buffer and reads more, so that so many bytes are there;
-    /// fewer where the run ends.
-    fn fill(&mut self, from: usize, bytes: usize) -> io::Result<()> {
-        self.buffer.copy_within(from..self.filled, 0);
-        self.filled -= from;
-        let there = self.end - self.at;
-        let lacking = bytes.saturating_sub(self.filled) as u64;
-        if bytes > self.buffer.len() && lacking <= there {
-            self.buffer.resize(bytes, 0);
-        }
-        let room = self.buffer.len() - self.filled;
-        let count = usize::try_from(there).map_or(room, |there| there.min(room));
-        let into = &mut self.buffer[self.filled..self.filled + count];
-        self.file.read_exact_at(into, self.at)?;
-        self.at += count as u64;
-        self.filled += count;
-        Ok(())
-    }
-}
-
-fn damaged() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "a temporary file of sorted keys has changed",
-    )
 }

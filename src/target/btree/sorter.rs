@@ -22,6 +22,9 @@ use super::sorting::{Entry, Sorting};
 const SMALL_KEYS: usize = 1 << 16;
 const MAPPED: usize = 32 << 20;
 
+/// Not more threads merge runs at once: one that writes takes what they give.
+const MERGING_MAX: usize = 3;
+
 /// Threads that sort; `None` where there is one core, or no thread to be had.
 pub type Pool = Option<Arc<ThreadPool>>;
 
@@ -180,7 +183,13 @@ impl Sorter {
         self.sort();
         if !self.runs.is_empty() {
             self.end()?;
-            return self.runs.merge(&self.sorting, each);
+            let threads = self
+                .pool
+                .as_ref()
+                .map_or(1, |pool| pool.current_num_threads());
+            return self
+                .runs
+                .merge(&self.sorting, threads.min(MERGING_MAX), each);
         }
         let mut before: Option<Entry> = None;
         let Memory { entries, arena, .. } = &self.memory;
