@@ -258,6 +258,23 @@ impl Index {
         Ok(self.best_first(copies))
     }
 
+    /// Of each of these blobs the copy that a reader tries first, all asked for in one transaction.
+    pub fn first_copies(
+        &mut self,
+        blobs: &[(BlobKind, BlobId)],
+    ) -> Result<Vec<Option<Copy>>, StoreError> {
+        let copies: Vec<Vec<Copy>> = self.guarded(|index| {
+            let of_each = || {
+                let each = blobs.iter();
+                each.map(|(kind, id)| Ok(index.cache.copies(*kind, id)?))
+                    .collect()
+            };
+            index.cache.reading::<_, StoreError>(of_each)
+        })?;
+        let first = |copies| self.best_first(copies).into_iter().next();
+        Ok(copies.into_iter().map(first).collect())
+    }
+
     /// All copies of what a delta's base may be, in the same order.
     pub fn copies_of_base(
         &mut self,

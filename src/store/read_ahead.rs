@@ -2,6 +2,7 @@
 //! way, for whatever reason, is read as if it had not been tried.
 
 use std::collections::{HashMap, VecDeque};
+use std::iter::repeat;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,6 +18,9 @@ use crate::model::id::BlobId;
 
 /// Canonical bytes that are decoded before they are asked for, at most.
 const AHEAD_BYTES: u64 = 8 << 20;
+
+/// So many blobs are looked for in the index at once.
+const AT_ONCE: usize = 64;
 
 /// Fewer blobs than this are read sooner than a thread begins.
 const WORTH_IT: usize = 16;
@@ -42,8 +46,10 @@ struct Given {
 pub(super) struct ReadAhead {
     jobs: Sender<Job>,
     done: Receiver<(u64, Option<Vec<u8>>)>,
-    /// Not given to a thread yet.
+    /// Not looked for yet.
     wanted: VecDeque<(BlobKind, BlobId)>,
+    /// Looked for, with the copy that was found, and not given to a thread yet.
+    found: VecDeque<(BlobKind, BlobId, Option<Copy>)>,
     given: VecDeque<Given>,
     given_bytes: u64,
     numbers: u64,
@@ -81,6 +87,7 @@ impl ReadAhead {
             jobs,
             done,
             wanted: VecDeque::new(),
+            found: VecDeque::new(),
             given: VecDeque::new(),
             given_bytes: 0,
             numbers: 0,
@@ -91,6 +98,7 @@ impl ReadAhead {
     /// These will be asked for, in this order, and none that was wanted before.
     pub(super) fn want(&mut self, kind: BlobKind, ids: &[BlobId]) {
         self.wanted.clear();
+        self.found.clear();
         while let Some(given) = self.given.pop_front() {
             self.drop_given(&given);
         }
@@ -102,13 +110,24 @@ impl ReadAhead {
         let _ = given.number.and_then(|number| self.answer(number));
     }
 
-    /// Gives threads as much to do as may be ahead. `copy_of` says where a blob lies.
-    pub(super) fn top_up(&mut self, mut copy_of: impl FnMut(BlobKind, &BlobId) -> Option<Copy>) {
+    /// Gives threads as much to do as may be ahead. `copies_of` says of each blob where it lies, if it knows.
+    pub(super) fn top_up(
+        &mut self,
+        mut copies_of: impl FnMut(&[(BlobKind, BlobId)]) -> Vec<Option<Copy>>,
+    ) {
         while self.given_bytes < AHEAD_BYTES {
-            let Some((kind, id)) = self.wanted.pop_front() else {
+            if self.found.is_empty() {
+                let next = self.wanted.len().min(AT_ONCE);
+                let blobs: Vec<(BlobKind, BlobId)> = self.wanted.drain(..next).collect();
+                let copies = copies_of(&blobs).into_iter().chain(repeat(None));
+                let found = blobs.iter().zip(copies);
+                self.found
+                    .extend(found.map(|((kind, id), copy)| (*kind, *id, copy)));
+            }
+            let Some((kind, id, copy)) = self.found.pop_front() else {
                 return;
             };
-            let copy = copy_of(kind, &id).filter(is_alone);
+            let copy = copy.filter(is_alone);
             let bytes = copy.as_ref().map_or(0, |copy| copy.canonical_bytes);
             let number = copy.and_then(|copy| {
                 self.numbers += 1;

@@ -146,9 +146,9 @@ impl StoreReader {
     fn read_already(&self, kind: BlobKind, id: &BlobId) -> Option<Vec<u8>> {
         let mut ahead = self.ahead.borrow_mut();
         let ahead = ahead.as_mut()?;
-        ahead.top_up(|kind, id| {
-            let copies = self.index.borrow_mut().copies(kind, id).ok()?;
-            copies.into_iter().next()
+        ahead.top_up(|blobs| {
+            let copies = self.index.borrow_mut().first_copies(blobs);
+            copies.unwrap_or_default()
         });
         ahead.take(kind, id)
     }
