@@ -82,7 +82,6 @@ pub(super) enum Message {
 /// The side that hands records over.
 #[derive(Debug)]
 pub struct FileBuilder {
-    plan: Arc<Plan>,
     /// The current table's place in the plan.
     table: usize,
     batch: Batch,
@@ -114,7 +113,7 @@ impl FileBuilder {
     pub fn start(file: PageFile, plan: Arc<Plan>) -> io::Result<Self> {
         let waiting = batches_in(plan.sort_bytes / 16).max(2);
         let (sender, messages) = sync_channel(waiting);
-        let (key_maker, keys, budget) = KeyMaker::start(plan.clone(), waiting)?;
+        let (key_maker, keys, budget) = KeyMaker::start(&plan, waiting)?;
         let its_plan = plan.clone();
         let thread = std::thread::Builder::new()
             .name("trees".to_owned())
@@ -130,7 +129,6 @@ impl FileBuilder {
             })?;
         let spare = Spare::default();
         Ok(Self {
-            plan,
             table: 0,
             batch: spare.batch(),
             spare,
@@ -156,7 +154,7 @@ impl FileBuilder {
             return Ok(());
         }
         let batch = Arc::new(std::mem::replace(&mut self.batch, self.spare.batch()));
-        self.send_key(|| KeyMessage::Records(batch.clone()))?;
+        self.send_key(&KeyMessage::Records(batch.clone()))?;
         self.send(Message::Records(batch))
     }
 
@@ -165,12 +163,11 @@ impl FileBuilder {
         sent.map_err(|_| BuildError::Stopped)
     }
 
-    /// Sends a message to the side that makes keys, if the current table has any.
-    fn send_key(&self, message: impl FnOnce() -> KeyMessage) -> Result<(), BuildError> {
-        let has_keys = |table: &TableShape| !table.indexes.is_empty();
-        match self.plan.tables.get(self.table).is_some_and(has_keys) {
-            true if !self.keys.send(message()) => Err(BuildError::Stopped),
-            _ => Ok(()),
+    /// Sends a message to those who make keys of the current table.
+    fn send_key(&self, message: &KeyMessage) -> Result<(), BuildError> {
+        match self.keys.send(self.table, message) {
+            true => Ok(()),
+            false => Err(BuildError::Stopped),
         }
     }
 
@@ -178,7 +175,7 @@ impl FileBuilder {
     pub fn open(&mut self, record: LargeRecord) -> Result<(), BuildError> {
         self.hand_over()?;
         let record = Arc::new(record);
-        self.send_key(|| KeyMessage::Large(record.clone()))?;
+        self.send_key(&KeyMessage::Large(record.clone()))?;
         self.send(Message::Open(record))
     }
 
@@ -198,7 +195,7 @@ impl FileBuilder {
     /// The current table has no more records: the next one begins. Errors as [`FileBuilder::record`].
     pub fn end_table(&mut self) -> Result<(), BuildError> {
         self.hand_over()?;
-        self.send_key(|| KeyMessage::EndOfTable)?;
+        self.send_key(&KeyMessage::EndOfTable)?;
         self.table += 1;
         self.send(Message::EndOfTable)
     }

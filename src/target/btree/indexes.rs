@@ -38,13 +38,12 @@ impl Indexes {
         &mut self,
         file: &mut PageFile,
         table: usize,
-        mut keys: Made,
+        keys: Made,
     ) -> Result<(), BuildError> {
         let bytes = bytes_of(&keys);
-        keys.iter_mut().flatten().for_each(Sorter::sort);
         let pages = match bytes < THREAD_FROM_BYTES {
             true => None,
-            false => pages_of(file, &mut keys),
+            false => pages_of(file, &keys),
         };
         // Of those before them, too, the keys are in memory.
         self.end()?;
@@ -78,9 +77,9 @@ impl Indexes {
 }
 
 /// The pages that sorted keys take; `None` where that is not known before they are written.
-fn pages_of(file: &PageFile, keys: &mut Made) -> Option<u32> {
+fn pages_of(file: &PageFile, keys: &Made) -> Option<u32> {
     let mut pages = 0;
-    for sorter in keys.iter_mut().flatten() {
+    for sorter in keys.iter().flatten() {
         let mut size = IndexSize::new(file.geometry());
         sorter.lengths()?.for_each(|length| size.push(length));
         pages += size.pages();

@@ -1,4 +1,5 @@
-//! Makes the keys of indexes, in a thread of its own, of the records that the other side writes into tables.
+//! Makes the keys of indexes, in threads of their own, of the records that the other side writes into tables. Each thread has
+//! some of the indexes, and goes through the records at its own pace.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +15,26 @@ use super::sorter::Sorter;
 /// Of each index of a table its keys; `None`: it is left out.
 pub type Made = Vec<Option<Sorter>>;
 
+/// Not more threads than these make keys.
+const THREADS_MAX: usize = 4;
+
+/// Of each table of a plan the indexes, by their places there, that one thread has.
+type Share = Vec<Vec<usize>>;
+
+/// Divides the indexes of a plan among so many threads: those of one table as evenly as can be.
+fn shares(plan: &Plan, threads: usize) -> Vec<Share> {
+    let mut shares = vec![vec![Vec::new(); plan.tables.len()]; threads];
+    let mut turn = (0..threads).cycle();
+    for (table, shape) in plan.tables.iter().enumerate() {
+        for (index, thread) in (0..shape.indexes.len()).zip(&mut turn) {
+            shares[thread][table].push(index);
+        }
+    }
+    shares
+}
+
 /// Records of tables that have indexes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum KeyMessage {
     /// Whole ones.
     Records(Arc<Batch>),
@@ -40,11 +59,12 @@ impl KeyBudget {
         }
     }
 
-    /// What keys may take that are being made: an eighth at least, and with the others not more than all.
-    fn left(&self) -> usize {
+    /// What keys may take that are being made by one of so many threads: an eighth at least, and with the others not more
+    /// than all.
+    fn left(&self, threads: usize) -> usize {
         let eighth = self.bytes / 8;
         let left = (self.bytes - eighth).saturating_sub(self.handed.load(Relaxed));
-        left.max(eighth)
+        left.max(eighth) / threads.max(1)
     }
 
     /// Keys are written.
@@ -53,55 +73,113 @@ impl KeyBudget {
     }
 }
 
-/// The thread that makes keys.
+/// A thread that makes keys.
 #[derive(Debug)]
-pub struct KeyMaker {
+struct Maker {
+    share: Share,
     sender: SyncSender<KeyMessage>,
     thread: JoinHandle<io::Result<()>>,
 }
 
-impl KeyMaker {
-    /// Begins with the first table of the plan that has indexes. So many messages may wait.
-    pub fn start(plan: Arc<Plan>, waiting: usize) -> io::Result<(Self, Receiver<Made>, KeyBudget)> {
-        let (sender, messages) = sync_channel(waiting);
-        let (made, receiver) = channel();
-        let budget = KeyBudget::of(plan.sort_bytes);
-        let its_budget = budget.clone();
-        let thread = std::thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(move || work(&plan, &messages, &made, &its_budget))?;
-        Ok((Self { sender, thread }, receiver, budget))
-    }
+/// The threads that make keys.
+#[derive(Debug)]
+pub struct KeyMaker {
+    makers: Vec<Maker>,
+}
 
-    /// Hands over a message. `false`: it has ended; [`KeyMaker::finish`] tells why.
-    pub fn send(&self, message: KeyMessage) -> bool {
-        self.sender.send(message).is_ok()
-    }
+/// What they made.
+#[derive(Debug)]
+pub struct MadeKeys {
+    makers: Vec<(Share, Receiver<Made>)>,
+}
 
-    /// Waits for its end.
-    pub fn finish(self) -> io::Result<()> {
-        drop(self.sender);
-        match self.thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
+impl MadeKeys {
+    /// The keys of a table, to be asked for in the order of the tables. `None`: they ended before they had them.
+    pub fn of_table(&self, table: usize, indexes: usize) -> Option<Made> {
+        let mut all: Made = (0..indexes).map(|_| None).collect();
+        for (share, made) in &self.makers {
+            let its = share.get(table).filter(|its| !its.is_empty());
+            let Some(its) = its else { continue };
+            for (index, keys) in its.iter().zip(made.recv().ok()?) {
+                all[*index] = keys;
+            }
         }
+        Some(all)
+    }
+}
+
+impl KeyMaker {
+    /// Begins with the first table of the plan that has indexes. So many messages may wait for each thread.
+    pub fn start(plan: &Arc<Plan>, waiting: usize) -> io::Result<(Self, MadeKeys, KeyBudget)> {
+        let cores = plan
+            .pool
+            .as_ref()
+            .map_or(1, |pool| pool.current_num_threads());
+        let most = plan.tables.iter().map(|table| table.indexes.len()).max();
+        let threads = cores.min(THREADS_MAX).min(most.unwrap_or(0)).max(1);
+        let budget = KeyBudget::of(plan.sort_bytes);
+        let (mut makers, mut all_made) = (Vec::new(), Vec::new());
+        for share in shares(plan, threads) {
+            let (sender, messages) = sync_channel(waiting);
+            let (made, receiver) = channel();
+            let (plan, budget, its_share) = (plan.clone(), budget.clone(), share.clone());
+            let thread = std::thread::Builder::new()
+                .name("keys".to_owned())
+                .spawn(move || work(&plan, (&its_share, threads), &messages, &made, &budget))?;
+            all_made.push((share.clone(), receiver));
+            makers.push(Maker {
+                share,
+                sender,
+                thread,
+            });
+        }
+        Ok((Self { makers }, MadeKeys { makers: all_made }, budget))
+    }
+
+    /// Hands over what comes of a table. `false`: one has ended; [`KeyMaker::finish`] tells why.
+    pub fn send(&self, table: usize, message: &KeyMessage) -> bool {
+        self.makers
+            .iter()
+            .filter(|maker| maker.share.get(table).is_some_and(|its| !its.is_empty()))
+            .all(|maker| maker.sender.send(message.clone()).is_ok())
+    }
+
+    /// Waits for their end.
+    pub fn finish(self) -> io::Result<()> {
+        let (senders, threads): (Vec<_>, Vec<_>) = self
+            .makers
+            .into_iter()
+            .map(|maker| (maker.sender, maker.thread))
+            .unzip();
+        drop(senders);
+        let mut done = Ok(());
+        for thread in threads {
+            match thread.join() {
+                Ok(its) => done = done.and(its),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
     }
 }
 
 fn work(
     plan: &Plan,
+    (share, threads): (&Share, usize),
     messages: &Receiver<KeyMessage>,
     made: &Sender<Made>,
     budget: &KeyBudget,
 ) -> io::Result<()> {
     let mut spare = Vec::new();
-    for shape in plan.tables.iter().filter(|t| !t.indexes.is_empty()) {
-        let mut keys = Keys::of(shape, &plan.folder, &plan.pool, spare);
+    for (shape, its) in plan.tables.iter().zip(share) {
+        if its.is_empty() {
+            continue;
+        }
+        let beside = threads.min(shape.indexes.len());
+        let mut keys = Keys::of(shape, its, plan, spare);
         loop {
             match messages.recv() {
-                Ok(KeyMessage::Records(batch)) => {
-                    keys.take_all(shape, &batch)?;
-                }
+                Ok(KeyMessage::Records(batch)) => keys.take_all(shape, &batch)?,
                 Ok(KeyMessage::Large(large)) => {
                     keys.take(shape, large.rowid, &large.small, &large.large)?;
                 }
@@ -109,7 +187,7 @@ fn work(
                 // The records ended before their time.
                 Err(_) => return Ok(()),
             }
-            keys.spill(budget.left())?;
+            keys.spill(budget.left(beside))?;
         }
         let sorters;
         (sorters, spare) = keys.end()?;
@@ -123,6 +201,5 @@ fn work(
 
 /// Bytes of memory that they take.
 pub fn bytes_of(sorters: &[Option<Sorter>]) -> usize {
-    let held = |sorter: &Sorter| sorter.bytes() + sorter.spare_bytes();
-    sorters.iter().flatten().map(held).sum()
+    sorters.iter().flatten().map(Sorter::held_bytes).sum()
 }

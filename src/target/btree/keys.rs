@@ -2,26 +2,25 @@
 //! encoded there.
 
 use std::io;
-use std::path::Path;
-
-use rayon::prelude::*;
 
 use super::batch::Batch;
+use super::builder::Plan;
+use super::key_memory::Memory;
 use super::record::{EncodedInteger, Place, locate, serial};
 use super::shape::{IndexShape, Part, TableShape};
-use super::sorter::{Memory, Pool, Sorter};
-use super::sorting::Sorting;
+use super::sorter::Sorter;
 
-/// Keys of the indexes of one table.
+/// Keys of indexes of one table.
 #[derive(Debug)]
 pub struct Keys {
     indexes: Vec<IndexKeys>,
-    pool: Pool,
 }
 
 /// Keys of one index.
 #[derive(Debug)]
 struct IndexKeys {
+    /// Its place among those of the table.
+    index: usize,
     /// `None`: it is left out.
     sorter: Option<Sorter>,
     /// So many of a record's first values are looked for.
@@ -31,39 +30,39 @@ struct IndexKeys {
 }
 
 impl Keys {
-    /// None yet. What does not fit into memory goes to files without a name in `folder`. `spare`: memory of another
-    /// table's keys, which is used again, or given back.
-    pub fn of(table: &TableShape, folder: &Path, pool: &Pool, spare: Vec<Memory>) -> Self {
-        let mut spare = spare.into_iter();
-        let mut sorter = |sorting: &Sorting| {
-            let memory = spare.next().unwrap_or_default();
-            Sorter::new(sorting.clone(), folder, pool.clone(), memory)
-        };
-        let keys = |index: &IndexShape| IndexKeys {
-            sorter: Some(sorter(&index.sorting)),
-            values: index.values(),
-            places: Vec::new(),
+    /// None yet, of these of a table's indexes. `spare`: memory of another table's keys, which is used
+    /// again, or given back.
+    pub fn of(table: &TableShape, indexes: &[usize], plan: &Plan, spare: Vec<Memory>) -> Self {
+        let memory = spare
+            .into_iter()
+            .chain(std::iter::repeat_with(Memory::default));
+        let keys = |(index, memory): (&usize, Memory)| {
+            let shape = table.indexes.get(*index)?;
+            let sorter = Sorter::new(
+                shape.sorting.clone(),
+                &plan.folder,
+                plan.pool.clone(),
+                memory,
+            );
+            Some(IndexKeys {
+                index: *index,
+                sorter: Some(sorter),
+                values: shape.values(),
+                places: Vec::new(),
+            })
         };
         Self {
-            indexes: table.indexes.iter().map(keys).collect(),
-            pool: pool.clone(),
+            indexes: indexes.iter().zip(memory).filter_map(keys).collect(),
         }
     }
 
-    /// Takes what indexes hold of records, on the cores that there are.
+    /// Takes what they hold of records.
     pub fn take_all(&mut self, shape: &TableShape, records: &Batch) -> io::Result<()> {
-        let take = |(keys, index): (&mut IndexKeys, &IndexShape)| {
+        self.indexes.iter_mut().try_for_each(|keys| {
+            let index = &shape.indexes[keys.index];
             let mut records = records.records();
             records.try_for_each(|(rowid, record)| keys.take(index, rowid, record, &[]))
-        };
-        let (keys, shapes) = (&mut self.indexes, &shape.indexes);
-        match self.pool.as_ref().filter(|_| keys.len() > 1) {
-            Some(pool) => pool.install(|| {
-                let each = keys.par_iter_mut().zip(shapes.par_iter());
-                each.with_max_len(1).try_for_each(take)
-            }),
-            None => keys.iter_mut().zip(shapes).try_for_each(take),
-        }
+        })
     }
 
     /// Takes what they hold of one record. `large`: places of values that are not in it; an index that has one in its
@@ -75,24 +74,24 @@ impl Keys {
         record: &[u8],
         large: &[usize],
     ) -> io::Result<()> {
-        let mut each = self.indexes.iter_mut().zip(&shape.indexes);
-        each.try_for_each(|(keys, index)| keys.take(index, rowid, record, large))
+        self.indexes.iter_mut().try_for_each(|keys| {
+            let index = &shape.indexes[keys.index];
+            keys.take(index, rowid, record, large)
+        })
     }
 
-    /// Keeps what is in memory within so many bytes, what waits there for keys to come included. Keys of indexes that
-    /// grow alike go to files together, so that each finds its memory again.
+    /// Keeps what is in memory within so many bytes, what waits there for keys to come included. Half of it is for those that
+    /// are being written. Keys of indexes that grow alike go to files together, so that each finds its memory again.
     pub fn spill(&mut self, bytes_max: usize) -> io::Result<()> {
         // They are asked after a batch of records only: a little more than this is there then.
-        let full = bytes_max - bytes_max / 16;
-        let pool = self.pool.clone();
+        let full = (bytes_max - bytes_max / 16) / 2;
         if self.sum(Sorter::bytes) > full {
             let largest = self.sorters().map(|sorter| sorter.bytes()).max();
             let large = largest.unwrap_or(0) / 2;
-            let due = self.sorters().filter(|sorter| sorter.bytes() > large);
-            let due: Vec<&mut Sorter> = due.collect();
-            in_pool(&pool, due, Sorter::spill)?;
+            let mut due = self.sorters().filter(|sorter| sorter.bytes() > large);
+            due.try_for_each(Sorter::spill)?;
         }
-        if self.sum(|sorter| sorter.bytes() + sorter.spare_bytes()) > bytes_max {
+        if self.sum(Sorter::held_bytes) > bytes_max {
             self.sorters().for_each(Sorter::trim);
         }
         Ok(())
@@ -111,22 +110,9 @@ impl Keys {
 
     /// What was taken, and memory that is not needed for it any more.
     pub fn end(mut self) -> io::Result<(Vec<Option<Sorter>>, Vec<Memory>)> {
-        let pool = self.pool.clone();
-        let spare = in_pool(&pool, self.sorters().collect(), Sorter::end)?;
+        let spare: io::Result<Vec<_>> = self.sorters().map(Sorter::end).collect();
         let sorters = self.indexes.into_iter().map(|keys| keys.sorter).collect();
-        Ok((sorters, spare.into_iter().flatten().collect()))
-    }
-}
-
-/// Does the same with each, on the threads of the pool.
-fn in_pool<T: Send>(
-    pool: &Pool,
-    sorters: Vec<&mut Sorter>,
-    what: impl Fn(&mut Sorter) -> io::Result<T> + Sync + Send,
-) -> io::Result<Vec<T>> {
-    match pool {
-        Some(pool) => pool.install(|| sorters.into_par_iter().map(what).collect()),
-        None => sorters.into_iter().map(what).collect(),
+        Ok((sorters, spare?))
     }
 }
 

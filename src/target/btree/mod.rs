@@ -13,6 +13,7 @@ mod index_tree;
 mod indexes;
 mod key;
 mod key_maker;
+mod key_memory;
 mod keys;
 mod merge;
 mod page;

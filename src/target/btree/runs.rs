@@ -46,7 +46,7 @@ pub struct KeyRef<'k> {
 }
 
 /// Sorted runs of one index.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Runs {
     file: Option<File>,
     runs: Vec<Run>,
@@ -85,11 +85,6 @@ impl Runs {
             runs: Vec::new(),
             folder: folder.to_owned(),
         }
-    }
-
-    /// True before the first.
-    pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
     }
 
     /// Writes a run of keys that come in order.

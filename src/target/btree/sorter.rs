@@ -1,5 +1,5 @@
-//! Sorts the keys of an index: a run in memory, and where that grows too large, runs in a temporary file, which
-//! are merged at the end.
+//! Sorts the keys of an index: in memory, and where they grow too large, in runs in a temporary file, which are merged at
+//! the end. A run is sorted and written on a thread of its own, while the next keys come.
 //!
 //! Keys that are equal stay in the order in which they came, which is that of the rowids or primary keys that
 //! stand behind them: so the order is one, whatever was put into files when. Where an index has primary keys in
@@ -8,19 +8,14 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use rayon::ThreadPool;
 
-use super::arena::Arena;
-use super::record::{Encoded, header_bytes, push_varint};
-use super::runs::{KeyRef, Runs};
-use super::sorting::{Entry, Sorting};
-
-/// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where
-/// it is and gives back; of what is not used of it nothing is taken. Growing by copies would leave holes as large
-/// as the keys.
-const SMALL_KEYS: usize = 1 << 16;
-const MAPPED: usize = 32 << 20;
+use super::key_memory::Memory;
+use super::record::Encoded;
+use super::runs::Runs;
+use super::sorting::Sorting;
 
 /// Not more threads merge runs at once: one that writes takes what they give.
 const MERGING_MAX: usize = 3;
@@ -30,7 +25,7 @@ pub type Pool = Option<Arc<ThreadPool>>;
 
 /// A pool of as many threads as there are cores.
 pub fn pool() -> Pool {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(cores)
         .thread_name(|_| "sort".to_owned());
@@ -40,23 +35,25 @@ pub fn pool() -> Pool {
         .map(Arc::new)
 }
 
-/// Memory for keys. What was used of it once is kept until it is trimmed.
-#[derive(Debug, Default)]
-pub struct Memory {
-    entries: Vec<Entry>,
-    /// So many entries were in use since it was last trimmed; what the vector has beyond takes none.
-    entries_used: usize,
-    arena: Arena,
-}
-
 /// Keys of one index.
 #[derive(Debug)]
 pub struct Sorter {
     sorting: Sorting,
     memory: Memory,
-    is_sorted: bool,
+    /// Memory for the next keys, while the ones before are written.
+    other: Memory,
+    has_runs: bool,
+    /// Elsewhere while one is written.
     runs: Runs,
+    spilling: Option<Spilling>,
     pool: Pool,
+}
+
+/// A run that is being sorted and written.
+#[derive(Debug)]
+struct Spilling {
+    thread: JoinHandle<io::Result<(Memory, Runs)>>,
+    bytes: usize,
 }
 
 /// Two keys of a unique index are equal.
@@ -80,40 +77,29 @@ impl Sorter {
         Self {
             sorting,
             memory,
-            is_sorted: true,
+            other: Memory::default(),
+            has_runs: false,
             runs: Runs::new(folder),
+            spilling: None,
             pool,
         }
     }
 
-    /// Bytes of memory that its keys take.
+    /// Bytes of memory that its keys take, without those that are being written.
     pub fn bytes(&self) -> usize {
-        self.memory.arena.bytes() + self.memory.entries.len() * size_of::<Entry>()
+        self.memory.bytes()
     }
 
-    /// Bytes of memory that it keeps for keys to come.
-    pub fn spare_bytes(&self) -> usize {
-        self.memory.spare_bytes()
+    /// Bytes of memory that it has, what waits for keys to come included.
+    pub fn held_bytes(&self) -> usize {
+        let spilling = self.spilling.as_ref().map_or(0, |spilling| spilling.bytes);
+        self.memory.bytes() + self.memory.spare_bytes() + self.other.spare_bytes() + spilling
     }
 
-    /// Gives back what it keeps for keys to come. Of a vector in use that is nothing: the allocator would move it among
-    /// smaller blocks.
+    /// Gives back what waits for keys to come.
     pub fn trim(&mut self) {
-        self.memory.arena.trim();
-        if self.memory.entries.is_empty() {
-            self.memory = Memory::default();
-        }
-    }
-
-    /// There are no more keys. Where some are in a file, the others go there as well, and the memory is given, for those
-    /// of another index.
-    pub fn end(&mut self) -> io::Result<Option<Memory>> {
-        if self.runs.is_empty() {
-            self.trim();
-            return Ok(None);
-        }
-        self.spill()?;
-        Ok(Some(std::mem::take(&mut self.memory)))
+        self.memory.trim();
+        self.other.trim();
     }
 
     /// Adds a key, the record of these values.
@@ -121,157 +107,87 @@ impl Sorter {
         &mut self,
         values: impl Iterator<Item = Encoded<'v>> + Clone,
     ) -> io::Result<()> {
-        let head = Head::of(values.clone());
-        let bytes = head.bytes + head.body;
-        if self.memory.arena.is_full(bytes) {
-            self.spill()?;
+        if self.memory.push(values.clone(), &self.sorting) {
+            return Ok(());
         }
-        let place = self.memory.arena.push(bytes, |record| {
-            head.write(record, values.clone());
-            let bodies = values.clone().map(|value| value.body);
-            bodies.for_each(|body| record.extend_from_slice(body));
-        });
-        #[expect(clippy::cast_possible_truncation, reason = "its values lie in memory")]
-        let length = bytes as u32;
-        self.memory.make_room();
-        self.memory.entries.push(Entry::new(place, length));
-        if let Some(entry) = self.memory.entries.last_mut() {
-            entry.set_prefix(0, values.map(Encoded::value), self.sorting.key());
+        self.spill()?;
+        match self.memory.push(values, &self.sorting) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::FileTooLarge.into()),
         }
-        self.is_sorted = false;
-        Ok(())
     }
 
-    /// Sorts what is in memory.
-    pub fn sort(&mut self) {
-        if self.is_sorted {
-            return;
+    /// There are no more keys: they are sorted, and where some are in a file, the others go there as well. Gives memory that
+    /// is not needed any more.
+    pub fn end(&mut self) -> io::Result<Memory> {
+        if self.has_runs {
+            self.spill()?;
+            return Ok(std::mem::take(&mut self.memory));
         }
-        let Memory { entries, arena, .. } = &mut self.memory;
-        let sorting = &self.sorting;
-        match &self.pool {
-            Some(pool) => pool.install(|| sorting.sort(entries, arena, true)),
-            None => sorting.sort(entries, arena, false),
-        }
-        self.is_sorted = true;
+        self.trim();
+        self.memory.sort(&self.sorting, &self.pool);
+        Ok(Memory::default())
     }
 
     /// Bytes of each record, in order; `None` where some are in a file.
-    pub fn lengths(&mut self) -> Option<impl Iterator<Item = usize>> {
-        self.sort();
-        let lengths = self.memory.entries.iter().map(|entry| entry.length());
-        self.runs.is_empty().then_some(lengths)
+    pub fn lengths(&self) -> Option<impl Iterator<Item = usize>> {
+        (!self.has_runs).then(|| self.memory.lengths())
     }
 
-    /// Puts what is in memory into a file. The memory is kept for keys to come.
+    /// Puts what is in memory into a file, beside what comes next. The memory is kept for keys to come.
     pub fn spill(&mut self) -> io::Result<()> {
-        if self.memory.entries.is_empty() {
+        if self.memory.is_empty() {
             return Ok(());
         }
-        self.sort();
-        let Memory { entries, arena, .. } = &self.memory;
-        self.runs.write(entries.iter().map(|entry| KeyRef {
-            prefix: entry.prefix(),
-            record: entry.record(arena),
-        }))?;
-        self.memory.clear();
+        self.wait()?;
+        self.has_runs = true;
+        let mut memory = std::mem::replace(&mut self.memory, std::mem::take(&mut self.other));
+        let mut runs = std::mem::take(&mut self.runs);
+        let (sorting, pool, bytes) = (self.sorting.clone(), self.pool.clone(), memory.bytes());
+        let thread = thread::Builder::new().name("spill".to_owned());
+        let thread = thread.spawn(move || {
+            memory.sort(&sorting, &pool);
+            memory.move_to(&mut runs)?;
+            Ok((memory, runs))
+        })?;
+        self.spilling = Some(Spilling { thread, bytes });
+        Ok(())
+    }
+
+    /// Waits for the run that is being written.
+    fn wait(&mut self) -> io::Result<()> {
+        if let Some(spilling) = self.spilling.take() {
+            let spilled = spilling.thread.join();
+            let spilled = spilled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (self.other, self.runs) = spilled?;
+        }
         Ok(())
     }
 
     /// Gives the records in order. Errors: `Twice` at the second of two equal keys of a unique index.
-    pub fn for_each(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
-        self.sort();
-        if !self.runs.is_empty() {
-            self.end()?;
-            let threads = self
-                .pool
-                .as_ref()
-                .map_or(1, |pool| pool.current_num_threads());
-            return self
-                .runs
-                .merge(&self.sorting, threads.min(MERGING_MAX), each);
+    pub fn for_each(mut self, each: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Stop> {
+        self.end()?;
+        if !self.has_runs {
+            return self.memory.for_each(&self.sorting, each);
         }
-        let mut before: Option<Entry> = None;
-        let Memory { entries, arena, .. } = &self.memory;
-        for entry in entries {
-            let record = entry.record(arena);
-            if self.sorting.unique
-                && let Some(before) = before.replace(*entry)
-                && before.prefix().bytes == entry.prefix().bytes
-            {
-                let is_cut = before.prefix().is_cut || entry.prefix().is_cut;
-                let record_before = before.record(arena);
-                if self.sorting.are_equal(is_cut, record_before, record) {
-                    return Err(Stop::Twice);
-                }
-            }
-            each(record)?;
-        }
-        Ok(())
+        self.wait()?;
+        self.trim();
+        let threads = self
+            .pool
+            .as_ref()
+            .map_or(1, |pool| pool.current_num_threads());
+        self.runs
+            .merge(&self.sorting, threads.min(MERGING_MAX), each)
     }
 }
 
-impl Memory {
-    fn spare_bytes(&self) -> usize {
-        let entries = self.entries_used.saturating_sub(self.entries.len());
-        self.arena.spare_bytes() + entries * size_of::<Entry>()
-    }
-
-    /// Forgets all keys.
-    fn clear(&mut self) {
-        self.entries_used = self.entries_used.max(self.entries.len());
-        self.entries.clear();
-        self.arena.clear();
-    }
-
-    /// Makes room for one key more.
-    fn make_room(&mut self) {
-        let keys = self.entries.len();
-        if keys == self.entries.capacity() && keys >= SMALL_KEYS {
-            self.entries.reserve(MAPPED / size_of::<Entry>());
+impl Drop for Sorter {
+    /// It must not go on by itself: a run is not written behind the back of who has given up.
+    fn drop(&mut self) {
+        if let Some(spilling) = self.spilling.take() {
+            // What became of it is nobody's concern any more.
+            let _ = spilling.thread.join();
         }
-    }
-}
-
-/// The header of a record that is being put together.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    /// All of it, little-endian, where it has not more than eight bytes.
-    word: Option<u64>,
-    bytes: usize,
-    /// Bytes of the values behind it.
-    body: usize,
-}
-
-impl Head {
-    fn of<'v>(values: impl Iterator<Item = Encoded<'v>>) -> Self {
-        let (mut word, mut is_short, mut serials, mut body) = (0, true, 0, 0);
-        for value in values {
-            is_short &= serials < 7 && value.serial < 0x80;
-            if is_short {
-                word |= value.serial << (8 * (serials + 1));
-            }
-            serials += value.serial_bytes.len();
-            body += value.body.len();
-        }
-        let bytes = header_bytes(serials);
-        Self {
-            word: is_short.then_some(word | bytes as u64),
-            bytes,
-            body,
-        }
-    }
-
-    /// Appends it: at once where it is short, for what was just written byte by byte is slow to be read.
-    fn write<'v>(&self, record: &mut Vec<u8>, values: impl Iterator<Item = Encoded<'v>>) {
-        if let Some(word) = self.word {
-            let end = record.len() + self.bytes;
-            record.extend_from_slice(&word.to_le_bytes());
-            record.truncate(end);
-            return;
-        }
-        push_varint(record, self.bytes as u64);
-        values.for_each(|value| record.extend_from_slice(value.serial_bytes));
     }
 }
 

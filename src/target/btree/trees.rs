@@ -9,7 +9,7 @@ use super::geometry::Tree;
 use super::index_tree::IndexTree;
 use super::indexes::Indexes;
 use super::key::{Prefix, compare, prefix};
-use super::key_maker::Made;
+use super::key_maker::MadeKeys;
 use super::payload::OpenCell;
 use super::record::values;
 use super::shape::TableShape;
@@ -21,7 +21,7 @@ pub(super) struct Work<'p> {
     pub plan: &'p Plan,
     pub messages: Receiver<Message>,
     /// The keys of each table that has indexes.
-    pub keys: Receiver<Made>,
+    pub keys: MadeKeys,
     pub indexes: Indexes,
 }
 
@@ -58,7 +58,8 @@ impl Work<'_> {
             }
             table.end(&mut self.file)?;
             if !shape.indexes.is_empty() {
-                let keys = self.keys.recv().map_err(|_| BuildError::Stopped)?;
+                let keys = self.keys.of_table(at, shape.indexes.len());
+                let keys = keys.ok_or(BuildError::Stopped)?;
                 let missing = shape.indexes.iter().zip(&keys).filter(|(_, k)| k.is_none());
                 left_out.extend(missing.map(|(index, _)| index.name.clone()));
                 self.indexes.write(&mut self.file, at, keys)?;
