@@ -30,9 +30,10 @@ const WRITE_BYTES: usize = 256 << 10;
 pub const HEAD_BYTES_MAX: usize = 2 + VARINT_BYTES_MAX;
 pub const CUT: u8 = 0x80;
 
-/// Bytes of a run between two marks, and of all runs in a part that is merged by itself.
-const MARK_BYTES: u64 = 64 << 10;
-const PART_BYTES: u64 = 2 << 20;
+/// Bytes of a run between two marks, and marks of all runs in a part that is merged by itself: 2 MiB. In tests there are
+/// parts of few keys.
+const MARK_BYTES: u64 = if cfg!(test) { 64 } else { 64 << 10 };
+const PART_MARKS: usize = if cfg!(test) { 4 } else { 32 };
 
 /// Of more runs than these all are merged as one: parts would read too much twice.
 const PARTED_RUNS_MAX: usize = 64;
@@ -152,8 +153,8 @@ impl Runs {
         let marks = self.runs.iter().flat_map(|run| &run.marks);
         let mut prefixes: Vec<[u64; 3]> = marks.map(|mark| mark.prefix).collect();
         prefixes.sort_unstable();
-        let step = (PART_BYTES / MARK_BYTES) as usize;
-        let mut borders: Vec<[u64; 3]> = prefixes.into_iter().step_by(step).skip(1).collect();
+        let borders = prefixes.into_iter().step_by(PART_MARKS).skip(1);
+        let mut borders: Vec<[u64; 3]> = borders.collect();
         borders.dedup();
         let from = std::iter::once(None).chain(borders.iter().copied().map(Some));
         let until = borders.iter().copied().map(Some).chain([None]);
