@@ -15,6 +15,9 @@ use super::sorter::{Sorter, Stop};
 /// Keys of so many bytes are written on a thread of their own.
 const THREAD_FROM_BYTES: usize = 1 << 20;
 
+/// So many keys are written before it is asked again whether to go on.
+const KEYS_BETWEEN: u32 = 256;
+
 /// Writes indexes of one table at a time.
 #[derive(Debug)]
 pub struct Indexes {
@@ -107,9 +110,13 @@ fn write_all(plan: &Plan, table: usize, file: &mut PageFile, keys: Made) -> Resu
 
 fn write(plan: &Plan, index: &IndexShape, file: &mut PageFile, sorter: Sorter) -> Result<(), Stop> {
     let mut tree = IndexTree::new(file);
-    sorter.for_each(|record| match plan.stop.is_set() {
-        false => tree.push(file, record),
-        true => Err(io::ErrorKind::Interrupted.into()),
+    let mut keys = 0_u32;
+    sorter.for_each(|record| {
+        keys = keys.wrapping_add(1);
+        match keys.is_multiple_of(KEYS_BETWEEN) && plan.stop.is_set() {
+            false => tree.push(file, record),
+            true => Err(io::ErrorKind::Interrupted.into()),
+        }
     })?;
     Ok(tree.finish(file, index.root)?)
 }

@@ -1,5 +1,6 @@
 //! Keys of one index in memory. Memory that was used once is used again.
 
+use std::hint::black_box;
 use std::io;
 
 use super::arena::Arena;
@@ -13,6 +14,9 @@ use super::sorting::{Entry, Sorting};
 /// as the keys.
 const SMALL_KEYS: usize = 1 << 16;
 const MAPPED: usize = 32 << 20;
+
+/// So many records are touched at once.
+const TOUCHED: usize = 32;
 
 /// Keys, and memory for more.
 #[derive(Debug, Default)]
@@ -103,12 +107,27 @@ impl Memory {
         self.entries.iter().map(|entry| entry.length())
     }
 
+    /// The keys, which are sorted, and their records. These lie far from each other: some are touched before the first of them
+    /// is needed, so that memory is waited for once for all of them.
+    fn in_order(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        self.entries.chunks(TOUCHED).flat_map(|entries| {
+            let ends = entries.iter().map(|entry| entry.record(&self.arena));
+            let touch = |bytes: u8, record: &[u8]| match record {
+                [first, .., last] => bytes ^ first ^ last,
+                _ => bytes,
+            };
+            black_box(ends.fold(0, touch));
+            entries
+                .iter()
+                .map(|entry| (entry, entry.record(&self.arena)))
+        })
+    }
+
     /// Writes the keys, which are sorted, into a run, and forgets them.
     pub fn move_to(&mut self, runs: &mut Runs) -> io::Result<()> {
-        let arena = &self.arena;
-        runs.write(self.entries.iter().map(|entry| KeyRef {
+        runs.write(self.in_order().map(|(entry, record)| KeyRef {
             prefix: entry.prefix(),
-            record: entry.record(arena),
+            record,
         }))?;
         self.entries_used = self.entries_used.max(self.entries.len());
         self.entries.clear();
@@ -123,8 +142,7 @@ impl Memory {
         mut each: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Stop> {
         let mut before: Option<Entry> = None;
-        for entry in &self.entries {
-            let record = entry.record(&self.arena);
+        for (entry, record) in self.in_order() {
             if sorting.unique
                 && let Some(before) = before.replace(*entry)
                 && before.prefix().bytes == entry.prefix().bytes

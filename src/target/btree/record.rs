@@ -115,9 +115,15 @@ impl RecordBuilder {
 
     /// Appends an integer.
     pub fn push_integer(&mut self, value: i64) {
-        let value = EncodedInteger::of(value);
-        self.serials.extend_from_slice(&value.serial);
-        self.body.extend_from_slice(value.encoded().body);
+        let (serial, length) = of_integer(value);
+        self.serials.push(serial);
+        if length > 0 {
+            // Eight bytes are copied sooner than a few.
+            let end = self.body.len() + length;
+            let bytes = (value << (64 - 8 * length)).to_be_bytes();
+            self.body.extend_from_slice(&bytes);
+            self.body.truncate(end);
+        }
     }
 
     /// Appends a value. In a column of REAL affinity a whole number is stored as an integer where that is shorter
