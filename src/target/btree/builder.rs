@@ -15,7 +15,7 @@ use super::indexes::Indexes;
 use super::key_maker::{KeyMaker, KeyMessage};
 use super::record::RecordBuilder;
 use super::shape::TableShape;
-use super::sorter::Pool;
+use super::sorting::Pool;
 use super::trees::Work;
 use crate::model::text::TextEncoding;
 use crate::progress::StopSign;

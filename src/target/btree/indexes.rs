@@ -10,7 +10,8 @@ use super::index_size::IndexSize;
 use super::index_tree::IndexTree;
 use super::key_maker::{KeyBudget, Made, bytes_of};
 use super::shape::IndexShape;
-use super::sorter::{Sorter, Stop};
+use super::sorter::Sorter;
+use super::sorting::Stop;
 
 /// Keys of so many bytes are written on a thread of their own.
 const THREAD_FROM_BYTES: usize = 1 << 20;

@@ -21,12 +21,12 @@ const THREADS_MAX: usize = 4;
 /// Of each table of a plan the indexes, by their places there, that one thread has.
 type Share = Vec<Vec<usize>>;
 
-/// Divides the indexes of a plan among so many threads: those of one table as evenly as can be.
-fn shares(plan: &Plan, threads: usize) -> Vec<Share> {
-    let mut shares = vec![vec![Vec::new(); plan.tables.len()]; threads];
+/// Divides the indexes of tables, which have so many each, among so many threads: those of one table as evenly as can be.
+fn shares(indexes: &[usize], threads: usize) -> Vec<Share> {
+    let mut shares = vec![vec![Vec::new(); indexes.len()]; threads];
     let mut turn = (0..threads).cycle();
-    for (table, shape) in plan.tables.iter().enumerate() {
-        for (index, thread) in (0..shape.indexes.len()).zip(&mut turn) {
+    for (table, count) in indexes.iter().enumerate() {
+        for (index, thread) in (0..*count).zip(&mut turn) {
             shares[thread][table].push(index);
         }
     }
@@ -115,11 +115,13 @@ impl KeyMaker {
             .pool
             .as_ref()
             .map_or(1, |pool| pool.current_num_threads());
-        let most = plan.tables.iter().map(|table| table.indexes.len()).max();
-        let threads = cores.min(THREADS_MAX).min(most.unwrap_or(0)).max(1);
+        let indexes = plan.tables.iter().map(|table| table.indexes.len());
+        let indexes: Vec<usize> = indexes.collect();
+        let most = indexes.iter().copied().max().unwrap_or(0);
+        let threads = cores.min(THREADS_MAX).min(most).max(1);
         let budget = KeyBudget::of(plan.sort_bytes);
         let (mut makers, mut all_made) = (Vec::new(), Vec::new());
-        for share in shares(plan, threads) {
+        for share in shares(&indexes, threads) {
             let (sender, messages) = sync_channel(waiting);
             let (made, receiver) = channel();
             let (plan, budget, its_share) = (plan.clone(), budget.clone(), share.clone());
@@ -202,4 +204,25 @@ fn work(
 /// Bytes of memory that they take.
 pub fn bytes_of(sorters: &[Option<Sorter>]) -> usize {
     sorters.iter().flatten().map(Sorter::held_bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_is_on_one_thread_and_those_of_a_table_on_several() {
+        let indexes = [2, 0, 1, 5, 3];
+        for threads in 1..5 {
+            let shares = shares(&indexes, threads);
+            for (table, count) in indexes.iter().enumerate() {
+                let its = |share: &Share| share[table].clone();
+                let mut all: Vec<usize> = shares.iter().flat_map(its).collect();
+                all.sort_unstable();
+                assert_eq!(all, (0..*count).collect::<Vec<_>>());
+                let most = shares.iter().map(|share| share[table].len()).max();
+                assert_eq!(most, Some(count.div_ceil(threads)));
+            }
+        }
+    }
 }

@@ -6,8 +6,7 @@ use std::io;
 use super::arena::Arena;
 use super::record::{Encoded, header_bytes, push_varint};
 use super::runs::{KeyRef, Runs};
-use super::sorter::{Pool, Stop};
-use super::sorting::{Entry, Sorting};
+use super::sorting::{Entry, Pool, Sorting, Stop};
 
 /// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where
 /// it is and gives back; of what is not used of it nothing is taken. Growing by copies would leave holes as large

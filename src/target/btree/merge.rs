@@ -10,8 +10,7 @@ use std::thread;
 
 use super::key::Prefix;
 use super::run_reader::RunReader;
-use super::sorter::Stop;
-use super::sorting::Sorting;
+use super::sorting::{Sorting, Stop};
 
 /// Bytes of merged records that are handed over at once, and how many of these may wait for each thread: about a part.
 const BATCH_BYTES: usize = 128 << 10;

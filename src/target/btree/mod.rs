@@ -33,5 +33,4 @@ pub use geometry::{Geometry, Tree};
 pub use key::KeyOrder;
 pub use record::RecordBuilder;
 pub use shape::{Field, IndexShape, Part, TableShape};
-pub use sorter::pool as sort_pool;
-pub use sorting::Sorting;
+pub use sorting::{Sorting, pool as sort_pool};

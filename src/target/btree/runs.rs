@@ -13,8 +13,7 @@ use super::key::{PREFIX_BYTES, Prefix};
 use super::merge::merge;
 use super::record::{VARINT_BYTES_MAX, push_varint};
 use super::run_reader::RunReader;
-use super::sorter::Stop;
-use super::sorting::Sorting;
+use super::sorting::{Sorting, Stop};
 
 /// Buffers of all runs that are read again.
 const READ_BYTES: usize = 8 << 20;
@@ -231,4 +230,55 @@ fn push_key(out: &mut Vec<u8>, before: &Prefix, key: &KeyRef<'_>) {
     out.extend_from_slice(rest.map(u64::to_be_bytes).as_flattened());
     out.truncate(end);
     out.extend_from_slice(key.record);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A word of a prefix: alike at its beginning or its end with many others, or not.
+    fn word() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            Just(0),
+            Just(u64::MAX),
+            0..4_u64,
+            (0..4_u64).prop_map(|number| number << 40),
+            any::<u64>()
+        ]
+    }
+
+    proptest! {
+        /// Read as a whole or part by part, a run gives every key once, in order, with its prefix.
+        #[test]
+        fn a_run_gives_what_was_written(
+            keys in proptest::collection::vec(([word(), word(), word()], any::<bool>(), 0..200_usize), 1..80),
+        ) {
+            let mut keys = keys;
+            keys.sort();
+            let records: Vec<Vec<u8>> = (0_u8..).zip(&keys).map(|(n, key)| vec![n; key.2]).collect();
+            let prefix = |key: &([u64; 3], bool, usize)| Prefix { bytes: key.0, is_cut: key.1 };
+            let folder = tempfile::tempdir().unwrap();
+            let mut runs = Runs::new(folder.path());
+            runs.write(keys.iter().zip(&records).map(|(key, record)| KeyRef {
+                prefix: prefix(key),
+                record,
+            }))
+            .unwrap();
+            let file = runs.file.as_ref().unwrap();
+            for parts in [vec![Part::ALL], runs.parts()] {
+                let mut read = Vec::new();
+                for part in parts {
+                    let mut reader = runs.runs[0].reader(file, part, 64).unwrap();
+                    while !reader.is_at_end() {
+                        read.push((*reader.prefix(), reader.record().to_vec()));
+                        reader.advance().unwrap();
+                    }
+                }
+                let wanted = keys.iter().map(prefix).zip(records.iter().cloned());
+                prop_assert_eq!(read, wanted.collect::<Vec<_>>());
+            }
+        }
+    }
 }

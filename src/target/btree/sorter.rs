@@ -7,33 +7,15 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-
-use rayon::ThreadPool;
 
 use super::key_memory::Memory;
 use super::record::Encoded;
 use super::runs::Runs;
-use super::sorting::Sorting;
+use super::sorting::{Pool, Sorting, Stop};
 
 /// Not more threads merge runs at once: one that writes takes what they give.
 const MERGING_MAX: usize = 3;
-
-/// Threads that sort; `None` where there is one core, or no thread to be had.
-pub type Pool = Option<Arc<ThreadPool>>;
-
-/// A pool of as many threads as there are cores.
-pub fn pool() -> Pool {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cores)
-        .thread_name(|_| "sort".to_owned());
-    (cores > 1)
-        .then(|| pool.build().ok())
-        .flatten()
-        .map(Arc::new)
-}
 
 /// Keys of one index.
 #[derive(Debug)]
@@ -54,21 +36,6 @@ pub struct Sorter {
 struct Spilling {
     thread: JoinHandle<io::Result<(Memory, Runs)>>,
     bytes: usize,
-}
-
-/// Two keys of a unique index are equal.
-#[derive(Debug)]
-pub enum Stop {
-    /// They are.
-    Twice,
-    /// A file failed.
-    Io(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 impl Sorter {
@@ -202,6 +169,7 @@ mod tests {
     use crate::model::value::Value;
     use crate::target::btree::key::{KeyOrder, compare, has_null};
     use crate::target::btree::record::{RecordBuilder, locate};
+    use crate::target::btree::sorting::pool;
 
     fn sorting(unique: bool) -> Sorting {
         let order = KeyOrder {

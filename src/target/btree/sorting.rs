@@ -1,10 +1,13 @@
-//! How the keys of one index compare, and sorting many of them.
+//! How the keys of one index compare, and sorting many of them, on the cores that there are.
 //!
 //! Keys are sorted by their prefixes. Those whose prefixes are equal and cut are sorted by what their forms have behind
 //! these, 24 bytes at a time, so that no key is decoded for each that it is compared with.
 
 use std::cmp::Ordering;
+use std::io;
+use std::sync::Arc;
 
+use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::arena::Arena;
@@ -21,6 +24,36 @@ const DEPTH_MAX: usize = 16;
 
 /// Not more keys than these are compared as they are in any case.
 const FEW_KEYS: usize = 8;
+
+/// Threads that sort; `None` where there is one core, or no thread to be had.
+pub type Pool = Option<Arc<ThreadPool>>;
+
+/// A pool of as many threads as there are cores.
+pub fn pool() -> Pool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores)
+        .thread_name(|_| "sort".to_owned());
+    (cores > 1)
+        .then(|| pool.build().ok())
+        .flatten()
+        .map(Arc::new)
+}
+
+/// Two keys of a unique index are equal.
+#[derive(Debug)]
+pub enum Stop {
+    /// They are.
+    Twice,
+    /// A file failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
 
 /// A key in memory: where its record stands in the arena.
 #[derive(Debug, Clone, Copy)]
