@@ -5,7 +5,8 @@ use std::io;
 
 use super::arena::Arena;
 use super::record::{Encoded, header_bytes, push_varint};
-use super::runs::{KeyRef, Runs};
+use super::run_key::KeyRef;
+use super::runs::Runs;
 use super::sorting::{Entry, Pool, Sorting, Stop};
 
 /// Keys beyond this many lie in a block of `MAPPED` bytes or more, which the allocator maps for itself, grows where

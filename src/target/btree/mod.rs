@@ -19,6 +19,7 @@ mod merge;
 mod page;
 mod payload;
 mod record;
+mod run_key;
 mod run_reader;
 mod runs;
 mod shape;

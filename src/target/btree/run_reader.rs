@@ -5,9 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use super::key::{PREFIX_BYTES, Prefix, first_bytes, word};
+use super::key::{PREFIX_BYTES, Prefix};
 use super::record::read_varint;
-use super::runs::{CUT, HEAD_BYTES_MAX};
+use super::run_key::{CUT, HEAD_BYTES_MAX, replaced};
 
 /// Reads a part of a run.
 #[derive(Debug)]
@@ -134,24 +134,6 @@ impl<'f> RunReader<'f> {
         self.filled += count;
         Ok(())
     }
-}
-
-/// The first `shared` bytes of a prefix, behind them the first `kept` of others, and zeros.
-fn replaced(prefix: &[u64; 3], shared: usize, bytes: &[u8], kept: usize) -> [u64; 3] {
-    let mut new = [0; 3];
-    for (at, place) in new.iter_mut().enumerate() {
-        let left = bytes.get(8 * at..).unwrap_or_default();
-        *place = word(left) & first_bytes(kept.saturating_sub(8 * at));
-    }
-    let (words, bits) = (shared / 8, shared % 8 * 8);
-    let mut replaced = [0; 3];
-    for (at, place) in replaced.iter_mut().enumerate() {
-        let new = |back: usize| at.checked_sub(back).map_or(0, |at| new[at]);
-        *place = prefix[at] & first_bytes(shared.saturating_sub(8 * at))
-            | new(words) >> bits
-            | (new(words + 1) << 1) << (63 - bits);
-    }
-    replaced
 }
 
 fn damaged() -> io::Error {

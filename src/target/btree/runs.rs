@@ -1,17 +1,15 @@
 //! Sorted runs of keys in a temporary file, and their way back out of it.
 //!
 //! All runs lie in one file, one behind the other: a large database has more of them than a process may open files.
-//! Of a key's prefix only what differs from the key before it is written: keys that follow each other in order begin
-//! alike.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::key::{PREFIX_BYTES, Prefix};
+use super::key::Prefix;
 use super::merge::merge;
-use super::record::{VARINT_BYTES_MAX, push_varint};
+use super::run_key::{KeyRef, push_key};
 use super::run_reader::RunReader;
 use super::sorting::{Sorting, Stop};
 
@@ -24,11 +22,6 @@ const RUN_BYTES: std::ops::RangeInclusive<usize> = 4 << 10..=64 << 10;
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Of each key in a run: how many bytes its prefix shares with the one before, with `CUT` where it is cut; how many bytes
-/// follow, behind which there are zeros only; the length of the record. Those bytes and the record follow.
-pub const HEAD_BYTES_MAX: usize = 2 + VARINT_BYTES_MAX;
-pub const CUT: u8 = 0x80;
-
 /// Bytes of a run between two marks, and marks of all runs in a part that is merged by itself: 2 MiB. In tests there are
 /// parts of few keys.
 const MARK_BYTES: u64 = if cfg!(test) { 64 } else { 64 << 10 };
@@ -36,14 +29,6 @@ const PART_MARKS: usize = if cfg!(test) { 4 } else { 32 };
 
 /// Of more runs than these all are merged as one: parts would read too much twice.
 const PARTED_RUNS_MAX: usize = 64;
-
-/// A key on its way into a run.
-pub struct KeyRef<'k> {
-    /// Its normalised prefix.
-    pub prefix: Prefix,
-    /// The record.
-    pub record: &'k [u8],
-}
 
 /// Sorted runs of one index.
 #[derive(Debug, Default)]
@@ -188,48 +173,6 @@ impl Run {
             .map_or((end, [0; 3]), |mark| (mark.at, mark.before));
         RunReader::new(file, start..end, before, buffer)?.within(part.from, part.until)
     }
-}
-
-/// Bytes that two prefixes have in common at their beginning.
-fn shared(a: &[u64; 3], b: &[u64; 3]) -> usize {
-    let differ = a.iter().zip(b).position(|(a, b)| a != b);
-    differ.map_or(PREFIX_BYTES, |at| {
-        8 * at + (a[at] ^ b[at]).leading_zeros() as usize / 8
-    })
-}
-
-/// Bytes of a prefix without the zeros at its end.
-fn without_zeros(prefix: &[u64; 3]) -> usize {
-    let last = prefix.iter().rposition(|part| *part != 0);
-    last.map_or(0, |at| {
-        8 * (at + 1) - prefix[at].trailing_zeros() as usize / 8
-    })
-}
-
-/// A prefix without so many of its first bytes: the others come first, and zeros behind them.
-fn without_first(prefix: &[u64; 3], bytes: usize) -> [u64; 3] {
-    let (words, bits) = (bytes / 8, bytes % 8 * 8);
-    let word = |at: usize| prefix.get(at).copied().unwrap_or(0);
-    let mut left = [0; 3];
-    for (at, place) in left.iter_mut().enumerate() {
-        let (first, next) = (word(at + words), word(at + words + 1));
-        *place = first << bits | (next >> 1) >> (63 - bits);
-    }
-    left
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "at most PREFIX_BYTES")]
-fn push_key(out: &mut Vec<u8>, before: &Prefix, key: &KeyRef<'_>) {
-    let from = shared(&before.bytes, &key.prefix.bytes);
-    let kept = without_zeros(&key.prefix.bytes).saturating_sub(from);
-    let cut = if key.prefix.is_cut { CUT } else { 0 };
-    out.extend_from_slice(&[from as u8 | cut, kept as u8]);
-    push_varint(out, key.record.len() as u64);
-    let end = out.len() + kept;
-    let rest = without_first(&key.prefix.bytes, from);
-    out.extend_from_slice(rest.map(u64::to_be_bytes).as_flattened());
-    out.truncate(end);
-    out.extend_from_slice(key.record);
 }
 
 #[cfg(test)]
